@@ -82,6 +82,11 @@ func (b *Batch) Range(stream string, from int64) *Range {
 	return &b.Ranges[len(b.Ranges)-1]
 }
 
+// Has reports whether the batch has a range of the stream.
+func (b *Batch) Has(stream string) bool {
+	return slices.ContainsFunc(b.Ranges, func(r Range) bool { return r.Stream == stream })
+}
+
 // Seal sorts the ranges, fixes the ID and the sealing time. Nothing may be added afterwards.
 func (b *Batch) Seal(now time.Time) {
 	slices.SortFunc(b.Ranges, func(x, y Range) int { return strings.Compare(x.Stream, y.Stream) })

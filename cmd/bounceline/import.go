@@ -1,0 +1,340 @@
+package main
+
+import (
+	"bytes"
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"slices"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"bounceline/parsers"
+	"bounceline/pipeline"
+	"bounceline/pipeline/checkpoint"
+	"bounceline/pipeline/classify"
+	qctx "bounceline/pipeline/context"
+	"bounceline/pipeline/record"
+	"bounceline/pipeline/source/content"
+	"bounceline/pipeline/source/stream"
+	"bounceline/sinks/clickhouse"
+)
+
+// importRetry is how long a batch is tried before an import gives up; run tries for ever.
+const importRetry = 2 * time.Minute
+
+// settled is how old a file's last change must be for its last line, where it has no newline, to count as a line: younger
+// files may still be written.
+const settled = time.Minute
+
+func newImportCommand() *cobra.Command {
+	var db databaseFlags
+	var reading readingFlags
+	var raw bool
+	cmd := &cobra.Command{
+		Use:   "import FILES...|-",
+		Short: "Store finished log files, each line once",
+		Long: `Import reads log files, plain or compressed (gzip, zstd, xz, bzip2, found by content), or standard input, and stores
+the delivery events in them. A file is known by its content: what is stored already is not stored again, whatever the file
+is called, however it is compressed, and whoever stored it. A file that has grown adds its tail. An import that was
+interrupted is finished by running it again.`,
+		Example: `  bounceline import /var/log/mail.log*
+  zcat mail.log.*.gz | bounceline import -
+  bounceline import --clickhouse clickhouse://writer@db.example.org:9440/?secure=true /var/log/exim4/mainlog*`,
+		Args: func(_ *cobra.Command, args []string) error {
+			if len(args) == 0 {
+				return usagef("name at least one file, or - for standard input")
+			}
+			return nil
+		},
+		RunE: func(cmd *cobra.Command, args []string) error {
+			options, err := reading.options()
+			if err != nil {
+				return err
+			}
+			inputs, err := importOrder(args)
+			if err != nil {
+				return err
+			}
+			engine, err := classify.New(classify.Options{})
+			if err != nil {
+				return err
+			}
+			d, err := db.open(cmd.Context(), false)
+			if err != nil {
+				return err
+			}
+			defer d.Close()
+			im := &importer{db: d, options: options, stdin: cmd.InOrStdin(), out: cmd.OutOrStdout(), progress: cmd.ErrOrStderr(),
+				engine: engine, pool: pipeline.NewBuffers(6), state: filepath.Join(d.StateDir, "import")}
+			return im.run(cmd.Context(), inputs, raw)
+		},
+	}
+	db.register(cmd)
+	reading.register(cmd)
+	cmd.Flags().BoolVar(&raw, "store-raw", false, "keep the whole line in column raw")
+	return cmd
+}
+
+// importOrder checks that each file is there and readable before anything is stored, and puts older files first, so that
+// a message that was accepted in one and delivered in the next is joined.
+func importOrder(paths []string) ([]string, error) {
+	type input struct {
+		path string
+		time time.Time
+	}
+	var inputs []input
+	var errs []error
+	for _, p := range paths {
+		if p == "-" {
+			inputs = append(inputs, input{p, time.Now()})
+			continue
+		}
+		f, err := content.Open(p)
+		if err != nil {
+			errs = append(errs, err)
+			continue
+		}
+		f.Close()
+		st, err := os.Stat(p)
+		if err != nil {
+			errs = append(errs, err)
+			continue
+		}
+		inputs = append(inputs, input{p, st.ModTime()})
+	}
+	slices.SortStableFunc(inputs, func(a, b input) int { return a.time.Compare(b.time) })
+	out := make([]string, len(inputs))
+	for i, in := range inputs {
+		out[i] = in.path
+	}
+	return out, errors.Join(errs...)
+}
+
+// An importer stores files one after the other.
+type importer struct {
+	db       *database
+	options  parsers.Options
+	stdin    io.Reader
+	out      io.Writer
+	progress io.Writer
+	engine   *classify.Engine
+	pool     *pipeline.Buffers
+	runner   *pipeline.Runner
+	journal  journalSwitch
+	state    string
+}
+
+// journalSwitch is the journal of the file at hand.
+type journalSwitch struct{ pipeline.Journal }
+
+func (im *importer) run(ctx context.Context, paths []string, raw bool) error {
+	if err := os.MkdirAll(im.state, 0o700); err != nil {
+		return fmt.Errorf("state directory: %w", err)
+	}
+	im.runner = pipeline.NewRunner(pipeline.Config{
+		Classifier: im.engine, Context: qctx.New(contextMemory), Sink: im.db, Journal: &im.journal, Buffers: im.pool,
+		Retryable: clickhouse.Retryable, Log: slog.Default(), RetryFor: importRetry, StoreRaw: raw,
+		MaxDelay: time.Hour, IdleDelay: time.Hour, // a finite input seals by size
+	})
+	for i, path := range paths {
+		if err := im.file(ctx, path, i < len(paths)-1); err != nil {
+			return fmt.Errorf("%s: %w", path, err)
+		}
+	}
+	return nil
+}
+
+// file stores one file. If it is stored already it is read only if others follow, for the context that it gives them.
+func (im *importer) file(ctx context.Context, path string, followed bool) error {
+	in, err := im.open(path)
+	if err != nil {
+		return err
+	}
+	defer in.close()
+	if in.head == nil {
+		fmt.Fprintf(im.out, "%s: empty\n", path)
+		return nil
+	}
+	if looksBinary(in.read) {
+		return errors.New("this is no log: it holds binary data (compressed files are recognised if they are gzip, zstd, xz or bzip2)")
+	}
+	known, store, err := im.claim(ctx, in)
+	if err != nil {
+		return err
+	}
+	defer store.Close()
+	if err := in.rewind(); err != nil {
+		return err
+	}
+	s := &pipeline.Stream{Name: known.Name, Source: sourceName(path), Path: path, Parser: im.options, Reference: in.modified,
+		Stored: content.Spans(known.Ranges)}
+	if len(known.Ranges) > 0 && known.Ranges[0].From == 0 {
+		s.Anchor = known.Ranges[0].Anchor
+	}
+	if intent := store.State().Intent; intent != nil && len(intent.Ranges) == 1 {
+		r := intent.Ranges[0]
+		if !covers(s.Stored, r.From, r.To) {
+			s.Intent = pipeline.Span{From: r.From, To: r.To}
+			if r.From == 0 {
+				s.Anchor = r.Anchor
+			}
+		}
+	}
+	var already uint64
+	for _, r := range known.Ranges {
+		already += r.Lines
+	}
+	if !followed && in.size >= 0 && covers(s.Stored, 0, in.size) {
+		fmt.Fprintf(im.out, "%s: already stored: %d lines\n", path, already)
+		return store.Remove()
+	}
+	before := im.totals()
+	if err := im.send(ctx, in, s, store); err != nil {
+		return err
+	}
+	im.summary(path, before, already)
+	return store.Remove()
+}
+
+// claim names the content and locks its stream. Where another process writes it, claim says so, waits, and asks again.
+func (im *importer) claim(ctx context.Context, in *input) (content.Known, *checkpoint.Store, error) {
+	for {
+		known, err := content.Resolve(ctx, im.db, in.head, "", in.markers, func(name string) (bool, error) { return im.same(ctx, in, name) })
+		if err != nil {
+			return known, nil, err
+		}
+		path := filepath.Join(im.state, known.Name)
+		store, notes, err := checkpoint.Open(path, false)
+		if errors.Is(err, checkpoint.ErrLocked) {
+			fmt.Fprintf(im.progress, "%s is being stored by another process; waiting for it\n", in.path)
+			store, notes, err = checkpoint.Open(path, true)
+			if err == nil {
+				store.Close()
+				continue
+			}
+		}
+		if err != nil {
+			return known, nil, err
+		}
+		for _, n := range notes {
+			slog.Warn("checkpoint", "note", n)
+		}
+		return known, store, nil
+	}
+}
+
+// send runs the pipeline over the file.
+func (im *importer) send(ctx context.Context, in *input, s *pipeline.Stream, store *checkpoint.Store) error {
+	im.journal.Journal = store
+	sending, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	chunks := make(chan pipeline.Chunk)
+	read := make(chan error, 1)
+	go func() {
+		defer close(chunks)
+		read <- stream.Send(sending, in.file, s, im.pool, chunks, !in.growing)
+	}()
+	stop := im.showProgress(in)
+	err := im.runner.Run(ctx, chunks)
+	stop()
+	cancel(err)
+	for c := range chunks {
+		im.pool.Give(c.Buffer)
+	}
+	if err != nil {
+		return err
+	}
+	return <-read
+}
+
+// same reports whether the rows stored under the name agree with the content wherever the content reaches: then it is an
+// earlier, shorter copy of that stream.
+func (im *importer) same(ctx context.Context, in *input, name string) (bool, error) {
+	if err := in.rewind(); err != nil {
+		return false, err
+	}
+	p, err := parsers.NewStream(im.options)
+	if err != nil {
+		return false, err
+	}
+	p.SetReference(in.modified)
+	stored, err := im.db.QueueIDs(ctx, name, 1<<62)
+	if err != nil {
+		return false, err
+	}
+	var res record.Result
+	end, rows := int64(0), 0
+	equal := true
+	err = stream.Each(in.file, func(line []byte, at, next int64) bool {
+		p.Parse(bytes.TrimSuffix(line, []byte("\n")), &res)
+		end = next
+		if res.Class == record.Event && res.Rows.Len() > 0 {
+			rows++
+			equal = stored[at] == string(res.Rows.All()[0].QueueID)
+		}
+		return equal
+	})
+	if err != nil {
+		return false, err
+	}
+	for at := range stored {
+		if at < end {
+			rows--
+		}
+	}
+	return equal && rows == 0, nil
+}
+
+type totals struct{ lines, events, context, other, malformed, rows int64 }
+
+func (im *importer) totals() totals {
+	c := &im.runner.Counts
+	return totals{c.Lines.Load(), c.Events.Load(), c.Context.Load(), c.Other.Load(), c.Malformed.Load(), c.Rows.Load()}
+}
+
+func (im *importer) summary(path string, before totals, already uint64) {
+	t := im.totals()
+	fmt.Fprintf(im.out, "%s: %d lines, %d rows added (%d events, %d context, %d other, %d malformed)\n", path,
+		t.lines-before.lines, t.rows-before.rows, t.events-before.events, t.context-before.context, t.other-before.other,
+		t.malformed-before.malformed)
+	if already > 0 {
+		fmt.Fprintf(im.out, "%s: already stored: %d lines\n", path, already)
+	}
+}
+
+// covers reports whether the spans, which are sorted and do not touch, hold all of [from, to).
+func covers(spans []pipeline.Span, from, to int64) bool {
+	i, found := slices.BinarySearchFunc(spans, from, func(s pipeline.Span, at int64) int { return cmp.Compare(s.From, at) })
+	if !found {
+		i--
+	}
+	return from >= to || i >= 0 && spans[i].To >= to
+}
+
+// sourceName is the configured input name of a file that no configuration names.
+func sourceName(path string) string {
+	if path == "-" {
+		return "stdin"
+	}
+	return filepath.Base(path)
+}
+
+// looksBinary reports whether a file's first bytes are no text: more than one in ten is a control character that logs do
+// not hold. Leading NUL bytes are what a crash leaves in a log, and are passed over.
+func looksBinary(head []byte) bool {
+	head = bytes.TrimLeft(head, "\x00")
+	odd := 0
+	for _, b := range head {
+		if b < 0x20 && b != '\t' && b != '\n' && b != '\r' && b != 0x1b {
+			odd++
+		}
+	}
+	return odd*10 > len(head)
+}

@@ -1,0 +1,161 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"os"
+	"time"
+
+	"github.com/schollz/progressbar/v3"
+	"golang.org/x/term"
+
+	"bounceline/pipeline/source/content"
+)
+
+// An input is a finished file, or standard input, that can be read from its start more than once.
+type input struct {
+	path     string
+	modified time.Time
+	growing  bool   // it may still be written: its last line counts only with its newline
+	head     []byte // what names it; nil where it is empty
+	read     []byte // all that was read to find the head
+	size     int64  // of the content, decompressed; -1 as long as it is not known
+	onDisk   int64  // of the file itself; 0 for standard input
+
+	file  *content.File // at the content's start
+	spool *os.File      // holds standard input if it had to be read twice
+	state string
+}
+
+func (im *importer) open(path string) (*input, error) {
+	in := &input{path: path, modified: time.Now(), size: -1, state: im.state}
+	var err error
+	if path == "-" {
+		in.file, err = content.Decode(im.stdin)
+	} else {
+		var st os.FileInfo
+		if st, err = os.Stat(path); err == nil {
+			in.modified, in.onDisk = st.ModTime(), st.Size()
+			in.growing = time.Since(in.modified) < settled
+			in.file, err = content.Open(path)
+		}
+	}
+	if err != nil {
+		return nil, err
+	}
+	if in.head, in.read, err = content.ReadHead(in.file); err != nil {
+		in.close()
+		return nil, fmt.Errorf("read: %w", err)
+	}
+	if in.file.Compression == "" && path != "-" {
+		in.size = in.onDisk
+	}
+	in.file.Reader = content.WithHead(in.read, in.file.Reader)
+	return in, nil
+}
+
+// markers reads the content to its end, for the marker at each position and its size.
+func (in *input) markers(at []int64) (map[int64]string, error) {
+	if err := in.keep(); err != nil {
+		return nil, err
+	}
+	if err := in.rewind(); err != nil {
+		return nil, err
+	}
+	found, err := content.MarkersOf(in.file, at)
+	if err != nil {
+		return nil, fmt.Errorf("read: %w", err)
+	}
+	if in.size < 0 {
+		if err := in.rewind(); err != nil {
+			return nil, err
+		}
+		if in.size, err = io.Copy(io.Discard, in.file); err != nil {
+			return nil, fmt.Errorf("read: %w", err)
+		}
+	}
+	return found, nil
+}
+
+// keep writes standard input to a file in the state directory, so that it can be read again. The file has no name.
+func (in *input) keep() error {
+	if in.path != "-" || in.spool != nil {
+		return nil
+	}
+	f, err := os.CreateTemp(in.state, "stdin-")
+	if err != nil {
+		return err
+	}
+	os.Remove(f.Name())
+	in.spool = f
+	if _, err := io.Copy(f, in.file); err != nil {
+		return fmt.Errorf("keep standard input in %s: %w", in.state, err)
+	}
+	return nil
+}
+
+// rewind goes back to the content's start. Standard input that has not been kept is still there.
+func (in *input) rewind() error {
+	switch {
+	case in.spool != nil:
+		if _, err := in.spool.Seek(0, io.SeekStart); err != nil {
+			return err
+		}
+		f, err := content.Decode(in.spool)
+		in.file = f
+		return err
+	case in.path == "-":
+		return nil
+	}
+	in.file.Close()
+	f, err := content.Open(in.path)
+	if err != nil {
+		return err
+	}
+	in.file = f
+	return nil
+}
+
+func (in *input) close() {
+	if in.file != nil {
+		in.file.Close()
+	}
+	if in.spool != nil {
+		in.spool.Close()
+	}
+}
+
+// showProgress draws a bar on a terminal until the function that it returns is called.
+func (im *importer) showProgress(in *input) (stop func()) {
+	f, ok := im.progress.(*os.File)
+	if !ok || !term.IsTerminal(int(f.Fd())) {
+		return func() {}
+	}
+	total := in.onDisk
+	if total == 0 {
+		total = -1
+	}
+	bar := progressbar.NewOptions64(total, progressbar.OptionSetWriter(f), progressbar.OptionShowBytes(true),
+		progressbar.OptionClearOnFinish(), progressbar.OptionFullWidth(), progressbar.OptionSetPredictTime(true),
+		progressbar.OptionThrottle(100*time.Millisecond))
+	done, finished := make(chan struct{}), make(chan struct{})
+	begun, lines := time.Now(), im.runner.Counts.Lines.Load()
+	go func() {
+		defer close(finished)
+		tick := time.NewTicker(200 * time.Millisecond)
+		defer tick.Stop()
+		for {
+			select {
+			case <-done:
+				_ = bar.Finish()
+				return
+			case <-tick.C:
+				c := &im.runner.Counts
+				rate := float64(c.Lines.Load()-lines) / time.Since(begun).Seconds()
+				bar.Describe(fmt.Sprintf("%s  %.0f lines/s  %d rows", escapeTerminal([]byte(sourceName(in.path))), rate, c.Rows.Load()))
+				_ = bar.Set64(in.file.BytesIn())
+			}
+		}
+	}()
+	return func() { close(done); <-finished }
+}

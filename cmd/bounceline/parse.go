@@ -1,0 +1,272 @@
+package main
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"slices"
+	"strconv"
+	"time"
+
+	"github.com/jedib0t/go-pretty/v6/table"
+	"github.com/spf13/cobra"
+
+	"bounceline/parsers"
+	"bounceline/pipeline"
+	"bounceline/pipeline/classify"
+	qctx "bounceline/pipeline/context"
+	"bounceline/pipeline/record"
+	"bounceline/pipeline/source/content"
+	"bounceline/pipeline/source/stream"
+)
+
+// contextMemory bounds what is remembered of messages in the queue.
+const contextMemory = 64 << 20
+
+type parseOptions struct {
+	reading   readingFlags
+	output    string
+	all       bool
+	malformed bool
+}
+
+func newParseCommand() *cobra.Command {
+	var o parseOptions
+	cmd := &cobra.Command{
+		Use:   "parse [FILES...|-]",
+		Short: "Show what log lines say, storing nothing",
+		Long: `Parse reads log files, plain or compressed, or standard input, and prints the delivery events in them.
+Nothing is stored and no database is needed.`,
+		Example: `  bounceline parse /var/log/mail.log
+  bounceline parse --output ndjson /var/log/mail.log.2.gz | jq -r .recipient
+  journalctl -u postfix -o short-iso | bounceline parse -
+  bounceline parse --malformed /var/log/exim4/mainlog     lines that were not understood, and why
+  bounceline parse --all --output ndjson mail.log         one object for every line`,
+		RunE: func(cmd *cobra.Command, args []string) error { return o.run(cmd, args) },
+	}
+	o.reading.register(cmd)
+	f := cmd.Flags()
+	f.StringVarP(&o.output, "output", "o", "table", "table, ndjson, or none: only count, for measuring")
+	f.BoolVar(&o.all, "all", false, "one object for every input line, in order, with its verdict (implies ndjson)")
+	f.BoolVar(&o.malformed, "malformed", false, "print the lines that were not understood, each with its reason")
+	return cmd
+}
+
+func (o *parseOptions) run(cmd *cobra.Command, args []string) error {
+	if o.all && !cmd.Flags().Changed("output") {
+		o.output = "ndjson"
+	}
+	if !slices.Contains([]string{"table", "ndjson", "none"}, o.output) {
+		return usagef("--output %s: it is table, ndjson or none", o.output)
+	}
+	if o.all && o.output != "ndjson" {
+		return usagef("--all needs --output ndjson")
+	}
+	options, err := o.reading.options()
+	if err != nil {
+		return err
+	}
+	if len(args) == 0 {
+		args = []string{"-"}
+	}
+	engine, err := classify.New(classify.Options{})
+	if err != nil {
+		return err
+	}
+	out := bufio.NewWriterSize(cmd.OutOrStdout(), 256<<10)
+	p := &printer{o: o, out: out, engine: engine, context: qctx.New(contextMemory)}
+	if o.output == "table" && !o.malformed {
+		p.table = newEventTable()
+	}
+	for _, path := range args {
+		if err := p.file(cmd.Context(), path, options, cmd.InOrStdin()); err != nil {
+			return errors.Join(out.Flush(), err)
+		}
+	}
+	if p.table != nil && p.table.Length() > 0 {
+		fmt.Fprintln(out, p.table.Render())
+	}
+	if err := out.Flush(); err != nil {
+		return err
+	}
+	fmt.Fprintf(cmd.ErrOrStderr(), "%d lines: %d events, %d context, %d other, %d malformed; %d rows\n",
+		p.lines, p.classes[record.Event], p.classes[record.Context], p.classes[record.Other], p.classes[record.Malformed], p.rows)
+	return nil
+}
+
+// printer prints what lines gave.
+type printer struct {
+	o       *parseOptions
+	out     *bufio.Writer
+	table   table.Writer
+	engine  *classify.Engine
+	context *qctx.Table
+	result  record.Result
+	buf     []byte
+
+	lines, rows int
+	classes     [5]int
+}
+
+// file prints one file. It reads while it prints.
+func (p *printer) file(ctx context.Context, path string, options parsers.Options, stdin io.Reader) error {
+	f, reference, err := openInput(path, stdin)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	parser, err := parsers.NewStream(options)
+	if err != nil {
+		return err
+	}
+	parser.SetReference(reference)
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	pool := pipeline.NewBuffers(4)
+	chunks := make(chan pipeline.Chunk)
+	failed := make(chan error, 1)
+	s := &pipeline.Stream{Source: path, Path: path}
+	go func() {
+		failed <- stream.Send(ctx, f, s, pool, chunks, true)
+		close(chunks)
+	}()
+	for c := range chunks {
+		at := c.Offset
+		for data := c.Data; len(data) > 0; {
+			line := data
+			if i := bytes.IndexByte(data, '\n'); i >= 0 {
+				line, data = data[:i], data[i+1:]
+			} else {
+				data = nil
+			}
+			if len(line) > pipeline.MaxLine {
+				line = line[:pipeline.MaxLine]
+			}
+			if err := p.line(parser, s, line, at); err != nil {
+				return err
+			}
+			at += int64(len(line)) + 1
+		}
+		pool.Give(c.Buffer)
+	}
+	if err := <-failed; err != nil {
+		return fmt.Errorf("%s: %w", path, err)
+	}
+	return nil
+}
+
+func (p *printer) line(parser *parsers.Stream, s *pipeline.Stream, line []byte, at int64) error {
+	res := &p.result
+	parser.Parse(line, res)
+	p.lines++
+	p.classes[res.Class]++
+	if p.o.output == "none" {
+		p.rows += res.Rows.Len()
+		if !p.o.malformed || res.Class != record.Malformed {
+			return nil
+		}
+	}
+	if res.Class == record.Malformed && p.o.malformed {
+		_, err := fmt.Fprintf(p.out, "%s: line %d: %s: %s\n", escapeTerminal([]byte(s.Path)), p.lines, res.Kind, escapeTerminal(line))
+		return err
+	}
+	p.context.Enrich(res)
+	rows := res.Rows.All()
+	for i := range rows {
+		rows[i].Source, rows[i].Pos = []byte(s.Source), uint64(at)
+		rows[i].Class = p.engine.Classify(&rows[i])
+	}
+	p.context.Remember(res)
+	p.rows += len(rows)
+	switch {
+	case p.o.malformed:
+		return nil
+	case p.o.all:
+		return p.object(res)
+	case p.table != nil:
+		for i := range rows {
+			p.table.AppendRow(eventCells(&rows[i]))
+		}
+		if p.table.Length() >= 5000 { // one table would grow without bound
+			fmt.Fprintln(p.out, p.table.Render())
+			p.table = newEventTable()
+		}
+		return nil
+	}
+	for i := range rows {
+		p.buf = append(appendRow(append(p.buf[:0], '{'), &rows[i]), "}\n"...)
+		if _, err := p.out.Write(p.buf); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// object writes the object that --all gives for a line.
+func (p *printer) object(res *record.Result) error {
+	b := append(p.buf[:0], `{"line":`...)
+	b = strconv.AppendInt(b, int64(p.lines), 10)
+	b = append(append(append(b, `,"verdict":"`...), res.Class.String()...), `","kind":`...)
+	b = appendString(b, []byte(res.Kind))
+	rows := res.Rows.All()
+	if len(rows) > 0 {
+		b = appendRow(append(b, ','), &rows[0])
+	}
+	if len(rows) > 1 {
+		b = append(b, `,"rows":[`...)
+		for i := range rows {
+			if i > 0 {
+				b = append(b, ',')
+			}
+			b = append(appendRow(append(b, '{'), &rows[i]), '}')
+		}
+		b = append(b, ']')
+	}
+	p.buf = append(b, "}\n"...)
+	_, err := p.out.Write(p.buf)
+	return err
+}
+
+func newEventTable() table.Writer {
+	t := table.NewWriter()
+	t.SetStyle(table.StyleLight)
+	t.AppendHeader(table.Row{"time (UTC)", "queue id", "recipient", "relay", "outcome", "type", "category", "code", "reply"})
+	t.SetColumnConfigs([]table.ColumnConfig{{Name: "reply", WidthMax: 80}, {Name: "recipient", WidthMax: 48}, {Name: "relay", WidthMax: 40}})
+	return t
+}
+
+func eventCells(r *record.Row) table.Row {
+	code := ""
+	if r.SMTPCode > 0 {
+		code = strconv.Itoa(int(r.SMTPCode)) + " "
+	}
+	relay := r.RelayHost
+	if len(relay) == 0 {
+		relay = r.Relay
+	}
+	return table.Row{time.UnixMilli(r.EventTime).UTC().Format("2006-01-02 15:04:05"), escapeTerminal(r.QueueID),
+		escapeTerminal(r.Recipient), escapeTerminal(relay), r.Outcome.String(), r.Class.BounceType, r.Class.Category,
+		code + escapeTerminal(r.EnhancedCode), escapeTerminal(r.ResponseText)}
+}
+
+// openInput opens a file or, for "-", standard input, and says what the time is that years are inferred from.
+func openInput(path string, stdin io.Reader) (*content.File, time.Time, error) {
+	if path == "-" {
+		f, err := content.Decode(stdin)
+		return f, time.Now(), err
+	}
+	f, err := content.Open(path)
+	if err != nil {
+		return nil, time.Time{}, err
+	}
+	st, err := os.Stat(path)
+	if err != nil {
+		f.Close()
+		return nil, time.Time{}, err
+	}
+	return f, st.ModTime(), nil
+}

@@ -1,0 +1,48 @@
+package main
+
+import (
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"bounceline/parsers"
+)
+
+// readingFlags say how log lines are to be read.
+type readingFlags struct {
+	parser string
+	zone   string
+	host   string
+}
+
+func (f *readingFlags) register(cmd *cobra.Command) {
+	cmd.Flags().StringVar(&f.parser, "parser", "auto", "auto, or one of "+strings.Join(dialectNames(), ", "))
+	cmd.Flags().StringVar(&f.zone, "log-zone", "", "time zone of stamps without one, for example Europe/Berlin (default: the system's)")
+	cmd.Flags().StringVar(&f.host, "log-host", "", "host name for lines that carry none, as in Exim's own main log")
+	_ = cmd.RegisterFlagCompletionFunc("parser", cobra.FixedCompletions(append([]string{"auto"}, dialectNames()...), cobra.ShellCompDirectiveNoFileComp))
+}
+
+// options checks the flags. Its errors are usage errors.
+func (f *readingFlags) options() (parsers.Options, error) {
+	o := parsers.Options{Dialect: f.parser, AssumedZone: time.Local, Host: f.host}
+	if f.zone != "" {
+		zone, err := time.LoadLocation(f.zone)
+		if err != nil {
+			return o, usagef("--log-zone: %v", err)
+		}
+		o.Zone = zone
+	}
+	if _, err := parsers.NewStream(o); err != nil {
+		return o, usagef("--parser %s: %v", f.parser, err)
+	}
+	return o, nil
+}
+
+func dialectNames() []string {
+	var names []string
+	for _, d := range parsers.Dialects() {
+		names = append(names, d.Name())
+	}
+	return names
+}

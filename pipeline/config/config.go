@@ -1,0 +1,225 @@
+// Package config reads the daemon's configuration: YAML with strict keys, checked as a whole before anything starts.
+package config
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"reflect"
+	"regexp"
+	"strings"
+	"time"
+
+	"go.yaml.in/yaml/v3"
+
+	"bounceline/parsers"
+	"bounceline/pipeline/source/tail"
+)
+
+// Config is the whole configuration. Its zero values are not its defaults: begin with Default.
+type Config struct {
+	StateDir   string     `yaml:"state_dir"`   // empty: the command's default
+	StoreRaw   bool       `yaml:"store_raw"`   // keep each whole line in column raw
+	Poll       Duration   `yaml:"poll"`        // how often files are looked at
+	RotateWait Duration   `yaml:"rotate_wait"` // how long a rotated file must be quiet before it is left
+	Inputs     []Input    `yaml:"inputs"`
+	Batch      Batch      `yaml:"batch"`
+	ClickHouse ClickHouse `yaml:"clickhouse"`
+}
+
+// Input is a set of files that are read alike.
+type Input struct {
+	Name    string   `yaml:"name"`    // column source
+	Paths   []string `yaml:"paths"`   // files and globs
+	Exclude []string `yaml:"exclude"` // globs of files not to follow
+	Parser  string   `yaml:"parser"`  // auto, or a dialect
+	Zone    string   `yaml:"zone"`    // time zone of stamps without one
+	Host    string   `yaml:"host"`    // for lines that carry no host
+}
+
+// Batch says when rows are sent.
+type Batch struct {
+	MaxRows  int      `yaml:"max_rows"`
+	MaxDelay Duration `yaml:"max_delay"`
+}
+
+// ClickHouse says where the rows go; empty is the local engine.
+type ClickHouse struct {
+	DSN          string `yaml:"dsn"`
+	PasswordFile string `yaml:"password_file"`
+}
+
+// Duration is a time.Duration written as in "1.5s" or "5m".
+type Duration time.Duration
+
+// UnmarshalYAML implements yaml.Unmarshaler.
+func (d *Duration) UnmarshalYAML(n *yaml.Node) error {
+	v, err := time.ParseDuration(n.Value)
+	if err != nil {
+		return fmt.Errorf("line %d: %q is no duration such as 500ms, 1s or 5m", n.Line, n.Value)
+	}
+	*d = Duration(v)
+	return nil
+}
+
+// Default is the configuration of a run without a file, but for its inputs.
+func Default() Config {
+	return Config{Poll: Duration(250 * time.Millisecond), RotateWait: Duration(time.Minute),
+		Batch: Batch{MaxRows: 100_000, MaxDelay: Duration(time.Second)}}
+}
+
+// Load reads a file over the defaults. Its errors name the file, and the line where there is one.
+func Load(path string) (Config, error) {
+	data, err := os.ReadFile(path)
+	if err != nil {
+		return Config{}, err
+	}
+	c := Default()
+	dec := yaml.NewDecoder(bytes.NewReader(data))
+	dec.KnownFields(true)
+	if err := dec.Decode(&c); err != nil && !errors.Is(err, io.EOF) {
+		return Config{}, fmt.Errorf("%s: %w", path, explain(err))
+	}
+	return c, nil
+}
+
+// Validate checks the values. Its error joins all that is wrong, each with its place.
+func (c Config) Validate() error {
+	var errs []error
+	bad := func(format string, args ...any) { errs = append(errs, fmt.Errorf(format, args...)) }
+	if len(c.Inputs) == 0 {
+		bad("inputs: name at least one")
+	}
+	for i, in := range c.Inputs {
+		where := fmt.Sprintf("inputs[%d]", i)
+		if in.Name == "" {
+			bad("%s.name: is missing; it is stored in column source", where)
+		}
+		if len(in.Paths) == 0 {
+			bad("%s.paths: name at least one file or glob", where)
+		}
+		for _, p := range append(append([]string(nil), in.Paths...), in.Exclude...) {
+			if _, err := filepath.Match(p, ""); err != nil {
+				bad("%s: %q is no valid glob", where, p)
+			}
+		}
+		if _, err := in.options(); err != nil {
+			bad("%s: %v", where, err)
+		}
+	}
+	if c.Batch.MaxRows < 1 || c.Batch.MaxRows > 1_000_000 {
+		bad("batch.max_rows: %d is not between 1 and 1000000", c.Batch.MaxRows)
+	}
+	if c.Batch.MaxDelay <= 0 || c.Poll <= 0 || c.RotateWait <= 0 {
+		bad("batch.max_delay, poll and rotate_wait: must be longer than nothing")
+	}
+	return errors.Join(errs...)
+}
+
+func (in Input) options() (parsers.Options, error) {
+	o := parsers.Options{Dialect: in.Parser, AssumedZone: time.Local, Host: in.Host}
+	if o.Dialect == "" {
+		o.Dialect = "auto"
+	}
+	if in.Zone != "" {
+		zone, err := time.LoadLocation(in.Zone)
+		if err != nil {
+			return o, fmt.Errorf("zone: %w", err)
+		}
+		o.Zone = zone
+	}
+	_, err := parsers.NewStream(o)
+	return o, err
+}
+
+// TailInputs gives the inputs as the follower wants them.
+func (c Config) TailInputs() ([]tail.Input, error) {
+	var out []tail.Input
+	for _, in := range c.Inputs {
+		o, err := in.options()
+		if err != nil {
+			return nil, err
+		}
+		paths := make([]string, len(in.Paths))
+		for i, p := range in.Paths {
+			abs, err := filepath.Abs(p)
+			if err != nil {
+				return nil, err
+			}
+			paths[i] = abs
+		}
+		out = append(out, tail.Input{Name: in.Name, Paths: paths, Exclude: in.Exclude, Parser: o})
+	}
+	return out, nil
+}
+
+var unknownField = regexp.MustCompile(`line (\d+): field (\S+) not found in type config\.(\w+)`)
+
+// explain gives an unknown key's error the nearest key that exists there.
+func explain(err error) error {
+	var typed *yaml.TypeError
+	if !errors.As(err, &typed) {
+		return err
+	}
+	var errs []error
+	for _, e := range typed.Errors {
+		m := unknownField.FindStringSubmatch(e)
+		if m == nil {
+			errs = append(errs, errors.New(e))
+			continue
+		}
+		errs = append(errs, fmt.Errorf("line %s: unknown key %q; did you mean %q?", m[1], m[2], nearest(m[2], keys(m[3]))))
+	}
+	return errors.Join(errs...)
+}
+
+// keys lists the keys of one of the configuration's types.
+func keys(name string) []string {
+	for _, v := range []any{Config{}, Input{}, Batch{}, ClickHouse{}} {
+		t := reflect.TypeOf(v)
+		if t.Name() != name {
+			continue
+		}
+		var out []string
+		for i := range t.NumField() {
+			key, _, _ := strings.Cut(t.Field(i).Tag.Get("yaml"), ",")
+			out = append(out, key)
+		}
+		return out
+	}
+	return nil
+}
+
+// nearest is the candidate with the smallest edit distance.
+func nearest(word string, candidates []string) string {
+	best, least := "", 1<<30
+	for _, c := range candidates {
+		if d := distance(word, c); d < least {
+			best, least = c, d
+		}
+	}
+	return best
+}
+
+// distance is the Levenshtein distance of two short words.
+func distance(a, b string) int {
+	row := make([]int, len(b)+1)
+	for j := range row {
+		row[j] = j
+	}
+	for i := range len(a) {
+		diagonal := row[0]
+		row[0] = i + 1
+		for j := range len(b) {
+			cost := 1
+			if a[i] == b[j] {
+				cost = 0
+			}
+			diagonal, row[j+1] = row[j+1], min(row[j]+1, row[j+1]+1, diagonal+cost)
+		}
+	}
+	return row[len(b)]
+}

@@ -1,0 +1,93 @@
+// Package pipeline moves log lines from sources through parser, context and classifier into sealed batches, and sealed
+// batches into a sink, and commits positions only when the sink has said durable.
+//
+// Nothing is queued on disk: the log is the queue. While the sink is slow or down, the fixed number of batches and buffers
+// fills up, sources block, and memory stays flat.
+package pipeline
+
+import (
+	"context"
+	"time"
+
+	"bounceline/parsers"
+	"bounceline/pipeline/batch"
+)
+
+// BufferSize is the size of the buffers in which chunks travel.
+const BufferSize = 256 << 10
+
+// MaxLine is how much of a line is parsed: a longer one is cut there and counted. It is under BufferSize, so that whether
+// a line is cut depends on the line alone.
+const MaxLine = 64 << 10
+
+// A Stream is one content that is being read: a file whatever it is called, standard input, a journal, a partition.
+type Stream struct {
+	Name      string          // see record.Origin
+	Source    string          // configured input name
+	Path      string          // where it was found, for people
+	Parser    parsers.Options // how its lines are read
+	Anchor    string          // parser state at the first chunk's offset; empty at the start of a new stream
+	Reference time.Time       // for the first inferred year, where there is no anchor: file mtime, or now when live
+	Stored    []Span          // what the ledger knows to be stored, sorted: lines in it give context and no rows
+	Intent    Span            // an interrupted batch's range: it is sealed exactly so again, to get its ID; empty is none
+}
+
+// A Span is the part [From, To) of a stream.
+type Span struct{ From, To int64 }
+
+// A Chunk is whole lines of one stream in their order. Its receiver gives Buffer back when it is done with Data.
+type Chunk struct {
+	Stream *Stream
+	Offset int64 // position of Data's first byte
+	Next   int64 // position after the chunk
+	Data   []byte
+	Buffer []byte
+	Tail   []byte // only where Data is the head of one line that was cut: the last bytes before Next
+	Quiet  bool   // gives context and no rows, whatever the ledger says: it is re-read to rebuild context
+	Last   bool   // the stream ends here: what is open of it is sealed at once. Such a chunk may be empty
+}
+
+// Buffers is a fixed number of buffers that sources and runner share.
+type Buffers struct{ free chan []byte }
+
+// NewBuffers returns n buffers of BufferSize. They are allocated when first needed.
+func NewBuffers(n int) *Buffers {
+	b := &Buffers{free: make(chan []byte, n)}
+	for range n {
+		b.free <- nil
+	}
+	return b
+}
+
+// Take returns a buffer; it blocks until one is free.
+func (b *Buffers) Take() []byte {
+	buf := <-b.free
+	if buf == nil {
+		buf = make([]byte, BufferSize)
+	}
+	return buf
+}
+
+// Give returns a buffer that came from Take. Nil is ignored.
+func (b *Buffers) Give(buf []byte) {
+	if buf != nil {
+		b.free <- buf[:BufferSize]
+	}
+}
+
+// A Sink stores batches. Both calls return nil only when what they wrote is durable; repeating either with the same batch
+// is harmless.
+type Sink interface {
+	// Write stores the rows under the token.
+	Write(ctx context.Context, b *batch.Batch, token string) error
+	// WriteLedger records that all of the batch's ranges are stored. It is called after Write.
+	WriteLedger(ctx context.Context, b *batch.Batch) error
+}
+
+// A Journal keeps what a restart needs. Both calls return when the change is durable.
+type Journal interface {
+	// Intend records the batch's ID and ranges before it is first sent.
+	Intend(b *batch.Batch) error
+	// Commit records that the batch's ranges are done.
+	Commit(b *batch.Batch) error
+}

@@ -1,0 +1,122 @@
+package tail
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"strings"
+
+	"bounceline/pipeline"
+	"bounceline/pipeline/checkpoint"
+	"bounceline/pipeline/source/content"
+)
+
+// Unsettled reports whether the ledger lacks a range of the intent: then its batch must be sent again.
+func (f *Follower) Unsettled(ctx context.Context, intent *checkpoint.Intent) (bool, error) {
+	for _, r := range intent.Ranges {
+		ranges, err := f.Ledger.Ledger(ctx, r.Stream)
+		if err != nil {
+			return false, fmt.Errorf("ask the ledger: %w", err)
+		}
+		found := false
+		for _, l := range ranges {
+			found = found || l.Stream == r.Stream && l.From == r.From && l.To == r.To
+		}
+		if !found {
+			return true, nil
+		}
+	}
+	return false, nil
+}
+
+// Again sends the lines of the intent's ranges, each after the stretch before it that gives context, and nothing else, so
+// that the receiver makes the same batch. A range whose file is gone is counted as lost and left out.
+func (f *Follower) Again(ctx context.Context, intent *checkpoint.Intent, out chan<- pipeline.Chunk) error {
+	for i, r := range intent.Ranges {
+		path, input, ok := f.find(r.Stream, r.To)
+		if !ok {
+			f.Lost.Add(r.To - r.From)
+			f.Log.Error("a batch cannot be sent again: the file with its lines is gone", "stream", r.Stream, "from", r.From, "to", r.To)
+			continue
+		}
+		ranges, err := f.Ledger.Ledger(ctx, r.Stream)
+		if err != nil {
+			return fmt.Errorf("ask the ledger: %w", err)
+		}
+		s := &pipeline.Stream{Name: r.Stream, Source: r.Source, Path: path, Parser: input.Parser, Stored: content.Spans(ranges)}
+		at := f.begin(s, ranges)
+		if len(ranges) == 0 {
+			at, s.Anchor = r.From, r.Anchor
+		}
+		if err := f.sendRange(ctx, path, s, at, r.To, i == len(intent.Ranges)-1, out); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// sendRange sends the lines in [at, to) of the file's content.
+func (f *Follower) sendRange(ctx context.Context, path string, s *pipeline.Stream, at, to int64, last bool, out chan<- pipeline.Chunk) error {
+	c, err := content.Open(path)
+	if err != nil {
+		return err
+	}
+	defer c.Close()
+	if _, err := io.CopyN(io.Discard, c, at); err != nil {
+		return fmt.Errorf("%s: %w", path, err)
+	}
+	lines := content.NewLines(io.LimitReader(c, to-at), s, at, f.Buffers)
+	for {
+		chunk, err := lines.Next()
+		if err == io.EOF {
+			rest, ok := lines.Rest()
+			if !ok {
+				rest = pipeline.Chunk{Stream: s, Offset: to, Next: to}
+			}
+			chunk = rest
+			chunk.Last = last
+		} else if err != nil {
+			return fmt.Errorf("%s: %w", path, err)
+		}
+		select {
+		case out <- chunk:
+		case <-ctx.Done():
+			f.Buffers.Give(chunk.Buffer)
+			return ctx.Err()
+		}
+		if err == io.EOF {
+			return nil
+		}
+	}
+}
+
+// find looks for a file with the stream's content, at least as long as size, at the paths that are followed and beside them.
+func (f *Follower) find(stream string, size int64) (path string, input *Input, ok bool) {
+	for _, s := range f.Store.State().Streams {
+		if s.Name != stream {
+			continue
+		}
+		t, ok := f.targetOf(s.Path)
+		if !ok {
+			return "", nil, false
+		}
+		for _, p := range append([]string{s.Path}, siblings(s.Path)...) {
+			head, err := headOf(p)
+			if err == nil && strings.HasPrefix(stream, content.Prefix(head)) && reaches(p, size) {
+				return p, t.input, true
+			}
+		}
+	}
+	return "", nil, false
+}
+
+// reaches reports whether the content of the file is at least so long.
+func reaches(path string, size int64) bool {
+	c, err := content.Open(path)
+	if err != nil {
+		return false
+	}
+	defer c.Close()
+	n, _ := io.CopyN(io.Discard, c, size)
+	return n == size
+}
