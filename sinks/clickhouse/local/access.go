@@ -1,0 +1,141 @@
+package local
+
+import (
+	"context"
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/ClickHouse/clickhouse-go/v2"
+)
+
+// access is how an engine is reached. It lies in its folder and is kept from one start to the next.
+type access struct {
+	Port           int    `json:"port"`
+	User           string `json:"user"`
+	Password       string `json:"password"`
+	ReaderUser     string `json:"reader_user"`
+	ReaderPassword string `json:"reader_password"`
+	PID            int    `json:"pid"`
+}
+
+func loadAccess(dir string) (access, error) {
+	data, err := os.ReadFile(filepath.Join(dir, "engine.json"))
+	if errors.Is(err, fs.ErrNotExist) {
+		return access{User: "bounceline", Password: secret(), ReaderUser: "reader", ReaderPassword: secret()}, nil
+	}
+	if err != nil {
+		return access{}, err
+	}
+	var a access
+	if err := json.Unmarshal(data, &a); err != nil || a.Password == "" || a.ReaderPassword == "" {
+		return access{}, fmt.Errorf("%s/engine.json is damaged: remove it, and a new one is made", dir)
+	}
+	return a, nil
+}
+
+func secret() string {
+	var b [24]byte
+	_, _ = rand.Read(b[:])
+	return hex.EncodeToString(b[:])
+}
+
+func (a access) dsn(user, password string) string {
+	u := url.URL{Scheme: "clickhouse", User: url.UserPassword(user, password), Host: fmt.Sprintf("127.0.0.1:%d", a.Port), Path: "/bounceline"}
+	return u.String()
+}
+
+// waitForInserts returns when no insert runs, or ctx is done.
+func waitForInserts(ctx context.Context, a access) {
+	db, err := clickhouse.Open(&clickhouse.Options{Addr: []string{fmt.Sprintf("127.0.0.1:%d", a.Port)},
+		Auth: clickhouse.Auth{Username: a.User, Password: a.Password}})
+	if err != nil {
+		return
+	}
+	defer db.Close()
+	for {
+		var n uint64
+		err := db.QueryRow(ctx, "SELECT count() FROM system.processes WHERE query_kind = 'Insert'").Scan(&n)
+		if err != nil || n == 0 {
+			return
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-time.After(20 * time.Millisecond):
+		}
+	}
+}
+
+// mergeTrees are the table engines that our user may create; any other could read or write files and networks.
+var mergeTrees = []string{"MergeTree", "ReplacingMergeTree", "SummingMergeTree", "AggregatingMergeTree"}
+
+// writeConfig writes the engine's configuration and users. The user default is the engine's own session: it has no
+// password, which the engine asks for, and no right but to open and close the port.
+func writeConfig(dir string, a access) error {
+	for _, d := range []string{"data", "tmp", "user_files", "format_schemas"} {
+		if err := os.MkdirAll(filepath.Join(dir, d), 0o700); err != nil {
+			return err
+		}
+	}
+	config := fmt.Sprintf(`<clickhouse>
+  <path>%[1]s/data/</path>
+  <tmp_path>%[1]s/tmp/</tmp_path>
+  <user_files_path>%[1]s/user_files/</user_files_path>
+  <format_schema_path>%[1]s/format_schemas/</format_schema_path>
+  <users_config>%[1]s/users.xml</users_config>
+  <listen_host>127.0.0.1</listen_host>
+  <tcp_port>%[2]d</tcp_port>
+  <max_server_memory_usage>1073741824</max_server_memory_usage>
+  <mark_cache_size>67108864</mark_cache_size>
+  <access_control_improvements><select_from_system_db_requires_grant>true</select_from_system_db_requires_grant><table_engines_require_grant>true</table_engines_require_grant></access_control_improvements>
+  <merge_tree>
+    <fsync_after_insert>1</fsync_after_insert>
+    <fsync_part_directory>1</fsync_part_directory>
+    <min_rows_to_fsync_after_merge>1</min_rows_to_fsync_after_merge>
+    <min_free_disk_bytes_to_perform_insert>%[3]d</min_free_disk_bytes_to_perform_insert>
+  </merge_tree>
+</clickhouse>
+`, dir, a.Port, minFree)
+	grants := []string{"GRANT ALL ON bounceline.*", "GRANT CREATE DATABASE ON bounceline.*", "GRANT SELECT ON system.*", "GRANT SELECT ON information_schema.*"}
+	for _, e := range mergeTrees {
+		grants = append(grants, "GRANT TABLE ENGINE ON "+e)
+	}
+	users := `<clickhouse>
+  <profiles>
+    <default/>
+    <reader><readonly>2</readonly><max_memory_usage>536870912</max_memory_usage><max_execution_time>120</max_execution_time><max_result_rows>1000000</max_result_rows><result_overflow_mode>break</result_overflow_mode></reader>
+  </profiles>
+  <quotas><default/></quotas>
+  <users>
+    <default><password></password><networks><ip>::1</ip></networks><profile>default</profile><quota>default</quota>` +
+		grantXML("GRANT SYSTEM LISTEN ON *.*", "GRANT SELECT ON system.numbers") + `</default>
+    ` + user(a.User, a.Password, "default", grants...) + `
+    ` + user(a.ReaderUser, a.ReaderPassword, "reader", "GRANT SELECT ON bounceline.*", "GRANT SELECT ON system.*", "GRANT SELECT ON information_schema.*") + `
+  </users>
+</clickhouse>
+`
+	if err := os.WriteFile(filepath.Join(dir, "config.xml"), []byte(config), 0o600); err != nil {
+		return err
+	}
+	return os.WriteFile(filepath.Join(dir, "users.xml"), []byte(users), 0o600)
+}
+
+func user(name, password, profile string, grants ...string) string {
+	sum := sha256.Sum256([]byte(password))
+	return fmt.Sprintf("<%[1]s><password_sha256_hex>%[2]x</password_sha256_hex><networks><ip>127.0.0.1</ip></networks><profile>%[3]s</profile><quota>default</quota>%[4]s</%[1]s>",
+		name, sum, profile, grantXML(grants...))
+}
+
+func grantXML(grants ...string) string {
+	return "<grants><query>" + strings.Join(grants, "</query><query>") + "</query></grants>"
+}
