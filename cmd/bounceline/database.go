@@ -1,0 +1,165 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"bounceline/sinks/clickhouse"
+	"bounceline/sinks/clickhouse/local"
+)
+
+// databaseFlags say where the rows are: in a server, or in the local engine of a state directory.
+type databaseFlags struct {
+	stateDir     string
+	dsn          string
+	passwordFile string
+	ca           string
+	cert, key    string
+}
+
+func (f *databaseFlags) register(cmd *cobra.Command) {
+	fl := cmd.Flags()
+	fl.StringVar(&f.stateDir, "state-dir", os.Getenv("BOUNCELINE_STATE_DIR"), "directory of local engine and checkpoints (BOUNCELINE_STATE_DIR; default "+defaultStateDir()+")")
+	fl.StringVar(&f.dsn, "clickhouse", os.Getenv("BOUNCELINE_CLICKHOUSE"), "server, as clickhouse://user@host:9000/bounceline, instead of the local engine (BOUNCELINE_CLICKHOUSE)")
+	fl.StringVar(&f.passwordFile, "clickhouse-password-file", os.Getenv("BOUNCELINE_CLICKHOUSE_PASSWORD_FILE"), "file with the server's password (BOUNCELINE_CLICKHOUSE_PASSWORD_FILE)")
+	fl.StringVar(&f.ca, "clickhouse-ca", "", "PEM file of the authority that signed the server's certificate")
+	fl.StringVar(&f.cert, "clickhouse-cert", "", "PEM file of a client certificate")
+	fl.StringVar(&f.key, "clickhouse-key", "", "PEM file of its key")
+	// The environment is no place for the values that help prints.
+	fl.Lookup("clickhouse").DefValue = ""
+	fl.Lookup("state-dir").DefValue = ""
+	fl.Lookup("clickhouse-password-file").DefValue = ""
+}
+
+// configure fills in what a configuration file says, where no flag and no environment variable does.
+func (f *databaseFlags) configure(stateDir, dsn, passwordFile string) {
+	for _, p := range []struct {
+		to   *string
+		from string
+	}{{&f.stateDir, stateDir}, {&f.dsn, dsn}, {&f.passwordFile, passwordFile}} {
+		if *p.to == "" {
+			*p.to = p.from
+		}
+	}
+}
+
+// defaultStateDir is where a service, or a user, keeps what survives restarts (XDG Base Directory Specification).
+func defaultStateDir() string {
+	if os.Geteuid() == 0 {
+		return "/var/lib/bounceline"
+	}
+	if dir := os.Getenv("XDG_STATE_HOME"); dir != "" {
+		return filepath.Join(dir, "bounceline")
+	}
+	home, err := os.UserHomeDir()
+	if err != nil {
+		return filepath.Join(os.TempDir(), fmt.Sprintf("bounceline-%d", os.Geteuid()))
+	}
+	return filepath.Join(home, ".local", "state", "bounceline")
+}
+
+func (f *databaseFlags) directory() string {
+	if f.stateDir != "" {
+		return f.stateDir
+	}
+	return defaultStateDir()
+}
+
+// A database is an open one, with a lease on the local engine where that is it.
+type database struct {
+	*clickhouse.DB
+	StateDir string
+	lease    *local.Lease
+}
+
+// Close ends the connection and gives the lease back.
+func (d *database) Close() {
+	_ = d.DB.Close()
+	if d.lease != nil {
+		_ = d.lease.Close()
+	}
+}
+
+// open opens the database; for writing it is brought to this version's schema and checked. Its errors say what to do.
+func (f *databaseFlags) open(ctx context.Context, readOnly bool) (*database, error) {
+	d := &database{StateDir: f.directory()}
+	c := clickhouse.Config{DSN: f.dsn, PasswordFile: f.passwordFile, CA: f.ca, Cert: f.cert, Key: f.key}
+	if c.DSN == "" {
+		lease, err := local.Acquire(ctx, d.StateDir, "")
+		if err != nil {
+			return nil, err
+		}
+		d.lease, c = lease, clickhouse.Config{DSN: lease.DSN()}
+	}
+	var err error
+	if d.DB, err = clickhouse.Open(ctx, c); err == nil {
+		if err = d.prepare(ctx, readOnly); err == nil {
+			return d, nil
+		}
+		_ = d.DB.Close()
+	}
+	if d.lease != nil {
+		_ = d.lease.Close()
+	}
+	return nil, err
+}
+
+func (d *database) prepare(ctx context.Context, readOnly bool) error {
+	if readOnly && d.lease == nil {
+		return nil
+	}
+	if err := d.Migrate(ctx, false, nil); err != nil {
+		return err
+	}
+	if readOnly {
+		return nil
+	}
+	return d.Check(ctx)
+}
+
+func newMigrateCommand() *cobra.Command {
+	var db databaseFlags
+	var dry bool
+	cmd := &cobra.Command{
+		Use:   "migrate",
+		Short: "Bring the database's schema to this version",
+		Example: `  bounceline migrate
+  bounceline migrate --dry-run --clickhouse clickhouse://admin@db.example.org:9000`,
+		Args: noArguments,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			var lease *local.Lease
+			c := clickhouse.Config{DSN: db.dsn, PasswordFile: db.passwordFile, CA: db.ca, Cert: db.cert, Key: db.key}
+			if c.DSN == "" {
+				var err error
+				if lease, err = local.Acquire(cmd.Context(), db.directory(), ""); err != nil {
+					return err
+				}
+				defer lease.Close()
+				c.DSN = lease.DSN()
+			}
+			d, err := clickhouse.Open(cmd.Context(), c)
+			if err != nil {
+				return err
+			}
+			defer d.Close()
+			var out strings.Builder
+			if err := d.Migrate(cmd.Context(), dry, &out); err != nil {
+				return err
+			}
+			if out.Len() == 0 {
+				fmt.Fprintln(cmd.OutOrStdout(), "the schema is up to date")
+				return nil
+			}
+			_, err = fmt.Fprint(cmd.OutOrStdout(), out.String())
+			return err
+		},
+	}
+	db.register(cmd)
+	cmd.Flags().BoolVar(&dry, "dry-run", false, "print what would be done, and do nothing")
+	return cmd
+}

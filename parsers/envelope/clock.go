@@ -1,0 +1,284 @@
+package envelope
+
+import (
+	"bytes"
+	"fmt"
+	"strings"
+	"time"
+
+	"bounceline/pipeline/record"
+)
+
+// A Clock turns stamps into times. What a stamp does not say it takes from the line before: the year that brings it
+// nearest, and of an hour that comes twice the nearer one. The first year is inferred from a reference.
+type Clock struct {
+	zone    *time.Location
+	assumed bool
+	last    int64 // time of the line before, Unix milliseconds; 0 if there is none
+	ref     int64 // reference for the first year, Unix milliseconds
+
+	stamp   [32]byte // the previous stamp, and what it gave
+	length  int
+	value   int64
+	flags   record.TimeFlags
+	day     [10]byte // the previous ISO day, and its midnight
+	dayTime int64
+}
+
+// SetReference sets what the first inferred year is reckoned from: a file's mtime, or now for a live one.
+func (c *Clock) SetReference(t time.Time) { c.ref = t.UnixMilli() }
+
+// Anchor is what times of later lines depend on besides their bytes.
+func (c *Clock) Anchor() string { return fmt.Sprintf("%d %d %t %s", c.last, c.ref, c.assumed, c.zone) }
+
+// Restore sets the state to what Anchor gave.
+func (c *Clock) Restore(anchor string) error {
+	f := strings.SplitN(anchor, " ", 4)
+	if len(f) != 4 {
+		return fmt.Errorf("anchor %q has not four parts", anchor)
+	}
+	var last, ref int64
+	var assumed bool
+	if _, err := fmt.Sscan(f[0], &last); err != nil {
+		return fmt.Errorf("anchor: %w", err)
+	}
+	if _, err := fmt.Sscan(f[1], &ref); err != nil {
+		return fmt.Errorf("anchor: %w", err)
+	}
+	if _, err := fmt.Sscan(f[2], &assumed); err != nil {
+		return fmt.Errorf("anchor: %w", err)
+	}
+	zone, err := time.LoadLocation(f[3])
+	if err != nil {
+		return fmt.Errorf("anchor: %w", err)
+	}
+	c.last, c.ref, c.assumed, c.zone, c.length = last, ref, assumed, zone, 0
+	return nil
+}
+
+const dayMillis = 24 * 60 * 60 * 1000
+
+// bsd reads "Nov 22 05:13:01" of a given year, or of the one that it infers if year is 0.
+func (c *Clock) bsd(stamp []byte, year int) (int64, record.TimeFlags, bool) {
+	if year == 0 && c.length == len(stamp) && bytes.Equal(stamp, c.stamp[:c.length]) {
+		return c.value, c.flags, true
+	}
+	month := monthOf(stamp)
+	i := bytes.IndexByte(stamp[4:], ' ') + 4
+	if stamp[4] == ' ' { // padded
+		i = 6
+	}
+	d, ok := number(bytes.TrimLeft(stamp[4:i], " "))
+	clock := stamp[i+1:]
+	if month == 0 || !ok || d < 1 || d > 31 || len(clock) != 8 || clock[2] != ':' || clock[5] != ':' {
+		return 0, 0, false
+	}
+	h, ok1 := number(clock[:2])
+	m, ok2 := number(clock[3:5])
+	s, ok3 := number(clock[6:8])
+	if !ok1 || !ok2 || !ok3 || h > 23 || m > 59 || s > 60 {
+		return 0, 0, false
+	}
+	var flags record.TimeFlags
+	if c.assumed {
+		flags |= record.ZoneAssumed
+	}
+	var t int64
+	if year != 0 {
+		t = c.nearest(time.Date(year, month, d, h, m, s, 0, c.zone))
+	} else {
+		flags |= record.YearInferred
+		if t, ok = c.infer(month, d, h, m, s); !ok {
+			return 0, 0, false
+		}
+	}
+	c.last = t
+	if year == 0 && len(stamp) <= len(c.stamp) {
+		c.length = copy(c.stamp[:], stamp)
+		c.value, c.flags = t, flags
+	}
+	return t, flags, true
+}
+
+// infer finds the year. A 29 February stands in leap years only.
+func (c *Clock) infer(month time.Month, d, h, m, s int) (int64, bool) {
+	base := c.last
+	if base == 0 {
+		base = c.ref
+	}
+	year := time.UnixMilli(base).In(c.zone).Year()
+	best, found := int64(0), false
+	for y := year - 1; y <= year+1; y++ {
+		date := time.Date(y, month, d, h, m, s, 0, c.zone)
+		if date.Month() != month && !(s == 60) {
+			continue
+		}
+		t := c.nearest(date)
+		switch {
+		case c.last == 0 && t <= base+dayMillis: // the latest that is not more than a day ahead
+			best, found = t, true
+		case c.last != 0 && (!found || distance(t, base) < distance(best, base)):
+			best, found = t, true
+		}
+	}
+	if !found { // a 29 February with no leap year near
+		for y := year - 2; y >= year-8 && !found; y-- {
+			if date := time.Date(y, month, d, h, m, s, 0, c.zone); date.Month() == month {
+				best, found = date.UnixMilli(), true
+			}
+		}
+	}
+	return best, found
+}
+
+// nearest gives, of an hour that comes twice in autumn, the one nearer to the line before, else the first.
+func (c *Clock) nearest(t time.Time) int64 {
+	ms := t.UnixMilli()
+	for _, hour := range [2]time.Duration{-time.Hour, time.Hour} {
+		o := t.Add(hour)
+		if o.Hour() != t.Hour() || o.Minute() != t.Minute() {
+			continue
+		}
+		other := o.UnixMilli()
+		if c.last == 0 {
+			return min(ms, other)
+		}
+		if distance(other, c.last) < distance(ms, c.last) {
+			return other
+		}
+	}
+	return ms
+}
+
+func distance(a, b int64) int64 {
+	if a < b {
+		return b - a
+	}
+	return a - b
+}
+
+// local gives the time of a stamp without a zone; civil is what the stamp would be in UTC, fraction included.
+func (c *Clock) local(civil int64, stamp []byte) (int64, record.TimeFlags) {
+	var flags record.TimeFlags
+	if c.assumed {
+		flags = record.ZoneAssumed
+	}
+	if c.length == 19 && bytes.Equal(stamp, c.stamp[:19]) {
+		return c.value + civil%1000, c.flags
+	}
+	t := time.UnixMilli(civil).UTC()
+	whole := c.nearest(time.Date(t.Year(), t.Month(), t.Day(), t.Hour(), t.Minute(), t.Second(), 0, c.zone))
+	c.length = copy(c.stamp[:], stamp)
+	c.value, c.flags, c.last = whole, flags, whole
+	return whole + civil%1000, flags
+}
+
+// civil reads "2026-11-22T05:13:01", with any byte between, as if it were UTC.
+func (c *Clock) civil(b []byte) (int64, bool) {
+	if b[13] != ':' || b[16] != ':' {
+		return 0, false
+	}
+	if !bytes.Equal(b[:10], c.day[:]) {
+		if b[4] != '-' || b[7] != '-' {
+			return 0, false
+		}
+		y, ok1 := number(b[:4])
+		m, ok2 := number(b[5:7])
+		d, ok3 := number(b[8:10])
+		if !ok1 || !ok2 || !ok3 || m < 1 || m > 12 || d < 1 || d > 31 {
+			return 0, false
+		}
+		c.dayTime = time.Date(y, time.Month(m), d, 0, 0, 0, 0, time.UTC).UnixMilli()
+		copy(c.day[:], b[:10])
+	}
+	h, ok1 := number(b[11:13])
+	m, ok2 := number(b[14:16])
+	s, ok3 := number(b[17:19])
+	if !ok1 || !ok2 || !ok3 || h > 23 || m > 59 || s > 60 {
+		return 0, false
+	}
+	return c.dayTime + int64((h*60+m)*60+s)*1000, true
+}
+
+// fraction reads ".123456" and returns milliseconds and bytes used.
+func fraction(b []byte) (ms int64, used int) {
+	scale := int64(100)
+	for used = 1; used < len(b) && digit(b[used]); used++ {
+		ms += scale * int64(b[used]-'0')
+		scale /= 10
+	}
+	return ms, used
+}
+
+// offset reads "Z", "+02:00" or "+0200" and returns milliseconds and bytes used.
+func offset(b []byte) (ms int64, used int, ok bool) {
+	if len(b) > 0 && (b[0] == 'Z' || b[0] == 'z') {
+		return 0, 1, true
+	}
+	if len(b) < 5 || b[0] != '+' && b[0] != '-' {
+		return 0, 0, false
+	}
+	minutes, used := b[3:5], 5
+	if b[3] == ':' {
+		if len(b) < 6 {
+			return 0, 0, false
+		}
+		minutes, used = b[4:6], 6
+	}
+	h, ok1 := number(b[1:3])
+	m, ok2 := number(minutes)
+	if !ok1 || !ok2 {
+		return 0, 0, false
+	}
+	ms = int64(h*60+m) * 60_000
+	if b[0] == '-' {
+		ms = -ms
+	}
+	return ms, used, true
+}
+
+func monthOf(b []byte) time.Month {
+	switch string(b[:3]) {
+	case "Jan":
+		return time.January
+	case "Feb":
+		return time.February
+	case "Mar":
+		return time.March
+	case "Apr":
+		return time.April
+	case "May":
+		return time.May
+	case "Jun":
+		return time.June
+	case "Jul":
+		return time.July
+	case "Aug":
+		return time.August
+	case "Sep":
+		return time.September
+	case "Oct":
+		return time.October
+	case "Nov":
+		return time.November
+	case "Dec":
+		return time.December
+	}
+	return 0
+}
+
+func digit(b byte) bool { return '0' <= b && b <= '9' }
+
+func number(b []byte) (int, bool) {
+	if len(b) == 0 || len(b) > 9 {
+		return 0, false
+	}
+	n := 0
+	for _, d := range b {
+		if !digit(d) {
+			return 0, false
+		}
+		n = n*10 + int(d-'0')
+	}
+	return n, true
+}

@@ -1,0 +1,177 @@
+// Package exim reads Exim's main log (The Exim Specification, chapter 53, "Log files"): delivery lines with their flags,
+// and the reception and completion lines that tell more about a message id.
+package exim
+
+import (
+	"bytes"
+
+	"bounceline/parsers/envelope"
+	"bounceline/pipeline/record"
+)
+
+// Version changes when a line may give another row than before.
+const Version = "1"
+
+// Parser reads one line at a time and keeps nothing. The zero value is ready.
+type Parser struct{}
+
+// Name is the dialect's name.
+func (Parser) Name() string { return "exim" }
+
+// Claims reports whether a line is Exim's: by its program, or, without one, by the message id that begins it.
+func (Parser) Claims(program, text []byte) bool {
+	if bytes.HasPrefix(program, []byte("exim")) {
+		return true
+	}
+	return len(program) == 0 && idLength(text) > 0
+}
+
+// Parse reads the text of one line, behind Exim's own stamp.
+func (Parser) Parse(h *envelope.Header, text []byte, out *record.Result) {
+	n := idLength(text)
+	if n == 0 {
+		out.Class, out.Kind = record.Other, "no message id"
+		return
+	}
+	id, rest := text[:n], text[n+1:]
+	if len(rest) >= 3 && rest[2] == ' ' {
+		body := bytes.TrimLeft(rest[3:], " ")
+		switch string(rest[:2]) {
+		case "<=", "(=":
+			reception(h, id, body, out)
+			return
+		case "=>", "->", ">>", "*>", "==", "**":
+			delivery(h, id, rest[:2], body, out)
+			return
+		}
+	}
+	switch {
+	case bytes.HasPrefix(rest, []byte("Completed")):
+		out.Class, out.Kind = record.Context, "completed"
+		out.Fact = record.Fact{Op: record.Close, Host: h.Host, QueueID: id, Time: h.Time}
+	default:
+		out.Class, out.Kind = record.Other, "message note"
+	}
+}
+
+// idLength is the length of the message id and the blank that begin the text, less the blank: 6-6-2 characters before
+// Exim 4.97, 6-11-4 since (local_scan.h, MESSAGE_ID_LENGTH). 0 if none stands there.
+func idLength(t []byte) int {
+	for _, form := range [2][3]int{{6, 6, 2}, {6, 11, 4}} {
+		n := form[0] + form[1] + form[2] + 2
+		if len(t) <= n || t[n] != ' ' || t[form[0]] != '-' || t[form[0]+1+form[1]] != '-' {
+			continue
+		}
+		if alphanumeric(t[:form[0]]) && alphanumeric(t[form[0]+1:form[0]+1+form[1]]) && alphanumeric(t[n-form[2]:n]) {
+			return n
+		}
+	}
+	return 0
+}
+
+func alphanumeric(b []byte) bool {
+	for _, c := range b {
+		if !('0' <= c && c <= '9' || 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z') {
+			return false
+		}
+	}
+	return true
+}
+
+// reception reads "<= sender H=host [ip] P=proto S=size id=message-id ...".
+func reception(h *envelope.Header, id, body []byte, out *record.Result) {
+	out.Class, out.Kind = record.Context, "reception"
+	f := &out.Fact
+	*f = record.Fact{Op: record.Renew, Host: h.Host, QueueID: id, Time: h.Time, SenderKnown: true}
+	n := addressEnd(body)
+	f.Sender = body[:n]
+	if string(f.Sender) == "<>" {
+		f.Sender = nil
+	}
+	var s scanner
+	s.rest = body[n:]
+	for s.next() {
+		switch string(s.key) {
+		case "H":
+			f.ClientIP = s.host.ip
+		case "A":
+			f.AuthUser = authUser(s.value)
+		case "S":
+			f.Size = number(s.value)
+		case "id", "id*":
+			f.MessageID = s.value
+		case "T", "for":
+			return
+		}
+	}
+}
+
+// authUser is the id in "authenticator:id:sender".
+func authUser(v []byte) []byte {
+	if i := bytes.IndexByte(v, ':'); i >= 0 {
+		return v[i+1:]
+	}
+	return nil
+}
+
+func number(b []byte) uint64 {
+	n := uint64(0)
+	for _, c := range b {
+		if c < '0' || c > '9' || n > 1<<50 {
+			break
+		}
+		n = n*10 + uint64(c-'0')
+	}
+	return n
+}
+
+// addressEnd is where the address part of a line ends: before the first field, or a colon that ends the fields.
+func addressEnd(b []byte) int {
+	quoted := false
+	for i := 0; i < len(b); i++ {
+		switch b[i] {
+		case '\\':
+			if quoted {
+				i++
+			}
+		case '"':
+			quoted = !quoted
+		case ' ':
+			if !quoted && fieldAt(b[i+1:]) {
+				return i
+			}
+		case ':':
+			if !quoted && i+1 < len(b) && b[i+1] == ' ' {
+				return i
+			}
+		}
+	}
+	if quoted { // a lone quote: try again without
+		for i := 0; i < len(b); i++ {
+			if b[i] == ' ' && fieldAt(b[i+1:]) || b[i] == ':' && i+1 < len(b) && b[i+1] == ' ' {
+				return i
+			}
+		}
+	}
+	return len(b)
+}
+
+// fieldAt reports whether what follows a blank is no more part of an address.
+func fieldAt(b []byte) bool {
+	n := 0
+	for n < len(b) && n < 6 && 'A' <= b[n] && b[n] <= 'Z' {
+		n++
+	}
+	if n > 0 && n < len(b) && b[n] == '=' {
+		return true
+	}
+	for _, w := range endings {
+		if bytes.HasPrefix(b, w) {
+			return true
+		}
+	}
+	return false
+}
+
+var endings = [][]byte{[]byte("defer ("), []byte("routing defer ("), []byte("retry timeout exceeded"), []byte(": "),
+	[]byte("error ignored"), []byte("id="), []byte("(system filter)"), []byte("(RCPT ACL")}

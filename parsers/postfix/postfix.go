@@ -1,0 +1,241 @@
+// Package postfix reads Postfix's log lines: the delivery records that all of its daemons write through log_adhoc.c, and
+// the lines of smtpd, cleanup, qmgr and bounce that tell more about a queue ID.
+package postfix
+
+import (
+	"bytes"
+
+	"bounceline/parsers/envelope"
+	"bounceline/pipeline/record"
+)
+
+// Version changes when a line may give another row than before.
+const Version = "1"
+
+// Parser reads one line at a time and keeps nothing. The zero value is ready.
+type Parser struct{}
+
+// Name is the dialect's name.
+func (Parser) Name() string { return "postfix" }
+
+var (
+	nameBytes = []byte("postfix")
+	to        = []byte("to=<")
+	from      = []byte("from=<")
+	messageID = []byte("message-id=")
+	client    = []byte("client=")
+	uid       = []byte("uid=")
+	removed   = []byte("removed")
+)
+
+// Claims reports whether a program's lines are Postfix's.
+func (Parser) Claims(program, _ []byte) bool {
+	return bytes.HasPrefix(program, nameBytes) || bytes.Contains(program, nameBytes)
+}
+
+// Parse reads the text of one line.
+func (Parser) Parse(h *envelope.Header, text []byte, out *record.Result) {
+	id, rest := queueID(text)
+	if id == nil {
+		out.Class, out.Kind = record.Other, program(h)
+		return
+	}
+	switch {
+	case bytes.HasPrefix(rest, to):
+		delivery(h, id, rest, out)
+	case bytes.HasPrefix(rest, from):
+		fromLine(h, id, rest, out)
+	case bytes.HasPrefix(rest, messageID):
+		v := bytes.TrimSpace(rest[len(messageID):])
+		if i := bytes.IndexByte(v, '<'); i >= 0 {
+			v = v[i+1:]
+			if j := bytes.IndexByte(v, '>'); j >= 0 {
+				v = v[:j]
+			}
+		}
+		learn(h, id, out, "message-id").MessageID = v
+	case bytes.HasPrefix(rest, client):
+		clientLine(h, id, rest, out)
+	case bytes.HasPrefix(rest, uid):
+		learn(h, id, out, "pickup").Op = record.Renew
+	case bytes.Equal(rest, removed):
+		learn(h, id, out, "removed").Op = record.Close
+	default:
+		out.Class, out.Kind = record.Other, "queue ID note"
+		if bytes.Contains(rest, notification) {
+			out.Class, out.Kind = record.Context, "notification"
+		}
+	}
+}
+
+var notification = []byte("notification: ")
+
+// program names a line without queue ID by the daemon that wrote it.
+func program(h *envelope.Header) string {
+	p := h.Program
+	if i := bytes.LastIndexByte(p, '/'); i >= 0 {
+		p = p[i+1:]
+	}
+	for _, d := range daemons {
+		if string(p) == d {
+			return d
+		}
+	}
+	return "other daemon"
+}
+
+// daemons are Postfix's programs (postfix(1), master(5)).
+var daemons = []string{"smtpd", "smtp", "qmgr", "cleanup", "postscreen", "lmtp", "local", "virtual", "pipe", "error", "retry", "discard", "bounce",
+	"pickup", "anvil", "scache", "tlsproxy", "dnsblog", "verify", "master", "tlsmgr", "postsuper", "trivial-rewrite", "proxymap", "flush",
+	"showq", "oqmgr", "postfix-script", "postlogd", "postfix", "sendmail", "postdrop", "nqmgr"}
+
+// learn begins a line that gives context.
+func learn(h *envelope.Header, id []byte, out *record.Result, kind string) *record.Fact {
+	out.Class, out.Kind = record.Context, kind
+	out.Fact = record.Fact{Host: h.Host, QueueID: id, Time: h.Time}
+	return &out.Fact
+}
+
+// queueID splits "ID: rest". Both forms are accepted: short, upper-case hexadecimal, and long, in an alphabet without
+// vowels (mail_queue.h).
+func queueID(text []byte) (id, rest []byte) {
+	n := 0
+	lower, digits := false, false
+	for n < len(text) {
+		b := text[n]
+		if b == ':' {
+			break
+		}
+		switch {
+		case '0' <= b && b <= '9':
+			digits = true
+		case 'A' <= b && b <= 'Z':
+		case 'a' <= b && b <= 'z':
+			lower = true
+		default:
+			return nil, nil
+		}
+		if n++; n > 20 {
+			return nil, nil
+		}
+	}
+	if n < 5 || n+2 > len(text) || text[n+1] != ' ' {
+		return nil, nil
+	}
+	id = text[:n]
+	if !lower {
+		for _, b := range id {
+			if b > 'F' {
+				if !longID(id) {
+					return nil, nil
+				}
+				break
+			}
+		}
+	} else if !digits || !longID(id) {
+		return nil, nil
+	}
+	return id, text[n+2:]
+}
+
+// longID checks the long form: at least 6 characters of seconds, 4 of microseconds, "z", and an inode, without vowels.
+func longID(id []byte) bool {
+	if len(id) < 11 {
+		return false
+	}
+	z := false
+	for i, b := range id {
+		switch b {
+		case 'A', 'E', 'I', 'O', 'U', 'a', 'e', 'i', 'o', 'u':
+			return false
+		case 'z':
+			z = z || i >= 10
+		}
+	}
+	return z
+}
+
+// fromLine reads qmgr's "from=<s>, size=n, nrcpt=n (queue active)" and "from=<s>, status=expired, returned to sender".
+func fromLine(h *envelope.Header, id, rest []byte, out *record.Result) {
+	sender, rest, ok := address(rest[len(from):])
+	if !ok {
+		out.Class, out.Kind = record.Malformed, "postfix: from= without >"
+		return
+	}
+	if bytes.HasPrefix(rest, expiredStatus) || bytes.HasPrefix(rest, forceExpired) {
+		expired(h, id, sender, rest, out)
+		return
+	}
+	f := learn(h, id, out, "queue manager")
+	f.Sender, f.SenderKnown = sender, true
+	for len(rest) > 2 && rest[0] == ',' {
+		rest = rest[2:]
+		var v []byte
+		switch {
+		case bytes.HasPrefix(rest, sizeKey):
+			v, rest = number(rest[len(sizeKey):])
+			f.Size = value(v)
+		case bytes.HasPrefix(rest, nrcptKey):
+			v, rest = number(rest[len(nrcptKey):])
+			f.Recipients = uint16(min(value(v), 65535))
+		default:
+			return
+		}
+	}
+}
+
+var (
+	expiredStatus = []byte(", status=expired")
+	forceExpired  = []byte(", status=force-expired")
+	sizeKey       = []byte("size=")
+	nrcptKey      = []byte("nrcpt=")
+)
+
+// expired gives one row without a recipient; the context makes one of it for each recipient still deferred.
+func expired(h *envelope.Header, id, sender, rest []byte, out *record.Result) {
+	out.Class, out.Kind = record.Event, "expired"
+	r := begin(h, id, out)
+	r.EventType, r.Outcome = record.Expiration, record.Expired
+	r.Status = expiredStatus[len(", status="):]
+	if bytes.HasPrefix(rest, forceExpired) {
+		r.Status = forceExpired[len(", status="):]
+	}
+	r.Sender, r.SenderKnown = sender, true
+	r.ResponseText = rest[2:]
+	out.Fact = record.Fact{Op: record.Expire, Host: h.Host, QueueID: id, Time: h.Time, Sender: sender, SenderKnown: true}
+}
+
+// clientLine reads smtpd's "client=name[ip], sasl_method=..., sasl_username=...".
+func clientLine(h *envelope.Header, id, rest []byte, out *record.Result) {
+	f := learn(h, id, out, "client")
+	f.Op = record.Renew
+	rest = rest[len(client):]
+	f.ClientIP, _ = bracketed(rest)
+	if i := bytes.Index(rest, saslUser); i >= 0 {
+		v := rest[i+len(saslUser):]
+		if j := bytes.Index(v, comma); j >= 0 {
+			v = v[:j]
+		}
+		f.AuthUser = v
+	}
+}
+
+var (
+	saslUser = []byte("sasl_username=")
+	comma    = []byte(", ")
+)
+
+// begin adds a row with what every row of a line has.
+func begin(h *envelope.Header, id []byte, out *record.Result) *record.Row {
+	r := out.Rows.Add()
+	r.EventTime, r.TimeInferred, r.Host, r.PID = h.Time, h.Flags, h.Host, h.PID
+	r.MTA, r.Parser, r.ParserVersion = "postfix", "postfix", Version
+	r.QueueID = id
+	if i := bytes.IndexByte(h.Program, '/'); i >= 0 {
+		r.Instance, r.Service = h.Program[:i], h.Program[i+1:]
+		r.Agent = h.Program[bytes.LastIndexByte(h.Program, '/')+1:]
+	} else {
+		r.Instance = h.Program
+	}
+	return r
+}

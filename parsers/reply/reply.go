@@ -1,0 +1,185 @@
+// Package reply reads SMTP replies as MTAs log them: several lines joined into one, codes anywhere they may stand.
+package reply
+
+import (
+	"bytes"
+	"net/netip"
+	"unsafe"
+
+	"bounceline/pipeline/record"
+)
+
+// Parse reads a reply that begins with its code. Of a reply of several lines the last decides, as in Postfix
+// (smtp_chat.c, smtp_chat_resp); an enhanced code missing there is taken from an earlier line of the same class. The lines
+// are joined by sep: " " in Postfix, `\n` (two characters) in Exim. Code is 0 where no reply begins here.
+func Parse(text []byte, sep string) (code uint16, enhanced []byte) {
+	code = Code(text)
+	if code == 0 {
+		return 0, nil
+	}
+	first := text
+	line := text
+	for len(line) > 3 && line[3] == '-' {
+		next := nextLine(line[4:], sep, line[:3])
+		if next == nil {
+			break
+		}
+		line = next
+		code = Code(line)
+	}
+	enhanced = Enhanced(line[3:], line[0])
+	if enhanced == nil {
+		for at := first; at != nil && len(at) > 3 && enhanced == nil; at = nextLine(at[4:], sep, at[:3]) {
+			if at[0] == line[0] {
+				enhanced = Enhanced(at[3:], line[0])
+			}
+			if at[3] != '-' {
+				break
+			}
+		}
+	}
+	if enhanced == nil {
+		enhanced = parenthesised(text, line[0])
+	}
+	return code, enhanced
+}
+
+// nextLine finds where the reply's next line begins: after the separator with the same code, else with any code.
+func nextLine(text []byte, sep string, code []byte) []byte {
+	var other []byte
+	for at := 0; ; {
+		i := bytes.Index(text[at:], unsafe.Slice(unsafe.StringData(sep), len(sep)))
+		if i < 0 {
+			return other
+		}
+		at += i + len(sep)
+		rest := text[at:]
+		if Code(rest) == 0 {
+			continue
+		}
+		if bytes.Equal(rest[:3], code) {
+			return rest
+		}
+		if other == nil {
+			other = rest
+		}
+	}
+}
+
+// Code returns the reply code at the start of text, 0 if none stands there (RFC 5321, section 4.2).
+func Code(text []byte) uint16 {
+	if len(text) < 3 || text[0] < '2' || text[0] > '5' || !digit(text[1]) || !digit(text[2]) || text[1] > '5' {
+		return 0
+	}
+	if len(text) > 3 && text[3] != ' ' && text[3] != '-' && text[3] != '\\' {
+		return 0
+	}
+	return uint16(text[0]-'0')*100 + uint16(text[1]-'0')*10 + uint16(text[2]-'0')
+}
+
+// Enhanced returns the enhanced status code (RFC 3463) that begins the text of a reply line, after "-", blanks or an
+// opening bracket. Its class must be a possible one; a class other than the reply's is kept, since servers send it.
+func Enhanced(text []byte, class byte) []byte {
+	for len(text) > 0 && (text[0] == ' ' || text[0] == '-') {
+		text = text[1:]
+	}
+	if len(text) > 0 && (text[0] == '[' || text[0] == '(') {
+		text = text[1:]
+	}
+	if len(text) > 0 && text[0] == '#' {
+		text = text[1:]
+	}
+	n := enhancedLength(text)
+	if n == 0 {
+		return nil
+	}
+	return text[:n]
+}
+
+// parenthesised finds qmail's "(#5.1.1)" anywhere in the text.
+func parenthesised(text []byte, class byte) []byte {
+	for i := 0; i+6 < len(text); i++ {
+		if text[i] == '(' && text[i+1] == '#' {
+			if n := enhancedLength(text[i+2:]); n > 0 && text[i+2] == class {
+				return text[i+2 : i+2+n]
+			}
+		}
+	}
+	return nil
+}
+
+// enhancedLength is the length of "class.subject.detail" at the start of text, 0 if none stands there: class 2, 4 or 5, the
+// others up to three digits, and neither a fourth number nor a letter behind.
+func enhancedLength(t []byte) int {
+	if len(t) < 5 || t[0] != '2' && t[0] != '4' && t[0] != '5' || t[1] != '.' {
+		return 0
+	}
+	i := 2
+	for part := 0; part < 2; part++ {
+		start := i
+		for i < len(t) && digit(t[i]) {
+			i++
+		}
+		if i == start || i-start > 3 {
+			return 0
+		}
+		if part == 0 {
+			if i >= len(t) || t[i] != '.' {
+				return 0
+			}
+			i++
+		}
+	}
+	if i < len(t) && (t[i] == '.' && i+1 < len(t) && digit(t[i+1]) || letter(t[i])) {
+		return 0
+	}
+	return i
+}
+
+// Queued finds the queue ID that the next hop gave the message, in the wordings of Postfix, Exim, sendmail and others.
+func Queued(text []byte) []byte {
+	for _, w := range queuedAs {
+		if i := bytes.Index(text, w); i >= 0 {
+			id := text[i+len(w):]
+			n := 0
+			for n < len(id) && (digit(id[n]) || letter(id[n]) || id[n] == '-' || id[n] == '_' || id[n] == '.') {
+				n++
+			}
+			for n > 0 && id[n-1] == '.' {
+				n--
+			}
+			if n >= 5 {
+				return id[:n]
+			}
+		}
+	}
+	return nil
+}
+
+var queuedAs = [][]byte{[]byte("queued as "), []byte("OK id="), []byte("Queued as "), []byte("queued with id ")}
+
+// IP parses an address; ok is false where text is none. It does not allocate.
+func IP(text []byte) (record.Addr, bool) {
+	if len(text) == 0 || len(text) > 45 {
+		return record.Addr{}, false
+	}
+	text = bytes.TrimPrefix(text, ipv6Prefix)
+	a, err := netip.ParseAddr(unsafe.String(unsafe.SliceData(text), len(text)))
+	if err != nil || a.Zone() != "" {
+		return record.Addr{}, false
+	}
+	return a.As16(), true
+}
+
+var ipv6Prefix = []byte("IPv6:")
+
+// Loopback reports whether the address is in 127.0.0.0/8 or ::1.
+func Loopback(a record.Addr) bool {
+	if a[10] == 0xff && a[11] == 0xff {
+		return a[12] == 127
+	}
+	return a == record.Addr{15: 1}
+}
+
+func digit(b byte) bool  { return '0' <= b && b <= '9' }
+func letter(b byte) bool { return 'a' <= b && b <= 'z' || 'A' <= b && b <= 'Z' }
