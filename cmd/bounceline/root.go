@@ -1,0 +1,166 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"strings"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+)
+
+// A usageError is a mistake on the command line or in the configuration: exit code 2.
+type usageError struct{ error }
+
+func (e usageError) Unwrap() error { return e.error }
+
+// usagef makes the error of a command line or configuration that makes no sense.
+func usagef(format string, args ...any) error { return usageError{fmt.Errorf(format, args...)} }
+
+// noArguments is the Args of commands that take none.
+func noArguments(cmd *cobra.Command, args []string) error {
+	if len(args) > 0 {
+		return usagef("%s takes no arguments, but got %q", cmd.Name(), args[0])
+	}
+	return nil
+}
+
+// newRootCommand is the whole command line: the one list of commands.
+func newRootCommand() *cobra.Command {
+	var level, format string
+	root := &cobra.Command{
+		Use:   "bounceline",
+		Short: "Bounce rates and their reasons from mail server logs",
+		Long: `Bounceline reads the delivery logs of mail servers (Postfix, Exim), classifies each failure, and keeps one row for each
+recipient and attempt in ClickHouse: in the engine that comes with it, or in a server.`,
+		Example: `  bounceline import /var/log/mail.log*     store finished logs
+  bounceline report                        bounce rates, worst domains, reasons
+  bounceline run /var/log/mail.log         follow a log for ever`,
+		SilenceUsage:  true,
+		SilenceErrors: true,
+		Args: func(cmd *cobra.Command, args []string) error {
+			if len(args) == 0 {
+				return nil
+			}
+			var names []string
+			for _, c := range cmd.Commands() {
+				if !c.Hidden {
+					names = append(names, c.Name())
+				}
+			}
+			return usagef("there is no command %q%s; see bounceline --help", args[0], didYouMean(args[0], names))
+		},
+		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+		PersistentPreRunE: func(cmd *cobra.Command, _ []string) error {
+			return setLogger(cmd.ErrOrStderr(), level, format)
+		},
+	}
+	root.PersistentFlags().StringVar(&level, "log-level", environment("BOUNCELINE_LOG_LEVEL", "info"), "debug, info, warn or error (BOUNCELINE_LOG_LEVEL)")
+	root.PersistentFlags().StringVar(&format, "log-format", environment("BOUNCELINE_LOG_FORMAT", "text"), "text or json, on standard error (BOUNCELINE_LOG_FORMAT)")
+	root.SetFlagErrorFunc(flagError)
+	root.AddCommand(
+		newEngineCommand(),
+		newEngineChildCommand(),
+		newMigrateCommand(),
+	)
+	root.InitDefaultHelpCmd()
+	root.InitDefaultCompletionCmd()
+	checkArguments(root)
+	return root
+}
+
+// checkArguments makes every complaint about arguments a usage error, those of the command library too.
+func checkArguments(cmd *cobra.Command) {
+	if check := cmd.Args; check != nil {
+		cmd.Args = func(c *cobra.Command, args []string) error {
+			if err := check(c, args); err != nil {
+				return usageError{err}
+			}
+			return nil
+		}
+	}
+	for _, c := range cmd.Commands() {
+		checkArguments(c)
+	}
+}
+
+// flagError adds the nearest flag's name to a complaint about an unknown one.
+func flagError(cmd *cobra.Command, err error) error {
+	name, ok := strings.CutPrefix(err.Error(), "unknown flag: --")
+	if !ok {
+		return usagef("%w; see %s --help", err, cmd.CommandPath())
+	}
+	var names []string
+	cmd.Flags().VisitAll(func(f *pflag.Flag) {
+		if !f.Hidden {
+			names = append(names, "--"+f.Name)
+		}
+	})
+	return usagef("%s has no flag --%s%s; see %s --help", cmd.CommandPath(), name, didYouMean("--"+name, names), cmd.CommandPath())
+}
+
+// didYouMean suggests the name that is nearest to a mistyped word, or nothing where none is near.
+func didYouMean(word string, names []string) string {
+	best, least := "", 1+len(word)/3
+	for _, n := range names {
+		d := distance(word, n)
+		if strings.HasPrefix(n, word) {
+			d = min(d, 1)
+		}
+		if d <= least && (best == "" || d < least) {
+			best, least = n, d
+		}
+	}
+	if best == "" {
+		return ""
+	}
+	return fmt.Sprintf(" (did you mean %s?)", best)
+}
+
+// distance is the number of insertions, deletions and replacements of bytes that make a into b.
+func distance(a, b string) int {
+	row := make([]int, len(b)+1)
+	for j := range row {
+		row[j] = j
+	}
+	for i := 1; i <= len(a); i++ {
+		diagonal := row[0]
+		row[0] = i
+		for j := 1; j <= len(b); j++ {
+			cost := diagonal
+			if a[i-1] != b[j-1] {
+				cost++
+			}
+			diagonal = row[j]
+			row[j] = min(cost, row[j]+1, row[j-1]+1)
+		}
+	}
+	return row[len(b)]
+}
+
+func environment(name, otherwise string) string {
+	if v := os.Getenv(name); v != "" {
+		return v
+	}
+	return otherwise
+}
+
+// setLogger makes the program's log lines go to w.
+func setLogger(w io.Writer, level, format string) error {
+	var l slog.Level
+	if err := l.UnmarshalText([]byte(level)); err != nil {
+		return usagef("--log-level %s: it is debug, info, warn or error", level)
+	}
+	o := &slog.HandlerOptions{Level: l}
+	switch format {
+	case "text":
+		slog.SetDefault(slog.New(slog.NewTextHandler(w, o)))
+	case "json":
+		slog.SetDefault(slog.New(slog.NewJSONHandler(w, o)))
+	default:
+		return usagef("--log-format %s: it is text or json", format)
+	}
+	return nil
+}
