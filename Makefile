@@ -1,0 +1,64 @@
+# Targets for people; .ci/run calls test. All that is made lies in bin, .engine and .build, which Git ignores.
+
+GO ?= go
+NPM ?= npm
+PACKAGES ?= ./...
+
+ENGINE = .engine/node_modules/@chdb/lib-linux-x64-gnu/libchdb.so
+DEMO_STATE = .build/demo
+VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
+BUILD = $(GO) build -trimpath -ldflags '-X main.version=$(VERSION)'
+
+.PHONY: all build engine demo test vet lint bench fuzz clean
+
+all: build
+
+## build: bin/bounceline, with the local engine beside it
+build: $(ENGINE)
+	@mkdir -p bin
+	$(BUILD) -o bin/bounceline ./cmd/bounceline
+	@ln -f $(ENGINE) bin/libchdb.so 2>/dev/null || cp $(ENGINE) bin/libchdb.so
+
+## engine: the ClickHouse library that the local engine loads, pinned and checked against configs/engine/package-lock.json
+engine: $(ENGINE)
+
+$(ENGINE): configs/engine/package.json configs/engine/package-lock.json
+	@command -v $(NPM) >/dev/null || { echo 'npm is needed to install the local engine (Debian: apt-get install npm)' >&2; exit 1; }
+	@mkdir -p .engine
+	cp configs/engine/package.json configs/engine/package-lock.json .engine/
+	$(NPM) ci --prefix .engine --ignore-scripts --no-audit --no-fund --no-update-notifier
+	@touch $(ENGINE)
+
+## demo: import the Postfix and Exim logs of testdata/demo into a fresh state directory and print the report
+demo: build
+	@rm -rf $(DEMO_STATE)
+	@mkdir -p .build
+	@bin/bounceline import --state-dir $(DEMO_STATE) --log-zone UTC --log-host mx2 testdata/demo/postfix.log.zst testdata/demo/exim.log.zst
+	@bin/bounceline report --state-dir $(DEMO_STATE) --zone UTC
+
+## test: everything, with the race detector
+test: $(ENGINE) vet
+	$(GO) test -race $(PACKAGES)
+
+vet:
+	$(GO) vet $(PACKAGES)
+
+## lint: what golangci-lint has to say, where it is installed
+lint: vet
+	golangci-lint run
+
+## bench: the benchmarks, each for a second
+bench:
+	$(GO) test -run '^$$' -bench . -benchmem $(PACKAGES)
+
+## fuzz: every fuzz target for FUZZTIME
+FUZZTIME ?= 10s
+fuzz:
+	@for p in $$($(GO) list $(PACKAGES)); do \
+		for f in $$($(GO) test -list '^Fuzz' $$p | grep '^Fuzz'); do \
+			echo "$$p $$f"; $(GO) test -run '^$$' -fuzz "^$$f\$$" -fuzztime $(FUZZTIME) $$p || exit 1; \
+		done; \
+	done
+
+clean:
+	rm -rf bin .build .engine
