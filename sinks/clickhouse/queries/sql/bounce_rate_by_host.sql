@@ -1,0 +1,13 @@
+-- Bounce rate of each mail server host.
+-- param since DateTime64(3, 'UTC') = 1900-01-02: from this time on
+-- param until DateTime64(3, 'UTC') = 2298-01-01: to before this time
+-- param min UInt64 = 1: only where at least so many recipients have a final outcome
+-- param limit UInt64 = 50: at most so many rows
+SELECT if(host = '', '(unknown)', host) AS mail_host,
+       {{rates "1"}}
+FROM delivery_events
+WHERE event_time >= {since:DateTime64(3, 'UTC')} AND event_time < {until:DateTime64(3, 'UTC')} AND {{counted}}
+GROUP BY mail_host
+HAVING delivered + bounced + expired >= {min:UInt64}
+ORDER BY bounced + expired DESC, bounce_rate DESC, mail_host
+LIMIT {limit:UInt64}
