@@ -61,6 +61,9 @@ recipient and attempt in ClickHouse: in the engine that comes with it, or in a s
 	root.PersistentFlags().StringVar(&format, "log-format", environment("BOUNCELINE_LOG_FORMAT", "text"), "text or json, on standard error (BOUNCELINE_LOG_FORMAT)")
 	root.SetFlagErrorFunc(flagError)
 	root.AddCommand(
+		newRunCommand(),
+		newImportCommand(),
+		newParseCommand(),
 		newEngineCommand(),
 		newEngineChildCommand(),
 		newMigrateCommand(),

@@ -69,7 +69,10 @@ func isAddress(b []byte) bool {
 	case '/', '|', '>', ':':
 		return false
 	}
-	return bytes.IndexByte(b, '@') > 0 && !bytes.HasPrefix(b, []byte("save "))
+	if b[0] != '"' && bytes.IndexByte(b, ' ') >= 0 { // Exim logs the final form unquoted: "john doe"@d becomes john doe@d
+		return false
+	}
+	return bytes.IndexByte(b, '@') > 0
 }
 
 // field takes one field in (Exim Specification, 53.15 "Reducing or increasing what is logged").
@@ -303,7 +306,7 @@ func outcome(r *record.Row, final []byte) {
 		switch {
 		case final[0] == '>':
 			r.EventType, r.Outcome = record.Autoreply, record.OtherOutcome
-		case bytes.HasPrefix(final, []byte(":blackhole:")), bytes.HasPrefix(final, []byte("discarded")), bytes.HasPrefix(final, []byte("blackhole")), string(final) == "/dev/null":
+		case bytes.HasPrefix(final, blackhole), bytes.HasPrefix(final, []byte("discarded")), bytes.HasPrefix(final, []byte("blackhole")), string(final) == "/dev/null":
 			r.EventType, r.Outcome = record.Discard, record.OtherOutcome
 		}
 		if p := r.RelayPort; p != 0 && p != 25 && p != 465 && p != 587 && reply.Loopback(r.RelayIP) {

@@ -127,8 +127,11 @@ func number(b []byte) uint64 {
 
 // addressEnd is where the address part of a line ends: before the first field, or a colon that ends the fields.
 func addressEnd(b []byte) int {
-	quoted := false
-	for i := 0; i < len(b); i++ {
+	quoted, begin := false, 0
+	if bytes.HasPrefix(b, blackhole) {
+		begin = len(blackhole)
+	}
+	for i := begin; i < len(b); i++ {
 		switch b[i] {
 		case '\\':
 			if quoted {
@@ -147,7 +150,7 @@ func addressEnd(b []byte) int {
 		}
 	}
 	if quoted { // a lone quote: try again without
-		for i := 0; i < len(b); i++ {
+		for i := begin; i < len(b); i++ {
 			if b[i] == ' ' && fieldAt(b[i+1:]) || b[i] == ':' && i+1 < len(b) && b[i+1] == ' ' {
 				return i
 			}
@@ -155,6 +158,8 @@ func addressEnd(b []byte) int {
 	}
 	return len(b)
 }
+
+var blackhole = []byte(":blackhole:")
 
 // fieldAt reports whether what follows a blank is no more part of an address.
 func fieldAt(b []byte) bool {

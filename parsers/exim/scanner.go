@@ -71,14 +71,14 @@ func (s *scanner) word() {
 	}
 	s.value, s.rest = s.rest[:n], s.rest[n:]
 	// The colon that ends the fields sticks to the last value.
-	if len(s.value) > 1 && s.value[len(s.value)-1] == ':' && string(s.key) != "I" {
+	if len(s.value) > 1 && s.value[len(s.value)-1] == ':' {
 		s.value = s.value[:len(s.value)-1]
-		s.rest = append2(s.rest, s.value)
+		s.rest = withColon(s.value, s.rest)
 	}
 }
 
-// append2 gives back the colon behind v: both are parts of the same line.
-func append2(rest, v []byte) []byte { return v[len(v) : len(v)+1+len(rest)] }
+// withColon is rest with the byte before it, which follows v in the same line.
+func withColon(v, rest []byte) []byte { return v[len(v) : len(v)+1+len(rest)] }
 
 // quoted reads a value between quotes; quotes and backslashes in it are escaped.
 func (s *scanner) quoted() {
@@ -131,7 +131,7 @@ func (s *scanner) readHost() {
 		}
 		if len(s.rest) < 2 || s.rest[1] != '[' {
 			if bytes.HasSuffix(name, []byte(":")) {
-				s.rest = append2(s.rest, name[:len(name)-1])
+				s.rest = withColon(name[:len(name)-1], s.rest)
 			}
 			s.value = all[:len(all)-len(s.rest)]
 			return
