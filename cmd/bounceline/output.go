@@ -247,7 +247,7 @@ func (t *tableWriter) Close() error {
 	}
 	var configs []table.ColumnConfig
 	for i := range t.columns {
-		c := table.ColumnConfig{Number: i + 1, WidthMax: 100}
+		c := table.ColumnConfig{Number: i + 1, WidthMax: 100, WidthMaxEnforcer: text.WrapSoft}
 		if t.numeric[i] {
 			c.Align, c.AlignHeader = text.AlignRight, text.AlignRight
 		}

@@ -110,3 +110,12 @@ func inRange(s string, t time.Time) (time.Time, error) {
 	}
 	return t, nil
 }
+
+// EscapeArray writes texts as the value of a parameter of type Array(String).
+func EscapeArray(values []string) string {
+	quoted := make([]string, len(values))
+	for i, v := range values {
+		quoted[i] = "'" + strings.NewReplacer(`\`, `\\`, `'`, `\'`).Replace(v) + "'"
+	}
+	return Escape("[" + strings.Join(quoted, ",") + "]")
+}
