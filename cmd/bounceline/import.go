@@ -37,6 +37,7 @@ func newImportCommand() *cobra.Command {
 	var db databaseFlags
 	var reading readingFlags
 	var raw bool
+	var rows int
 	cmd := &cobra.Command{
 		Use:   "import FILES...|-",
 		Short: "Store finished log files, each line once",
@@ -54,6 +55,9 @@ interrupted is finished by running it again.`,
 			return nil
 		},
 		RunE: func(cmd *cobra.Command, args []string) error {
+			if rows < 1 || rows > 1_000_000 {
+				return usagef("--batch-rows %d: it is between 1 and 1000000", rows)
+			}
 			options, err := reading.options()
 			if err != nil {
 				return err
@@ -73,12 +77,13 @@ interrupted is finished by running it again.`,
 			defer d.Close()
 			im := &importer{db: d, options: options, stdin: cmd.InOrStdin(), out: cmd.OutOrStdout(), progress: cmd.ErrOrStderr(),
 				engine: engine, pool: pipeline.NewBuffers(6), state: filepath.Join(d.StateDir, "import")}
-			return im.run(cmd.Context(), inputs, raw)
+			return im.run(cmd.Context(), inputs, raw, rows)
 		},
 	}
 	db.register(cmd)
 	reading.register(cmd)
 	cmd.Flags().BoolVar(&raw, "store-raw", false, "keep the whole line in column raw")
+	cmd.Flags().IntVar(&rows, "batch-rows", 100_000, "rows in one insert, up to 1000000")
 	return cmd
 }
 
@@ -134,13 +139,13 @@ type importer struct {
 // journalSwitch is the journal of the file at hand.
 type journalSwitch struct{ pipeline.Journal }
 
-func (im *importer) run(ctx context.Context, paths []string, raw bool) error {
+func (im *importer) run(ctx context.Context, paths []string, raw bool, rows int) error {
 	if err := os.MkdirAll(im.state, 0o700); err != nil {
 		return fmt.Errorf("state directory: %w", err)
 	}
 	im.runner = pipeline.NewRunner(pipeline.Config{
 		Classifier: im.engine, Context: qctx.New(contextMemory), Sink: im.db, Journal: &im.journal, Buffers: im.pool,
-		Retryable: clickhouse.Retryable, Log: slog.Default(), RetryFor: importRetry, StoreRaw: raw,
+		Retryable: clickhouse.Retryable, Log: slog.Default(), RetryFor: importRetry, StoreRaw: raw, MaxRows: rows,
 		MaxDelay: time.Hour, IdleDelay: time.Hour, // a finite input seals by size
 	})
 	for i, path := range paths {
@@ -301,12 +306,15 @@ func (im *importer) totals() totals {
 
 func (im *importer) summary(path string, before totals, already uint64) {
 	t := im.totals()
+	if already > 0 {
+		fmt.Fprintf(im.out, "%s: already stored: %d lines\n", path, already)
+		if t.lines == before.lines {
+			return
+		}
+	}
 	fmt.Fprintf(im.out, "%s: %d lines, %d rows added (%d events, %d context, %d other, %d malformed)\n", path,
 		t.lines-before.lines, t.rows-before.rows, t.events-before.events, t.context-before.context, t.other-before.other,
 		t.malformed-before.malformed)
-	if already > 0 {
-		fmt.Fprintf(im.out, "%s: already stored: %d lines\n", path, already)
-	}
 }
 
 // covers reports whether the spans, which are sorted and do not touch, hold all of [from, to).

@@ -1,0 +1,381 @@
+package main
+
+import (
+	"bytes"
+	"compress/gzip"
+	"context"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"bounceline/pipeline/source/content"
+	"bounceline/sinks/clickhouse"
+	"bounceline/sinks/clickhouse/local"
+)
+
+// asProgram makes the test binary behave as bounceline itself: the tests run, stop and kill real processes.
+const asProgram = "BOUNCELINE_TEST_AS_PROGRAM"
+
+func TestMain(m *testing.M) {
+	if os.Getenv(asProgram) != "" {
+		os.Exit(run(os.Args[1:], os.Stdin, os.Stdout, os.Stderr))
+	}
+	library, err := filepath.Abs("../../.engine/node_modules/@chdb/lib-linux-x64-gnu/libchdb.so")
+	if err != nil {
+		panic(err)
+	}
+	os.Setenv("BOUNCELINE_ENGINE_LIBRARY", library)
+	os.Exit(m.Run())
+}
+
+// command prepares a bounceline process.
+func command(args ...string) *exec.Cmd {
+	cmd := exec.Command(os.Args[0], args...)
+	cmd.Env = append(os.Environ(), asProgram+"=1", "TZ=UTC")
+	return cmd
+}
+
+// bounceline runs a command to its end and returns what it printed.
+func bounceline(t *testing.T, args ...string) string {
+	t.Helper()
+	out, err := command(args...).CombinedOutput()
+	if err != nil {
+		t.Fatalf("bounceline %s: %v\n%s", strings.Join(args, " "), err, out)
+	}
+	return string(out)
+}
+
+// demoLog returns one of the demo's logs, unpacked.
+func demoLog(t *testing.T, name string) []byte {
+	t.Helper()
+	f, err := content.Open(filepath.Join("../../testdata/demo", name))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	data, err := io.ReadAll(f)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return data
+}
+
+// A store is a state directory whose engine is kept running by the test, and a connection to it.
+type store struct {
+	dir string
+	db  *clickhouse.DB
+}
+
+func newStore(t *testing.T) *store {
+	t.Helper()
+	dir := t.TempDir()
+	t.Setenv(asProgram, "1") // for the engine's child
+	lease, err := local.Acquire(t.Context(), dir, "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { lease.Close() })
+	db, err := clickhouse.Open(t.Context(), clickhouse.Config{DSN: lease.DSN()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { db.Close() })
+	if err := db.Migrate(t.Context(), false, nil); err != nil {
+		t.Fatal(err)
+	}
+	return &store{dir, db}
+}
+
+func (s *store) number(t *testing.T, sql string) uint64 {
+	t.Helper()
+	rows, err := s.db.Query(context.Background(), sql, nil)
+	if err != nil {
+		t.Fatalf("%s: %v", sql, err)
+	}
+	defer rows.Close()
+	var n uint64
+	if !rows.Next() {
+		t.Fatalf("%s: no row: %v", sql, rows.Err())
+	}
+	if err := rows.Scan(&n); err != nil {
+		t.Fatalf("%s: %v", sql, err)
+	}
+	return n
+}
+
+// rows checks that raw table and rollups agree, that no row is there twice, and returns how many there are.
+func (s *store) rows(t *testing.T) uint64 {
+	t.Helper()
+	n := s.number(t, "SELECT count() FROM delivery_events")
+	for _, sql := range []string{
+		"SELECT uniqExact(event_id) FROM delivery_events",
+		"SELECT sum(events) FROM rollup_domain_hourly",
+		"SELECT sum(events) FROM rollup_sender_hourly",
+		"SELECT sum(rows) FROM ingest_batches FINAL",
+	} {
+		if got := s.number(t, sql); got != n {
+			t.Errorf("%s: %d, but there are %d rows", sql, got, n)
+		}
+	}
+	return n
+}
+
+func write(t *testing.T, path string, data []byte) string {
+	t.Helper()
+	if err := os.WriteFile(path, data, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	old := time.Now().Add(-time.Hour) // a file that nobody writes any more
+	if err := os.Chtimes(path, old, old); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+func gzipped(data []byte) []byte {
+	var b bytes.Buffer
+	z := gzip.NewWriter(&b)
+	_, _ = z.Write(data)
+	_ = z.Close()
+	return b.Bytes()
+}
+
+func TestSameBytesAreStoredOnce(t *testing.T) {
+	s := newStore(t)
+	log := demoLog(t, "postfix.log.zst")
+	half := bytes.LastIndexByte(log[:len(log)/2], '\n') + 1
+	dir := t.TempDir()
+	grown := write(t, filepath.Join(dir, "mail.log"), log[:half])
+	bounceline(t, "import", "--state-dir", s.dir, grown)
+	first := s.rows(t)
+	if first == 0 {
+		t.Fatal("nothing was stored")
+	}
+	write(t, grown, log)
+	bounceline(t, "import", "--state-dir", s.dir, grown)
+	all := s.rows(t)
+	if all <= first {
+		t.Fatalf("the tail of a grown file was not added: %d rows, then %d", first, all)
+	}
+	lines := bytes.Count(log, []byte("\n"))
+	for name, data := range map[string][]byte{"renamed.log": log, "packed": gzipped(log), "older.log": log[:half]} {
+		out := bounceline(t, "import", "--state-dir", s.dir, write(t, filepath.Join(dir, name), data))
+		if n := s.rows(t); n != all {
+			t.Errorf("%s added %d rows", name, n-all)
+		}
+		if name != "older.log" && !strings.Contains(out, fmt.Sprintf("already stored: %d lines", lines)) {
+			t.Errorf("%s: it printed %q", name, out)
+		}
+	}
+	cmd := command("import", "--state-dir", s.dir, "-")
+	cmd.Stdin = bytes.NewReader(gzipped(log))
+	if out, err := cmd.CombinedOutput(); err != nil || s.rows(t) != all {
+		t.Errorf("standard input: %v, %s", err, out)
+	}
+}
+
+func TestOneImportIsTheSumOfItsParts(t *testing.T) {
+	whole, parts := newStore(t), newStore(t)
+	log := write(t, filepath.Join(t.TempDir(), "mail.log"), demoLog(t, "postfix.log.zst"))
+	bounceline(t, "import", "--state-dir", whole.dir, log)
+	bounceline(t, "import", "--state-dir", parts.dir, "--batch-rows", "97", log)
+	const sum = "SELECT sum(cityHash64(* EXCEPT ingest_time)) FROM delivery_events"
+	if a, b := whole.number(t, sum), parts.number(t, sum); a != b {
+		t.Errorf("the rows depend on how they were batched: %d and %d", a, b)
+	}
+	if parts.rows(t) != whole.rows(t) || parts.number(t, "SELECT count() FROM ingest_batches FINAL") < 10 {
+		t.Error("the parts are not the whole, or there are too few of them")
+	}
+}
+
+func TestImportKilled(t *testing.T) {
+	want := newStore(t)
+	log := write(t, filepath.Join(t.TempDir(), "mail.log"), demoLog(t, "postfix.log.zst"))
+	bounceline(t, "import", "--state-dir", want.dir, log)
+	s := newStore(t)
+	seed := rand.Uint64()
+	t.Logf("seed %d", seed)
+	random := rand.New(rand.NewPCG(seed, 0))
+	kills := 0
+	for try := 0; ; try++ {
+		cmd := command("import", "--state-dir", s.dir, "--batch-rows", "50", log)
+		if err := cmd.Start(); err != nil {
+			t.Fatal(err)
+		}
+		if try < 12 { // somewhere between the first and a late batch
+			kill := time.AfterFunc(time.Duration(random.IntN(400))*time.Millisecond, func() { cmd.Process.Kill() })
+			err := cmd.Wait()
+			kill.Stop()
+			if err != nil {
+				kills++
+				continue
+			}
+		} else if err := cmd.Wait(); err != nil {
+			t.Fatalf("the last import failed: %v", err)
+		}
+		break
+	}
+	if kills == 0 {
+		t.Error("no import was killed")
+	}
+	const sum = "SELECT sum(cityHash64(* EXCEPT ingest_time)) FROM delivery_events"
+	if s.rows(t) != want.rows(t) || s.number(t, sum) != want.number(t, sum) {
+		t.Errorf("after %d kills there are %d rows, not %d", kills, s.rows(t), want.rows(t))
+	}
+}
+
+// eventually waits until the condition holds.
+func eventually(t *testing.T, what string, holds func() bool) {
+	t.Helper()
+	deadline := time.Now().Add(30 * time.Second)
+	for !holds() {
+		if time.Now().After(deadline) {
+			t.Fatalf("waited in vain for: %s", what)
+		}
+		<-time.After(20 * time.Millisecond)
+	}
+}
+
+// delivery is a line of a made-up delivery, told apart by its number.
+func delivery(n int) string {
+	return fmt.Sprintf("2026-11-22T05:13:%02d.%06d+00:00 mx1 postfix/smtp[417]: %010X: to=<user%d@example.org>, relay=mx1.example.org[192.0.2.25]:25, "+
+		"delay=2.4, delays=0.11/0.01/1.9/0.38, dsn=2.0.0, status=sent (250 2.0.0 Ok: queued as 6D01F22A)\n", n/1000%60, n%1000, 0x4F2A000000+n, n)
+}
+
+// appendTo appends deliveries [from, to) to a file.
+func appendTo(t *testing.T, path string, from, to int) {
+	t.Helper()
+	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_APPEND, 0o600)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	for n := from; n < to; n++ {
+		if _, err := f.WriteString(delivery(n)); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// startRun starts run on the file.
+func startRun(t *testing.T, s *store, path string) *exec.Cmd {
+	t.Helper()
+	cmd := command("run", "--state-dir", s.dir, path)
+	var log bytes.Buffer
+	cmd.Stderr = &log
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		cmd.Process.Kill()
+		cmd.Wait()
+		if t.Failed() {
+			t.Logf("run:\n%s", log.String())
+		}
+	})
+	return cmd
+}
+
+// has reports whether n rows are stored for good: the ledger, which is written last, has them.
+func (s *store) has(t *testing.T, n int) func() bool {
+	return func() bool { return s.number(t, "SELECT sum(rows) FROM ingest_batches FINAL") >= uint64(n) }
+}
+
+func TestRunFollowsThroughStopsAndRotation(t *testing.T) {
+	s := newStore(t)
+	path := filepath.Join(t.TempDir(), "mail.log")
+	cmd := startRun(t, s, path) // before the file is there
+	appendTo(t, path, 0, 100)
+	eventually(t, "the first lines", s.has(t, 100))
+	appendTo(t, path, 100, 150)
+	eventually(t, "more lines", s.has(t, 150))
+
+	cmd.Process.Signal(syscall.SIGTERM)
+	if err := cmd.Wait(); err != nil {
+		t.Fatalf("TERM: %v", err)
+	}
+	appendTo(t, path, 150, 300)
+	cmd = startRun(t, s, path)
+	eventually(t, "lines written while it was stopped", s.has(t, 300))
+
+	appendTo(t, path, 300, 400)
+	cmd.Process.Kill()
+	cmd.Wait()
+	appendTo(t, path, 400, 500)
+	if err := os.Rename(path, path+".1"); err != nil { // rotated while it is dead
+		t.Fatal(err)
+	}
+	appendTo(t, path, 500, 600)
+	cmd = startRun(t, s, path)
+	eventually(t, "both files after a kill and a rotation", s.has(t, 600))
+
+	if err := os.Rename(path, path+".2"); err != nil { // rotated while it follows, the writer keeps the old file for a while
+		t.Fatal(err)
+	}
+	appendTo(t, path+".2", 600, 700)
+	appendTo(t, path, 700, 800)
+	eventually(t, "both files after a rotation", s.has(t, 800))
+	if n := s.rows(t); n != 800 {
+		t.Errorf("%d rows of 800 lines", n)
+	}
+	if n := s.number(t, "SELECT uniqExact(recipient) FROM delivery_events"); n != 800 {
+		t.Errorf("%d recipients of 800", n)
+	}
+	cmd.Process.Signal(syscall.SIGTERM)
+	if err := cmd.Wait(); err != nil {
+		t.Fatalf("TERM: %v", err)
+	}
+	// The rotated copy adds nothing to what run has stored.
+	data, err := os.ReadFile(path + ".1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	bounceline(t, "import", "--state-dir", s.dir, write(t, filepath.Join(t.TempDir(), "copy.gz"), gzipped(data)))
+	if n := s.rows(t); n != 800 {
+		t.Errorf("importing what run had stored made %d rows of 800", n)
+	}
+}
+
+func TestWrongInputs(t *testing.T) {
+	s := newStore(t)
+	dir := t.TempDir()
+	binary := filepath.Join(dir, "binary")
+	var noise bytes.Buffer
+	for i := range 4096 {
+		noise.WriteByte(byte(i * 7))
+	}
+	write(t, binary, noise.Bytes())
+	config := write(t, filepath.Join(dir, "c.yaml"), []byte("inputs:\n  - name: a\n    pathes: [x]\n"))
+	for _, c := range []struct {
+		args []string
+		code int
+		want string
+	}{
+		{[]string{"import", "--state-dir", s.dir, filepath.Join(dir, "none.log")}, 1, "no such file"},
+		{[]string{"import", "--state-dir", s.dir, dir}, 1, "is a directory"},
+		{[]string{"import", "--state-dir", s.dir, binary}, 1, "binary data"},
+		{[]string{"import", "--state-dir", s.dir}, 2, "name at least one file"},
+		{[]string{"run", "--state-dir", s.dir, "--config", config}, 2, `line 3: unknown key "pathes"; did you mean "paths"?`},
+		{[]string{"run", "--state-dir", s.dir}, 2, "name the files to follow"},
+		{[]string{"parse", "--parser", "qmail", binary}, 2, `no dialect "qmail"`},
+		{[]string{"import", "--clickhouse", "clickhouse://u:topsecret@127.0.0.1:1/x", config}, 1, "127.0.0.1:1"},
+	} {
+		out, err := command(c.args...).CombinedOutput()
+		var exit *exec.ExitError
+		if err == nil {
+			t.Errorf("%q succeeded", c.args)
+			continue
+		}
+		exit, _ = err.(*exec.ExitError)
+		if exit.ExitCode() != c.code || !strings.Contains(string(out), c.want) || strings.Contains(string(out), "topsecret") {
+			t.Errorf("%q: exit %d, %s", c.args, exit.ExitCode(), out)
+		}
+	}
+}
