@@ -94,7 +94,7 @@ func (f *reportFilter) where(timeColumn string) (string, map[string]string) {
 		if column == "provider" {
 			left, right = "lowerUTF8(provider)", "arrayMap(x -> lowerUTF8(x), "+right+")"
 		}
-		all = append(all, fmt.Sprintf("has(%s, %s)", right, left))
+		all = append(all, left+" IN ("+right+")")
 		params[column] = queries.EscapeArray(values)
 	}
 	if len(all) == 0 {

@@ -68,6 +68,7 @@ recipient and attempt in ClickHouse: in the engine that comes with it, or in a s
 		newEngineChildCommand(),
 		newMigrateCommand(),
 		newQueryCommand(),
+		newReportCommand(),
 		newVersionCommand(),
 	)
 	root.InitDefaultHelpCmd()

@@ -1,0 +1,183 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+)
+
+// groups are the values of --by.
+var groups = []string{"domain", "provider", "sender", "host", "category", "day", "hour"}
+
+type reportOptions struct {
+	db     databaseFlags
+	zone   zoneFlag
+	filter reportFilter
+	by     string
+	limit  uint64
+	output string
+}
+
+func newReportCommand() *cobra.Command {
+	var o reportOptions
+	cmd := &cobra.Command{
+		Use:   "report",
+		Short: "Bounce rates, and what is behind them",
+		Long: `Report shows on one screen how much mail bounced, at which providers and domains, for which reasons, and what to do about
+each. With --by it shows the rates of each domain, provider, sender domain, host, category, day or hour.
+
+The bounce rate is (bounced + expired) / (delivered + bounced + expired): of the recipients whose delivery has ended, the
+part that did not get the message. Deferrals are tries that will be repeated; they, address probes, discarded mail and hops
+inside the site are not in it. Hard, soft and block are its parts: the address takes no mail; it might later; the sending
+side was refused.`,
+		Example: `  bounceline report
+  bounceline report --since 7d --by day
+  bounceline report --by domain --provider Google --limit 50
+  bounceline report --since 2026-11-01 --until 2026-12-01 --by sender --output csv > november.csv`,
+		Args: noArguments,
+		RunE: func(cmd *cobra.Command, _ []string) error { return o.run(cmd) },
+	}
+	o.db.register(cmd)
+	o.zone.register(cmd)
+	o.filter.register(cmd)
+	registerOutput(cmd, &o.output)
+	cmd.Flags().StringVar(&o.by, "by", "", strings.Join(groups[:len(groups)-1], ", ")+" or "+groups[len(groups)-1])
+	cmd.Flags().Uint64Var(&o.limit, "limit", 20, "at most so many groups, those with the most failures, or the newest days; 0 is all")
+	_ = cmd.RegisterFlagCompletionFunc("by", cobra.FixedCompletions(groups, cobra.ShellCompDirectiveNoFileComp))
+	return cmd
+}
+
+func (o *reportOptions) run(cmd *cobra.Command) error {
+	if err := checkOutput(o.output); err != nil {
+		return err
+	}
+	if o.by != "" && !slices.Contains(groups, o.by) {
+		return usagef("--by %s: it is %s%s", o.by, strings.Join(groups, ", "), didYouMean(o.by, groups))
+	}
+	zone, err := o.zone.location()
+	if err != nil {
+		return err
+	}
+	if err := o.filter.resolve(zone, time.Now()); err != nil {
+		return err
+	}
+	db, err := o.db.open(cmd.Context(), true)
+	if err != nil {
+		return err
+	}
+	defer db.Close()
+	r := &report{db: db, zone: zone, filter: &o.filter}
+	out := bufio.NewWriter(cmd.OutOrStdout())
+	if o.by != "" {
+		err = r.groups(cmd.Context(), out, o.by, o.output, o.limit, cmd.Flags().Changed("limit"))
+	} else {
+		err = r.overview(cmd.Context(), out, o.output)
+	}
+	if err != nil {
+		return err
+	}
+	return out.Flush()
+}
+
+// A report asks the database for what it shows.
+type report struct {
+	db     *database
+	zone   *time.Location
+	filter *reportFilter
+}
+
+// counts are the columns of the library's rates.
+type counts struct {
+	delivered, bounced, expired, deferrals uint64
+	rate                                   *float64 // percent; nil where nothing is final
+	hard, soft, block                      uint64
+}
+
+func (c *counts) fields() []any {
+	return []any{&c.delivered, &c.bounced, &c.expired, &c.deferrals, &c.rate, &c.hard, &c.soft, &c.block}
+}
+
+func (c *counts) values() []any {
+	var rate any
+	if c.rate != nil {
+		rate = *c.rate
+	}
+	return []any{c.delivered, c.bounced, c.expired, c.deferrals, rate, c.hard, c.soft, c.block}
+}
+
+var countColumns = []string{"delivered", "bounced", "expired", "deferrals", "bounce_rate", "hard", "soft", "block"}
+
+// failed and final are the numerator and the denominator of the rate.
+func (c *counts) failed() uint64 { return c.bounced + c.expired }
+func (c *counts) final() uint64  { return c.delivered + c.bounced + c.expired }
+
+// An overview is what the screen shows.
+type overview struct {
+	first, last time.Time
+	rows        uint64
+	counts
+	left      []leftOut
+	providers []group
+	domains   []group
+	reasons   []reason
+}
+
+// leftOut is a kind of row that is in no rate.
+type leftOut struct {
+	name, meaning string
+	rows          uint64
+}
+
+// A group is one line of a table of rates.
+type group struct {
+	name string
+	counts
+}
+
+// A reason is a category of failures.
+type reason struct {
+	category, kind string
+	failures       uint64
+	mostlyAt       string
+	example        string
+}
+
+// totals reads what all rows together are.
+func (r *report) totals(ctx context.Context) (*overview, error) {
+	o := &overview{}
+	t := r.filter.source("", false, r.zone)
+	where, params := r.filter.where(t.time)
+	o.left = []leftOut{
+		{name: "internal hop", meaning: "the mail stays inside the site and is logged again"},
+		{name: "suspended", meaning: "put off without a try, because an earlier one failed"},
+		{name: "probe", meaning: "an address was tested, no mail was sent"},
+		{name: "discard", meaning: "thrown away by configuration"},
+		{name: "suppressed", meaning: "not tried by configuration"},
+		{name: "autoreply", meaning: "an automatic reply"},
+		{name: "other", meaning: "an attempt with no outcome that is known"},
+	}
+	sql := fmt.Sprintf(`SELECT sum(%[1]s) AS everything,
+       {{rates "%[1]s"}},
+       sumIf(%[1]s, internal_hop = 1 AND event_type IN ('attempt', 'expiration')),
+       sumIf(%[1]s, event_type = 'suspended'),
+       sumIf(%[1]s, event_type = 'probe'),
+       sumIf(%[1]s, event_type = 'discard'),
+       sumIf(%[1]s, event_type = 'suppressed'),
+       sumIf(%[1]s, event_type = 'autoreply'),
+       sumIf(%[1]s, {{counted}} AND outcome = 'other')
+FROM %[2]s WHERE %[3]s`, t.weight, t.name, where)
+	fields := append([]any{&o.rows}, o.fields()...)
+	for i := range o.left {
+		fields = append(fields, &o.left[i].rows)
+	}
+	if err := r.one(ctx, sql, params, fields...); err != nil {
+		return nil, err
+	}
+	where, params = r.filter.where("event_time")
+	return o, r.one(ctx, "SELECT min(event_time), max(event_time) FROM delivery_events WHERE "+where, params, &o.first, &o.last)
+}

@@ -1,0 +1,235 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/ClickHouse/clickhouse-go/v2/lib/driver"
+
+	"bounceline/pipeline/classify"
+	"bounceline/sinks/clickhouse/queries"
+)
+
+// groupColumns are the columns behind --by, and what stands for an empty one.
+var groupColumns = map[string]struct{ column, empty string }{
+	"domain":   {"recipient_domain", ""}, // a recipient without a domain is in no domain's rate
+	"provider": {"provider", "(no known provider)"},
+	"sender":   {"sender_domain", "(null sender or unknown)"},
+	"host":     {"host", "(unknown)"},
+}
+
+// query expands the SQL and runs it.
+func (r *report) query(ctx context.Context, sql string, params map[string]string) (driver.Rows, error) {
+	sql, err := queries.Expand(sql)
+	if err != nil {
+		return nil, err
+	}
+	return r.db.Query(ctx, sql, params)
+}
+
+// one reads the one row of an answer.
+func (r *report) one(ctx context.Context, sql string, params map[string]string, to ...any) error {
+	rows, err := r.query(ctx, sql, params)
+	if err != nil {
+		return err
+	}
+	defer rows.Close()
+	if rows.Next() {
+		if err := rows.Scan(to...); err != nil {
+			return err
+		}
+	}
+	return rows.Err()
+}
+
+// limited is the LIMIT of a number where 0 is none.
+func limited(n uint64) string {
+	if n == 0 {
+		return ""
+	}
+	return fmt.Sprintf(" LIMIT %d", n)
+}
+
+// by reads the rates of each value of a column, those with the most failures first, and says how many values there are.
+func (r *report) by(ctx context.Context, name string, limit uint64) ([]group, uint64, error) {
+	g := groupColumns[name]
+	t := r.filter.source(g.column, false, r.zone)
+	where, params := r.filter.where(t.time)
+	if g.empty == "" {
+		where += " AND " + g.column + " != ''"
+	}
+	params["empty"] = queries.Escape(g.empty)
+	sql := fmt.Sprintf(`SELECT if(%[1]s = '', {empty:String}, toString(%[1]s)) AS label,
+       {{rates "%[2]s"}},
+       count() OVER () AS labels
+FROM %[3]s WHERE %[4]s AND {{counted}}
+GROUP BY label
+ORDER BY bounced + expired DESC, bounce_rate DESC, deferrals DESC, label%[5]s`, g.column, t.weight, t.name, where, limited(limit))
+	rows, err := r.query(ctx, sql, params)
+	if err != nil {
+		return nil, 0, err
+	}
+	defer rows.Close()
+	var out []group
+	var all uint64
+	for rows.Next() {
+		var g group
+		if err := rows.Scan(append(append([]any{&g.name}, g.fields()...), &all)...); err != nil {
+			return nil, 0, err
+		}
+		out = append(out, g)
+	}
+	return out, all, rows.Err()
+}
+
+// times reads the rates of each day or hour of the zone, the newest of them where there is a limit, in order.
+func (r *report) times(ctx context.Context, unit string, limit uint64) ([]group, uint64, error) {
+	t := r.filter.source("", true, r.zone)
+	where, params := r.filter.where(t.time)
+	params["zone"] = queries.Escape(r.zone.String())
+	// An hour is told by its beginning in UTC, which is clear where clocks are put back, too.
+	label := "formatDateTime(toStartOfDay(" + t.time + ", {zone:String}), '%Y-%m-%d', {zone:String})"
+	if unit == "hour" {
+		label = "toString(toUnixTimestamp(toStartOfHour(" + t.time + ", {zone:String})))"
+	}
+	sql := fmt.Sprintf(`SELECT * FROM (
+SELECT %s AS label,
+       {{rates "%s"}},
+       count() OVER () AS labels
+FROM %s WHERE %s AND {{counted}}
+GROUP BY label
+ORDER BY label DESC%s) ORDER BY label`, label, t.weight, t.name, where, limited(limit))
+	rows, err := r.query(ctx, sql, params)
+	if err != nil {
+		return nil, 0, err
+	}
+	defer rows.Close()
+	var out []group
+	var all uint64
+	for rows.Next() {
+		var g group
+		if err := rows.Scan(append(append([]any{&g.name}, g.fields()...), &all)...); err != nil {
+			return nil, 0, err
+		}
+		if unit == "hour" {
+			var at int64
+			if _, err := fmt.Sscan(g.name, &at); err != nil {
+				return nil, 0, err
+			}
+			g.name = time.Unix(at, 0).In(r.zone).Format("2006-01-02T15:04Z07:00")
+		}
+		out = append(out, g)
+	}
+	return out, all, rows.Err()
+}
+
+// groups prints the rates of each value of a group.
+func (r *report) groups(ctx context.Context, out *bufio.Writer, by, output string, limit uint64, chosen bool) error {
+	var list []group
+	var all uint64
+	var err error
+	columns := append([]string{by}, countColumns...)
+	switch by {
+	case "category":
+		return r.categories(ctx, out, output, limit)
+	case "day", "hour":
+		if !chosen {
+			limit = 0
+		}
+		columns[0] = by
+		list, all, err = r.times(ctx, by, limit)
+	default:
+		list, all, err = r.by(ctx, by, limit)
+	}
+	if err != nil {
+		return err
+	}
+	if output == "table" {
+		r.heading(out)
+	} else {
+		columns = append(columns, "zone")
+	}
+	w := newRowWriter(out, output, columns)
+	for _, g := range list {
+		values := append([]any{g.name}, g.values()...)
+		if output != "table" {
+			values = append(values, r.zone.String())
+		}
+		if err := w.Write(values); err != nil {
+			return err
+		}
+	}
+	if err := w.Close(); err != nil {
+		return err
+	}
+	r.footing(out, output, len(list), all)
+	return nil
+}
+
+// categories prints the failures and deferrals of each category.
+func (r *report) categories(ctx context.Context, out *bufio.Writer, output string, limit uint64) error {
+	t := r.filter.source("bounce_category", false, r.zone)
+	where, params := r.filter.where(t.time)
+	sql := fmt.Sprintf(`WITH sum(failures) OVER () AS everything
+SELECT toString(bounce_category) AS category, toString(bounce_type) AS type,
+       sumIf(%[1]s, outcome IN ('bounced', 'expired')) AS failures,
+       round(100 * failures / nullIf(everything, 0), 2) AS share,
+       sumIf(%[1]s, outcome = 'deferred') AS deferrals,
+       count() OVER () AS labels
+FROM %[2]s WHERE %[3]s AND {{counted}} AND outcome IN ('bounced', 'expired', 'deferred')
+GROUP BY category, type
+ORDER BY failures DESC, deferrals DESC, category, type%[4]s`, t.weight, t.name, where, limited(limit))
+	rows, err := r.query(ctx, sql, params)
+	if err != nil {
+		return err
+	}
+	defer rows.Close()
+	if output == "table" {
+		r.heading(out)
+	}
+	w := newRowWriter(out, output, []string{"category", "type", "failures", "share", "deferrals", "what to do"})
+	var n int
+	var all uint64
+	for rows.Next() {
+		var category, kind string
+		var failures, deferrals uint64
+		var share *float64
+		if err := rows.Scan(&category, &kind, &failures, &share, &deferrals, &all); err != nil {
+			return err
+		}
+		var part any
+		if share != nil {
+			part = *share
+		}
+		if err := w.Write([]any{category, kind, failures, part, deferrals, classify.Advice(category)}); err != nil {
+			return err
+		}
+		n++
+	}
+	if err := rows.Err(); err != nil {
+		return err
+	}
+	if err := w.Close(); err != nil {
+		return err
+	}
+	r.footing(out, output, n, all)
+	return nil
+}
+
+// heading says which rows a table is about.
+func (r *report) heading(out *bufio.Writer) {
+	fmt.Fprintf(out, "Times are those of %s.%s\n", r.zone, r.describe())
+}
+
+// footing says what a table does not show.
+func (r *report) footing(out *bufio.Writer, output string, shown int, all uint64) {
+	switch {
+	case output != "table":
+	case shown == 0:
+		fmt.Fprintln(out, "No rows match.")
+	case uint64(shown) < all:
+		fmt.Fprintf(out, "%d of %d; --limit 0 shows all.\n", shown, all)
+	}
+}

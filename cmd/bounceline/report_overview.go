@@ -1,0 +1,281 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/jedib0t/go-pretty/v6/table"
+	"github.com/jedib0t/go-pretty/v6/text"
+
+	"bounceline/pipeline/classify"
+)
+
+const (
+	overviewGroups  = 8
+	overviewReasons = 8
+	screenWidth     = 110
+	exampleLength   = 320 // bytes of a reply that the screen shows
+)
+
+// read asks for all that the screen shows.
+func (r *report) read(ctx context.Context) (*overview, error) {
+	o, err := r.totals(ctx)
+	if err != nil || o.rows == 0 {
+		return o, err
+	}
+	if o.providers, _, err = r.by(ctx, "provider", overviewGroups); err != nil {
+		return nil, err
+	}
+	if o.domains, _, err = r.by(ctx, "domain", overviewGroups); err != nil {
+		return nil, err
+	}
+	o.reasons, err = r.why(ctx, overviewReasons)
+	return o, err
+}
+
+// why reads the most frequent reasons, each with the newest reply that has words.
+func (r *report) why(ctx context.Context, limit uint64) ([]reason, error) {
+	where, params := r.filter.where("event_time")
+	rows, err := r.query(ctx, `SELECT toString(bounce_category) AS category, toString(bounce_type) AS type, count() AS failures,
+       toString(topKIf(1)(provider, provider != '')[1]) AS mostly_at,
+       argMaxIf({{reply}}, (event_time, stream, pos, row), {{reply}} != '') AS example
+FROM delivery_events
+WHERE `+where+` AND {{counted}} AND outcome IN ('bounced', 'expired')
+GROUP BY category, type
+ORDER BY failures DESC, category, type`+limited(limit), params)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var out []reason
+	for rows.Next() {
+		var x reason
+		if err := rows.Scan(&x.category, &x.kind, &x.failures, &x.mostlyAt, &x.example); err != nil {
+			return nil, err
+		}
+		out = append(out, x)
+	}
+	return out, rows.Err()
+}
+
+func (r *report) overview(ctx context.Context, out *bufio.Writer, output string) error {
+	o, err := r.read(ctx)
+	if err != nil {
+		return err
+	}
+	if output != "table" {
+		return r.sections(out, o, output)
+	}
+	if o.rows == 0 {
+		if r.describe() == "" {
+			fmt.Fprintln(out, "Nothing is stored yet: bounceline import FILES stores finished logs, bounceline run FILES follows them.")
+		} else {
+			fmt.Fprintf(out, "No rows match.%s\n", r.describe())
+		}
+		return nil
+	}
+	r.screen(out, o)
+	return nil
+}
+
+// describe says which filters there are, or nothing.
+func (r *report) describe() string {
+	var parts []string
+	for name, at := range map[string]time.Time{"since": r.filter.sinceAt, "until": r.filter.untAt} {
+		if !at.IsZero() {
+			parts = append(parts, name+" "+at.In(r.zone).Format("2006-01-02 15:04:05"))
+		}
+	}
+	for column, values := range r.filter.columns() {
+		parts = append(parts, column+" "+strings.Join(values, " or "))
+	}
+	if len(parts) == 0 {
+		return ""
+	}
+	slices.Sort(parts)
+	return " Only " + escapeTerminal([]byte(strings.Join(parts, ", "))) + "."
+}
+
+func (r *report) screen(out *bufio.Writer, o *overview) {
+	layout := "2006-01-02 15:04:05"
+	fmt.Fprintf(out, "%s to %s, zone %s. %s rows.%s\n\n", o.first.In(r.zone).Format(layout), o.last.In(r.zone).Format(layout), r.zone, thousands(o.rows), r.describe())
+	if o.rate == nil {
+		fmt.Fprintf(out, "Bounce rate: none, because no delivery has ended.\n\n")
+	} else {
+		fmt.Fprintf(out, "BOUNCE RATE %.2f %%: of %s recipients whose delivery has ended, %s did not get the message.\n\n", *o.rate, thousands(o.final()), thousands(o.failed()))
+	}
+	t := newTable("outcome", "count", "% of ended", "")
+	rightAlign(t, 2, 3)
+	line := func(name string, n uint64, part bool, meaning string) {
+		share := ""
+		if part && o.final() > 0 {
+			share = percent(n, o.final())
+		}
+		t.AppendRow(table.Row{name, thousands(n), share, meaning})
+	}
+	line("delivered", o.delivered, true, "accepted by the next host or the mailbox")
+	line("bounced", o.bounced, true, "given up at once")
+	line("expired", o.expired, true, "given up after its time in the queue")
+	t.AppendSeparator()
+	line("  hard", o.hard, true, "of bounced and expired: the address or its domain takes no mail")
+	line("  soft", o.soft, true, "might succeed later, or the address is not the reason")
+	line("  block", o.block, true, "the recipient is fine, the sending side was refused")
+	if rest := o.failed() - o.hard - o.soft - o.block; rest > 0 {
+		line("  other", rest, true, "none of the three")
+	}
+	t.AppendSeparator()
+	line("deferrals", o.deferrals, false, "tries that failed for now and are repeated; not in the rate")
+	fmt.Fprintf(out, "%s\n\n", t.Render())
+
+	groupTable(out, "provider", "Providers with the most failures", o.providers)
+	groupTable(out, "domain", "Recipient domains with the most failures", o.domains)
+	reasons(out, o)
+	leftOutTable(out, o)
+}
+
+func groupTable(out *bufio.Writer, name, title string, list []group) {
+	if len(list) == 0 {
+		return
+	}
+	t := newTable(name, "bounce rate %", "delivered", "bounced", "expired", "hard", "soft", "block", "deferrals")
+	rightAlign(t, 2, 3, 4, 5, 6, 7, 8, 9)
+	for _, g := range list {
+		rate := "-"
+		if g.rate != nil {
+			rate = strconv.FormatFloat(*g.rate, 'f', 1, 64)
+		}
+		t.AppendRow(table.Row{escapeTerminal([]byte(g.name)), rate, thousands(g.delivered), thousands(g.bounced), thousands(g.expired),
+			thousands(g.hard), thousands(g.soft), thousands(g.block), thousands(g.deferrals)})
+	}
+	fmt.Fprintf(out, "%s\n%s\n\n", title, t.Render())
+}
+
+func reasons(out *bufio.Writer, o *overview) {
+	if len(o.reasons) == 0 {
+		return
+	}
+	fmt.Fprintln(out, "Reasons, with one reply each, and what to do")
+	for i, x := range o.reasons {
+		at := ""
+		if x.mostlyAt != "" {
+			at = ", mostly at " + x.mostlyAt
+		}
+		meaning := ""
+		if c := classify.Lookup(x.category); c != nil {
+			meaning = ": " + c.Meaning
+		}
+		fmt.Fprintf(out, "%2d. %s (%s) %s = %s %%%s%s\n", i+1, escapeTerminal([]byte(x.category)), escapeTerminal([]byte(x.kind)),
+			thousands(x.failures), percent(x.failures, o.failed()), escapeTerminal([]byte(at)), meaning)
+		if x.example != "" {
+			paragraph(out, "    > ", excerpt(x.example))
+		}
+		if advice := classify.Advice(x.category); advice != "" {
+			paragraph(out, "    = ", advice)
+		}
+	}
+	fmt.Fprintln(out)
+}
+
+// excerpt is a reply as the screen shows it: its lines, which Exim joins by a backslash and an n, on one, and not too long.
+func excerpt(reply string) string {
+	reply = strings.ReplaceAll(reply, `\n`, " ")
+	if len(reply) > exampleLength {
+		reply = strings.ToValidUTF8(reply[:exampleLength], "") + " ..."
+	}
+	return escapeTerminal([]byte(reply))
+}
+
+// paragraph prints text in lines that fit the screen.
+func paragraph(out *bufio.Writer, mark, s string) {
+	for i, l := range strings.Split(text.WrapSoft(s, screenWidth-len(mark)), "\n") {
+		if i > 0 {
+			mark = strings.Repeat(" ", len(mark))
+		}
+		fmt.Fprintln(out, mark+strings.TrimRight(l, " "))
+	}
+}
+
+func leftOutTable(out *bufio.Writer, o *overview) {
+	t := newTable("left out of the rates", "rows", "")
+	rightAlign(t, 2)
+	for _, l := range o.left {
+		if l.rows > 0 {
+			t.AppendRow(table.Row{l.name, thousands(l.rows), l.meaning})
+		}
+	}
+	if t.Length() == 0 {
+		fmt.Fprintln(out, "Nothing was left out of the rates.")
+		return
+	}
+	fmt.Fprintln(out, t.Render())
+}
+
+func rightAlign(t table.Writer, columns ...int) {
+	var configs []table.ColumnConfig
+	for _, n := range columns {
+		configs = append(configs, table.ColumnConfig{Number: n, Align: text.AlignRight, AlignHeader: text.AlignRight})
+	}
+	t.SetColumnConfigs(configs)
+}
+
+// sections prints the overview as rows, each with the section that it belongs to.
+func (r *report) sections(out *bufio.Writer, o *overview, output string) error {
+	columns := append(append([]string{"section", "name"}, countColumns...), "events", "type", "mostly_at", "example", "advice", "from", "to", "zone")
+	w := newRowWriter(out, output, columns)
+	var failed error
+	write := func(section, name string, c *counts, rest ...any) {
+		row := []any{section, name}
+		if c != nil {
+			row = append(row, c.values()...)
+		} else {
+			row = append(row, make([]any, len(countColumns))...)
+		}
+		row = append(row, rest...)
+		row = append(row, make([]any, len(columns)-len(row))...)
+		if err := w.Write(row); err != nil && failed == nil {
+			failed = err
+		}
+	}
+	var from, to any
+	if o.rows > 0 {
+		from, to = o.first.In(r.zone), o.last.In(r.zone)
+	}
+	write("totals", "all", &o.counts, o.rows, nil, nil, nil, nil, from, to, r.zone.String())
+	for _, g := range o.providers {
+		write("providers", g.name, &g.counts)
+	}
+	for _, g := range o.domains {
+		write("domains", g.name, &g.counts)
+	}
+	for _, x := range o.reasons {
+		write("reasons", x.category, nil, x.failures, x.kind, x.mostlyAt, x.example, classify.Advice(x.category))
+	}
+	for _, l := range o.left {
+		write("left_out", l.name, nil, l.rows)
+	}
+	if failed != nil {
+		return failed
+	}
+	return w.Close()
+}
+
+// thousands writes a number with its digits in threes.
+func thousands(n uint64) string {
+	s := strconv.FormatUint(n, 10)
+	for i := len(s) - 3; i > 0; i -= 3 {
+		s = s[:i] + "," + s[i:]
+	}
+	return s
+}
+
+func percent(part, whole uint64) string {
+	if whole == 0 {
+		return "-"
+	}
+	return strconv.FormatFloat(100*float64(part)/float64(whole), 'f', 1, 64)
+}
