@@ -40,6 +40,7 @@ type Stream struct {
 	dialects []Dialect
 	only     bool // the dialect was configured
 	host     []byte
+	program  []byte // of the line before, whose dialect is the first
 	header   envelope.Header
 }
 
@@ -100,6 +101,10 @@ func (s *Stream) Parse(line []byte, out *record.Result) {
 	if len(h.Host) == 0 {
 		h.Host = s.host
 	}
+	if len(h.Program) > 0 && bytes.Equal(h.Program, s.program) { // as the line before
+		s.dialects[0].Parse(h, text, out)
+		return
+	}
 	for i, d := range s.dialects {
 		if !s.only && !d.Claims(h.Program, text) {
 			continue
@@ -107,6 +112,7 @@ func (s *Stream) Parse(line []byte, out *record.Result) {
 		if i > 0 { // the next line is likely of the same dialect
 			s.dialects[0], s.dialects[i] = s.dialects[i], s.dialects[0]
 		}
+		s.program = append(s.program[:0], h.Program...)
 		d.Parse(h, text, out)
 		return
 	}

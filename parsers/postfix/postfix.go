@@ -70,24 +70,38 @@ func (Parser) Parse(h *envelope.Header, text []byte, out *record.Result) {
 
 var notification = []byte("notification: ")
 
-// program names a line without queue ID by the daemon that wrote it.
+// program names a line without queue ID by the daemon that wrote it (postfix(1), master(5)).
 func program(h *envelope.Header) string {
 	p := h.Program
 	if i := bytes.LastIndexByte(p, '/'); i >= 0 {
 		p = p[i+1:]
 	}
-	for _, d := range daemons {
-		if string(p) == d {
-			return d
-		}
+	switch string(p) {
+	case "smtpd":
+		return "smtpd"
+	case "smtp":
+		return "smtp"
+	case "lmtp":
+		return "lmtp"
+	case "qmgr", "oqmgr", "nqmgr":
+		return "qmgr"
+	case "cleanup":
+		return "cleanup"
+	case "pickup":
+		return "pickup"
+	case "postscreen", "dnsblog", "tlsproxy":
+		return "postscreen"
+	case "local", "virtual", "pipe", "error", "retry", "discard":
+		return "delivery agent"
+	case "bounce":
+		return "bounce"
+	case "anvil", "scache", "verify", "tlsmgr", "trivial-rewrite", "proxymap", "flush", "showq", "postlogd":
+		return "helper daemon"
+	case "master", "postfix-script", "postfix", "postsuper", "sendmail", "postdrop":
+		return "administration"
 	}
-	return "other daemon"
+	return "other program"
 }
-
-// daemons are Postfix's programs (postfix(1), master(5)).
-var daemons = []string{"smtpd", "smtp", "qmgr", "cleanup", "postscreen", "lmtp", "local", "virtual", "pipe", "error", "retry", "discard", "bounce",
-	"pickup", "anvil", "scache", "tlsproxy", "dnsblog", "verify", "master", "tlsmgr", "postsuper", "trivial-rewrite", "proxymap", "flush",
-	"showq", "oqmgr", "postfix-script", "postlogd", "postfix", "sendmail", "postdrop", "nqmgr"}
 
 // learn begins a line that gives context.
 func learn(h *envelope.Header, id []byte, out *record.Result, kind string) *record.Fact {
@@ -96,63 +110,49 @@ func learn(h *envelope.Header, id []byte, out *record.Result, kind string) *reco
 	return &out.Fact
 }
 
+// Classes of bytes in queue IDs.
+const (
+	hexDigit = 1 << iota // 0-9 A-F
+	longOnly             // the other consonants of the long alphabet
+)
+
+var idBytes = func() (t [256]uint8) {
+	for c := '0'; c <= '9'; c++ {
+		t[c] = hexDigit
+	}
+	for c := 'A'; c <= 'F'; c++ {
+		t[c] = hexDigit
+	}
+	for _, c := range "GHJKLMNPQRSTVWXYZbcdfghjklmnpqrstvwxyz" {
+		t[c] = longOnly
+	}
+	return t
+}()
+
 // queueID splits "ID: rest". Both forms are accepted: short, upper-case hexadecimal, and long, in an alphabet without
 // vowels (mail_queue.h).
 func queueID(text []byte) (id, rest []byte) {
-	n := 0
-	lower, digits := false, false
-	for n < len(text) {
-		b := text[n]
-		if b == ':' {
+	n, seen := 0, uint8(0)
+	for n < len(text) && n <= 20 {
+		c := idBytes[text[n]]
+		if c == 0 {
 			break
 		}
-		switch {
-		case '0' <= b && b <= '9':
-			digits = true
-		case 'A' <= b && b <= 'Z':
-		case 'a' <= b && b <= 'z':
-			lower = true
-		default:
-			return nil, nil
-		}
-		if n++; n > 20 {
-			return nil, nil
-		}
+		seen |= c
+		n++
 	}
-	if n < 5 || n+2 > len(text) || text[n+1] != ' ' {
+	if n < 5 || n+2 > len(text) || text[n] != ':' || text[n+1] != ' ' {
 		return nil, nil
 	}
-	id = text[:n]
-	if !lower {
-		for _, b := range id {
-			if b > 'F' {
-				if !longID(id) {
-					return nil, nil
-				}
-				break
-			}
-		}
-	} else if !digits || !longID(id) {
+	if id = text[:n]; seen&longOnly != 0 && !longID(id) {
 		return nil, nil
 	}
 	return id, text[n+2:]
 }
 
-// longID checks the long form: at least 6 characters of seconds, 4 of microseconds, "z", and an inode, without vowels.
+// longID checks the long form: at least 6 characters of seconds, 4 of microseconds, "z", and an inode.
 func longID(id []byte) bool {
-	if len(id) < 11 {
-		return false
-	}
-	z := false
-	for i, b := range id {
-		switch b {
-		case 'A', 'E', 'I', 'O', 'U', 'a', 'e', 'i', 'o', 'u':
-			return false
-		case 'z':
-			z = z || i >= 10
-		}
-	}
-	return z
+	return len(id) >= 11 && bytes.IndexByte(id[10:], 'z') >= 0
 }
 
 // fromLine reads qmgr's "from=<s>, size=n, nrcpt=n (queue active)" and "from=<s>, status=expired, returned to sender".

@@ -136,32 +136,38 @@ func enhancedLength(t []byte) int {
 	return i
 }
 
-// Queued finds the queue ID that the next hop gave the message, in the wordings of Postfix, Exim, sendmail and others.
+// Queued finds the queue ID that the next hop gave the message: "queued as X" (Postfix, sendmail-like servers), "OK id=X"
+// (Exim).
 func Queued(text []byte) []byte {
 	for _, w := range queuedAs {
-		if i := bytes.Index(text, w); i >= 0 {
-			id := text[i+len(w):]
-			n := 0
-			for n < len(id) && (digit(id[n]) || letter(id[n]) || id[n] == '-' || id[n] == '_' || id[n] == '.') {
-				n++
-			}
-			for n > 0 && id[n-1] == '.' {
-				n--
-			}
-			if n >= 5 {
-				return id[:n]
-			}
+		i := bytes.Index(text, w)
+		if i < 0 {
+			continue
+		}
+		id := text[i+len(w):]
+		n := 0
+		for n < len(id) && (digit(id[n]) || letter(id[n]) || id[n] == '-' || id[n] == '_' || id[n] == '.') {
+			n++
+		}
+		for n > 0 && id[n-1] == '.' {
+			n--
+		}
+		if n >= 5 {
+			return id[:n]
 		}
 	}
 	return nil
 }
 
-var queuedAs = [][]byte{[]byte("queued as "), []byte("OK id="), []byte("Queued as "), []byte("queued with id ")}
+var queuedAs = [][]byte{[]byte("ueued as "), []byte("OK id="), []byte("queued with id ")}
 
 // IP parses an address; ok is false where text is none. It does not allocate.
 func IP(text []byte) (record.Addr, bool) {
 	if len(text) == 0 || len(text) > 45 {
 		return record.Addr{}, false
+	}
+	if a, ok := ipv4(text); ok {
+		return a, true
 	}
 	text = bytes.TrimPrefix(text, ipv6Prefix)
 	a, err := netip.ParseAddr(unsafe.String(unsafe.SliceData(text), len(text)))
@@ -169,6 +175,31 @@ func IP(text []byte) (record.Addr, bool) {
 		return record.Addr{}, false
 	}
 	return a.As16(), true
+}
+
+// ipv4 reads the common case.
+func ipv4(t []byte) (a record.Addr, ok bool) {
+	part, value, digits := 12, 0, 0
+	for _, c := range t {
+		switch {
+		case digit(c):
+			value = value*10 + int(c-'0')
+			if digits++; digits > 3 || value > 255 {
+				return record.Addr{}, false
+			}
+		case c == '.' && digits > 0 && part < 15:
+			a[part] = byte(value)
+			part++
+			value, digits = 0, 0
+		default:
+			return record.Addr{}, false
+		}
+	}
+	if part != 15 || digits == 0 {
+		return record.Addr{}, false
+	}
+	a[15], a[10], a[11] = byte(value), 0xff, 0xff
+	return a, true
 }
 
 var ipv6Prefix = []byte("IPv6:")
