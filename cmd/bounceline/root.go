@@ -64,6 +64,7 @@ recipient and attempt in ClickHouse: in the engine that comes with it, or in a s
 		newRunCommand(),
 		newImportCommand(),
 		newParseCommand(),
+		newClassifyCommand(),
 		newEngineCommand(),
 		newEngineChildCommand(),
 		newMigrateCommand(),

@@ -270,23 +270,7 @@ func stage(t []byte) string {
 	} else {
 		return ""
 	}
-	t = bytes.TrimPrefix(t, []byte("pipelined "))
-	for _, s := range stages {
-		if bytes.HasPrefix(t, s.text) {
-			return s.name
-		}
-	}
-	return ""
-}
-
-var stages = []struct {
-	text []byte
-	name string
-}{
-	{[]byte("initial connection"), record.CmdConnect}, {[]byte("EHLO"), record.CmdEHLO}, {[]byte("HELO"), record.CmdHELO}, {[]byte("LHLO"), record.CmdLHLO},
-	{[]byte("STARTTLS"), record.CmdSTARTTLS}, {[]byte("AUTH"), record.CmdAUTH}, {[]byte("MAIL FROM"), record.CmdMAIL}, {[]byte("RCPT TO"), record.CmdRCPT},
-	{[]byte("DATA"), record.CmdDATA}, {[]byte("BDAT"), record.CmdBDAT}, {[]byte("end of data"), record.CmdEndOfData},
-	{[]byte("sending data block"), record.CmdEndOfData},
+	return reply.Command(bytes.TrimPrefix(t, []byte("pipelined ")))
 }
 
 // skips are the texts of == lines at which nothing was tried (deliver.c, transports/smtp.c, retry.c).

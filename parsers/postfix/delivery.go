@@ -197,7 +197,7 @@ func reason(r *record.Row) {
 		if i := bytes.Index(t, said); i >= 0 && i < 400 {
 			r.RemoteText = t[i+len(said):]
 			if j := bytes.LastIndex(r.RemoteText, inReply); j >= 0 {
-				r.SMTPCommand = command(r.RemoteText[j+len(inReply):])
+				r.SMTPCommand = reply.Command(r.RemoteText[j+len(inReply):])
 				r.RemoteText = r.RemoteText[:j]
 			}
 		} else if i := bytes.Index(t, refused); i >= 0 && i < 400 {
@@ -235,25 +235,6 @@ func local(r *record.Row) bool {
 		return true
 	}
 	return r.RelayHost == nil
-}
-
-// command is the command in "RCPT TO command)".
-func command(t []byte) string {
-	for _, c := range commands {
-		if bytes.HasPrefix(t, c.text) {
-			return c.name
-		}
-	}
-	return ""
-}
-
-var commands = []struct {
-	text []byte
-	name string
-}{
-	{[]byte("end of DATA"), record.CmdEndOfData}, {[]byte("RCPT TO"), record.CmdRCPT}, {[]byte("MAIL FROM"), record.CmdMAIL},
-	{[]byte("DATA"), record.CmdDATA}, {[]byte("BDAT"), record.CmdBDAT}, {[]byte("EHLO"), record.CmdEHLO}, {[]byte("HELO"), record.CmdHELO},
-	{[]byte("LHLO"), record.CmdLHLO}, {[]byte("STARTTLS"), record.CmdSTARTTLS}, {[]byte("AUTH"), record.CmdAUTH},
 }
 
 // stage is the command during which a connection was lost or timed out, from "... while <stage>".

@@ -1,0 +1,203 @@
+package main
+
+import (
+	"bufio"
+	"encoding/json"
+	"fmt"
+	"io"
+	"strconv"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"bounceline/parsers/reply"
+	"bounceline/pipeline/classify"
+	"bounceline/pipeline/record"
+)
+
+// classifyInput is an object of --input ndjson.
+type classifyInput struct {
+	Text         string          `json:"text"`
+	SMTPCode     uint16          `json:"smtp_code"`
+	EnhancedCode string          `json:"enhanced_code"`
+	RelayHost    string          `json:"relay_host"`
+	MTA          string          `json:"mta"`
+	Status       string          `json:"status"`
+	ID           json.RawMessage `json:"id"`
+}
+
+// classifyOutput is an object of --output ndjson.
+type classifyOutput struct {
+	ID             json.RawMessage `json:"id,omitempty"`
+	BounceType     string          `json:"bounce_type"`
+	BounceCategory string          `json:"bounce_category"`
+	Action         string          `json:"action"`
+	Rule           string          `json:"rule"`
+	Confidence     string          `json:"confidence"`
+	SMTPCode       uint16          `json:"smtp_code"`
+	EnhancedCode   string          `json:"enhanced_code"`
+	SMTPCommand    string          `json:"smtp_command"`
+	Provider       string          `json:"provider"`
+	ListName       string          `json:"list_name"`
+	RetryAfter     uint32          `json:"retry_after"`
+	RuleSet        string          `json:"ruleset"`
+	Text           string          `json:"text"`
+	Error          string          `json:"error,omitempty"`
+}
+
+// maxReply is how long a line of input may be.
+const maxReply = 16 << 20
+
+func newClassifyCommand() *cobra.Command {
+	var input, output string
+	cmd := &cobra.Command{
+		Use:   "classify [TEXT...|-]",
+		Short: "Say why replies of mail servers mean that a message bounced",
+		Long: `Classify gives reply texts the type, category and action that their rows would get. Texts come from the arguments, or one
+a line from standard input. They may be bare replies or what Postfix and Exim log around them.`,
+		Example: `  bounceline classify "550 5.1.1 <ann@example.org>: Recipient address rejected: User unknown"
+  bounceline parse --output ndjson mail.log | jq -r .response_text | bounceline classify --output ndjson
+  bounceline classify --input ndjson --output ndjson < replies.ndjson`,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if input != "text" && input != "ndjson" {
+				return usagef("--input %s: it is text or ndjson", input)
+			}
+			if output != "table" && output != "ndjson" {
+				return usagef("--output %s: it is table or ndjson", output)
+			}
+			engine, err := classify.New(classify.Options{})
+			if err != nil {
+				return err
+			}
+			out := bufio.NewWriter(cmd.OutOrStdout())
+			c := &classifier{engine: engine, out: out, table: output == "table"}
+			var in io.Reader = cmd.InOrStdin()
+			if len(args) > 0 && !(len(args) == 1 && args[0] == "-") {
+				in = strings.NewReader(strings.Join(args, "\n"))
+			}
+			if err := c.all(in, input == "ndjson"); err != nil {
+				_ = out.Flush()
+				return err
+			}
+			return out.Flush()
+		},
+	}
+	cmd.Flags().StringVar(&input, "input", "text", "text: a reply a line, or ndjson: objects with text, smtp_code, enhanced_code, relay_host, mta, status, id")
+	cmd.Flags().StringVarP(&output, "output", "o", "table", "table, or ndjson: an object for each input, in order")
+	return cmd
+}
+
+// classifier prints verdicts.
+type classifier struct {
+	engine *classify.Engine
+	out    *bufio.Writer
+	table  bool
+}
+
+// all classifies each line. A line that is no object gets an answer that says so: answers and lines stay in step.
+func (c *classifier) all(in io.Reader, objects bool) error {
+	lines := bufio.NewScanner(in)
+	lines.Buffer(make([]byte, 64<<10), maxReply)
+	for lines.Scan() {
+		line := lines.Bytes()
+		if len(strings.TrimSpace(string(line))) == 0 {
+			continue
+		}
+		in := classifyInput{Text: string(line)}
+		if objects {
+			in = classifyInput{}
+			if err := json.Unmarshal(line, &in); err != nil {
+				if err := c.print(classifyOutput{Error: "no object: " + err.Error(), BounceCategory: "other", Confidence: classify.ByNothing}); err != nil {
+					return err
+				}
+				continue
+			}
+		}
+		if err := c.print(c.verdict(in)); err != nil {
+			return err
+		}
+	}
+	if err := lines.Err(); err != nil {
+		return fmt.Errorf("read: %w", err)
+	}
+	return nil
+}
+
+// verdict classifies one reply. Codes that are not given are read from the text.
+func (c *classifier) verdict(in classifyInput) classifyOutput {
+	row := record.Row{EventType: record.Attempt, MTA: in.MTA, RelayHost: []byte(in.RelayHost), Status: []byte(in.Status), ResponseText: []byte(in.Text)}
+	remote, command := reply.Unwrap(row.ResponseText)
+	row.RemoteText, row.SMTPCommand = remote, command
+	separator := " "
+	if strings.Contains(in.Text, `\n`) {
+		separator = `\n`
+	}
+	row.SMTPCode, row.EnhancedCode = reply.Parse(remote, separator)
+	if row.EnhancedCode == nil && remote == nil {
+		row.EnhancedCode = reply.Enhanced(row.ResponseText, 0)
+	}
+	if in.SMTPCode != 0 {
+		row.SMTPCode = in.SMTPCode
+		if remote == nil {
+			row.RemoteText = row.ResponseText
+		}
+	}
+	if in.EnhancedCode != "" {
+		row.EnhancedCode = []byte(in.EnhancedCode)
+	}
+	row.Outcome = outcomeOf(in.Status, row.SMTPCode, row.EnhancedCode)
+	if row.Outcome == record.Expired {
+		row.EventType = record.Expiration
+	}
+	v := c.engine.Classify(&row)
+	return classifyOutput{ID: in.ID, BounceType: v.BounceType, BounceCategory: v.Category, Action: v.Action, Rule: v.Rule, Confidence: v.Confidence,
+		SMTPCode: row.SMTPCode, EnhancedCode: string(row.EnhancedCode), SMTPCommand: row.SMTPCommand, Provider: v.Provider, ListName: v.ListName,
+		RetryAfter: v.RetryAfter, RuleSet: v.RuleSet, Text: in.Text}
+}
+
+// outcomeOf is the outcome that a status word names, in Postfix's or Exim's words; without one it follows from the codes.
+func outcomeOf(status string, code uint16, enhanced []byte) record.Outcome {
+	switch status {
+	case "sent", "=>", "->", ">>", "delivered":
+		return record.Delivered
+	case "deferred", "==", "SOFTBOUNCE":
+		return record.Deferred
+	case "bounced", "**":
+		return record.Bounced
+	case "expired", "force-expired":
+		return record.Expired
+	}
+	switch {
+	case code/100 == 2:
+		return record.Delivered
+	case code/100 == 4, code == 0 && len(enhanced) > 0 && enhanced[0] == '4':
+		return record.Deferred
+	}
+	return record.Bounced
+}
+
+func (c *classifier) print(o classifyOutput) error {
+	if !c.table {
+		data, err := json.Marshal(o)
+		if err != nil {
+			return err
+		}
+		_, err = c.out.Write(append(data, '\n'))
+		return err
+	}
+	if o.Error != "" {
+		_, err := fmt.Fprintf(c.out, "%s\n\n", escapeTerminal([]byte(o.Error)))
+		return err
+	}
+	codes := "no code"
+	if o.SMTPCode != 0 {
+		codes = strconv.Itoa(int(o.SMTPCode))
+	}
+	if o.EnhancedCode != "" {
+		codes += " " + o.EnhancedCode
+	}
+	category := classify.Lookup(o.BounceCategory)
+	_, err := fmt.Fprintf(c.out, "%s\n  %s (%s): %s\n  to do:  %s\n  why:    rule %s, confidence %s, %s\n\n", escapeTerminal([]byte(o.Text)),
+		o.BounceCategory, o.BounceType, category.Meaning, category.Advice, o.Rule, o.Confidence, escapeTerminal([]byte(codes)))
+	return err
+}

@@ -1,0 +1,84 @@
+package main
+
+import (
+	"bytes"
+	"strings"
+	"testing"
+)
+
+// call runs a command line in this process.
+func call(t *testing.T, args ...string) (code int, stdout, stderr string) {
+	t.Helper()
+	var out, errs bytes.Buffer
+	code = run(args, strings.NewReader(""), &out, &errs)
+	return code, out.String(), errs.String()
+}
+
+func TestUsageErrors(t *testing.T) {
+	tests := []struct {
+		args string
+		want string
+	}{
+		{"reprot", "did you mean report?"},
+		{"quary", "did you mean query?"},
+		{"zzzzzz", `there is no command "zzzzzz"; see`},
+		{"report --sinse 7d", "did you mean --since?"},
+		{"report --limit x", "invalid argument"},
+		{"report extra", `report takes no arguments, but got "extra"`},
+		{"report --by domein", "did you mean domain?"},
+		{"report --output xml", "it is table, csv or ndjson"},
+		{"report --since yesterdayish", "is no time"},
+		{"report --since 2026-02-01 --until 2026-01-01", "is not before"},
+		{"report --zone Mars/Base", "there is no such time zone"},
+		{"query supress", "did you mean suppress?"},
+		{"query message_trace", "needs --param queue_id=...: the queue ID, as logged"},
+		{"query top_reasons --param limit=many", "whole number"},
+		{"query top_reasons --param x", "write name=value"},
+		{"query a b", "put SQL in quotes"},
+		{"version --log-level loud", "debug, info, warn or error"},
+		{"version --log-format xml", "text or json"},
+		{"completion tcsh", "tcsh"},
+	}
+	for _, tt := range tests {
+		code, out, errs := call(t, strings.Fields(tt.args)...)
+		if code != exitUsage || out != "" || !strings.Contains(errs, tt.want) || !strings.HasPrefix(errs, "bounceline: ") {
+			t.Errorf("%s: exit %d, %q, %q; want exit 2 and %q", tt.args, code, out, errs, tt.want)
+		}
+	}
+}
+
+func TestHelpAndVersion(t *testing.T) {
+	code, out, _ := call(t, "--help")
+	if code != exitOK || !strings.Contains(out, "bounceline import /var/log/mail.log*") || strings.Contains(out, "engine-child") {
+		t.Errorf("help: exit %d\n%s", code, out)
+	}
+	for _, c := range newRootCommand().Commands() {
+		if c.Hidden || c.Name() == "help" || c.Name() == "completion" {
+			continue
+		}
+		if c.Short == "" || c.Example == "" && c.Name() != "version" {
+			t.Errorf("%s has no description or no example", c.Name())
+		}
+		if c.Args == nil && c.Name() != "run" && c.Name() != "parse" && c.Name() != "classify" {
+			t.Errorf("%s does not say which arguments it takes", c.Name())
+		}
+	}
+	if code, out, _ := call(t, "version"); code != exitOK || !strings.HasPrefix(out, "bounceline ") {
+		t.Errorf("version: exit %d, %q", code, out)
+	}
+	for _, shell := range []string{"bash", "zsh", "fish"} {
+		if code, out, _ := call(t, "completion", shell); code != exitOK || !strings.Contains(out, "bounceline") {
+			t.Errorf("completion %s: exit %d", shell, code)
+		}
+	}
+}
+
+func TestDidYouMean(t *testing.T) {
+	names := []string{"report", "run", "rules"}
+	for word, want := range map[string]string{"reporr": "report", "rum": "run", "rep": "report", "x": "", "classify": ""} {
+		got := didYouMean(word, names)
+		if want == "" && got != "" || want != "" && !strings.Contains(got, want+"?") {
+			t.Errorf("%s: %q, want %q", word, got, want)
+		}
+	}
+}
