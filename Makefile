@@ -33,8 +33,8 @@ $(ENGINE): configs/engine/package.json configs/engine/package-lock.json
 demo: build
 	@rm -rf $(DEMO_STATE)
 	@mkdir -p .build
-	@bin/bounceline import --state-dir $(DEMO_STATE) --log-zone UTC --log-host mx2 testdata/demo/postfix.log.zst testdata/demo/exim.log.zst
-	@bin/bounceline report --state-dir $(DEMO_STATE) --zone UTC
+	@env -u BOUNCELINE_CLICKHOUSE bin/bounceline import --state-dir $(DEMO_STATE) --log-zone UTC --log-host mx2 testdata/demo/postfix.log.zst testdata/demo/exim.log.zst
+	@env -u BOUNCELINE_CLICKHOUSE bin/bounceline report --state-dir $(DEMO_STATE) --zone UTC
 
 ## test: everything, with the race detector
 test: $(ENGINE) vet

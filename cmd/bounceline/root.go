@@ -28,7 +28,7 @@ func noArguments(cmd *cobra.Command, args []string) error {
 }
 
 // newRootCommand is the whole command line: the one list of commands.
-func newRootCommand() *cobra.Command {
+func newRootCommand(stdin io.Reader, stdout, stderr io.Writer) *cobra.Command {
 	var level, format string
 	root := &cobra.Command{
 		Use:   "bounceline",
@@ -57,6 +57,9 @@ recipient and attempt in ClickHouse: in the engine that comes with it, or in a s
 			return setLogger(cmd.ErrOrStderr(), level, format)
 		},
 	}
+	root.SetIn(stdin)
+	root.SetOut(stdout)
+	root.SetErr(stderr)
 	root.PersistentFlags().StringVar(&level, "log-level", environment("BOUNCELINE_LOG_LEVEL", "info"), "debug, info, warn or error (BOUNCELINE_LOG_LEVEL)")
 	root.PersistentFlags().StringVar(&format, "log-format", environment("BOUNCELINE_LOG_FORMAT", "text"), "text or json, on standard error (BOUNCELINE_LOG_FORMAT)")
 	root.SetFlagErrorFunc(flagError)

@@ -1,0 +1,265 @@
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+)
+
+// demoStore imports the demo's logs and returns their state directory.
+func demoStore(t *testing.T) *store {
+	t.Helper()
+	s := newStore(t)
+	code, _, errs := call(t, "import", "--state-dir", s.dir, "--log-zone", "UTC", "--log-host", "mx2",
+		"../../testdata/demo/postfix.log.zst", "../../testdata/demo/exim.log.zst")
+	if code != exitOK {
+		t.Fatalf("import: exit %d, %s", code, errs)
+	}
+	return s
+}
+
+// answer runs a command with NDJSON output and returns its objects.
+func answer(t *testing.T, s *store, args ...string) []map[string]any {
+	t.Helper()
+	code, out, errs := call(t, append(args, "--state-dir", s.dir, "--output", "ndjson")...)
+	if code != exitOK {
+		t.Fatalf("%v: exit %d, %s", args, code, errs)
+	}
+	var list []map[string]any
+	for line := range strings.Lines(out) {
+		var o map[string]any
+		if err := json.Unmarshal([]byte(line), &o); err != nil {
+			t.Fatalf("%v: %v: %s", args, err, line)
+		}
+		list = append(list, o)
+	}
+	return list
+}
+
+// counted counts the demo's outcomes from the bare lines, by the places where each server writes them.
+func counted(t *testing.T) (delivered, failed, deferred float64) {
+	t.Helper()
+	status := regexp.MustCompile(`^\S+ \S+ postfix\S*\[\d+\]: \w+: (?:to=.*?, dsn=[\d.]+|from=<[^>]*>), status=(\w+)[ ,]`)
+	for line := range bytes.Lines(demoLog(t, "postfix.log.zst")) {
+		if m := status.FindSubmatch(line); m != nil {
+			switch string(m[1]) {
+			case "sent":
+				delivered++
+			case "bounced", "expired":
+				failed++
+			case "deferred":
+				deferred++
+			}
+		}
+	}
+	for line := range bytes.Lines(demoLog(t, "exim.log.zst")) {
+		f := bytes.Fields(line)
+		if len(f) < 5 {
+			continue
+		}
+		switch string(f[3]) {
+		case "=>", "->":
+			delivered++
+		case "**":
+			failed++
+		case "==":
+			deferred++
+		}
+	}
+	return delivered, failed, deferred
+}
+
+// TestReportAgreesWithTheLogs: the screen's totals are those of an independent count.
+func TestReportAgreesWithTheLogs(t *testing.T) {
+	s := demoStore(t)
+	delivered, failed, deferred := counted(t)
+	left := map[string]float64{}
+	var all map[string]any
+	for _, o := range answer(t, s, "report", "--zone", "UTC") {
+		switch o["section"] {
+		case "totals":
+			all = o
+		case "left_out":
+			left[o["name"].(string)] = o["events"].(float64)
+		}
+	}
+	number := func(name string) float64 { return all[name].(float64) }
+	if got := number("delivered") + left["discard"]; got != delivered || delivered == 0 {
+		t.Errorf("delivered and discarded: %v, the logs have %v", got, delivered)
+	}
+	if got := number("bounced") + number("expired"); got != failed || failed == 0 {
+		t.Errorf("bounced and expired: %v, the logs have %v", got, failed)
+	}
+	if got := number("deferrals") + left["suspended"]; got != deferred || deferred == 0 {
+		t.Errorf("deferred and suspended: %v, the logs have %v", got, deferred)
+	}
+	final := number("delivered") + number("bounced") + number("expired")
+	if want := 100 * (number("bounced") + number("expired")) / final; number("bounce_rate")-want > 0.006 || want-number("bounce_rate") > 0.006 {
+		t.Errorf("bounce rate %v, want %v", number("bounce_rate"), want)
+	}
+	sum := final + number("deferrals")
+	for _, n := range left {
+		sum += n
+	}
+	if sum != number("events") || sum != float64(s.rows(t)) {
+		t.Errorf("the screen accounts for %v rows, %v are said and %d stored", sum, number("events"), s.rows(t))
+	}
+
+	t.Run("groups", func(t *testing.T) { testGroups(t, s, all) })
+	t.Run("rollups", func(t *testing.T) { testRollups(t, s) })
+	t.Run("screen", func(t *testing.T) { testScreen(t, s) })
+	t.Run("query", func(t *testing.T) { testQuery(t, s) })
+}
+
+// testGroups: the parts add up to the whole.
+func testGroups(t *testing.T, s *store, all map[string]any) {
+	for _, by := range []string{"provider", "sender", "host", "day", "hour", "domain"} {
+		sums := map[string]float64{}
+		for _, o := range answer(t, s, "report", "--zone", "UTC", "--by", by, "--limit", "0") {
+			for _, c := range countColumns {
+				if n, ok := o[c].(float64); ok && c != "bounce_rate" {
+					sums[c] += n
+				}
+			}
+		}
+		for c, n := range sums {
+			// A recipient without a domain (a local part, or an expiration whose recipients are unknown) is in no domain.
+			if whole := all[c].(float64); n != whole && (by != "domain" || n > whole || n < 0.9*whole) {
+				t.Errorf("by %s: %s add up to %v, not %v", by, c, n, whole)
+			}
+		}
+	}
+	failures := 0.0
+	for _, o := range answer(t, s, "report", "--by", "category", "--zone", "UTC", "--limit", "0") {
+		failures += o["failures"].(float64)
+		if o["what to do"] == "" {
+			t.Errorf("no advice for %v", o["category"])
+		}
+	}
+	if want := all["bounced"].(float64) + all["expired"].(float64); failures != want {
+		t.Errorf("by category: %v failures, not %v", failures, want)
+	}
+	if got := answer(t, s, "report", "--by", "domain", "--limit", "3", "--zone", "UTC"); len(got) != 3 {
+		t.Errorf("--limit 3 gives %d", len(got))
+	}
+	if got := answer(t, s, "report", "--by", "domain", "--domain", "GMail.com", "--provider", "google", "--zone", "UTC"); len(got) != 1 || got[0]["domain"] != "gmail.com" {
+		t.Errorf("--domain GMail.com --provider google: %v", got)
+	}
+	if got := answer(t, s, "report", "--by", "host", "--source", "nowhere", "--zone", "UTC"); len(got) != 0 {
+		t.Errorf("--source nowhere: %v", got)
+	}
+}
+
+// testRollups: what a rollup answers is what the rows themselves do.
+func testRollups(t *testing.T, s *store) {
+	f := reportFilter{since: "2026-11-22T05:00", until: "2026-11-22T06:00"}
+	if err := f.resolve(time.UTC, time.Now()); err != nil {
+		t.Fatal(err)
+	}
+	if got := f.source("provider", false, time.UTC); got.name != "rollup_domain_hourly" {
+		t.Errorf("by provider in whole hours is counted in %s", got.name)
+	}
+	// The second filter asks for the same rows and cannot be answered by a rollup.
+	for _, by := range []string{"domain", "provider", "sender", "host", "category", "hour"} {
+		rolled := answer(t, s, "report", "--by", by, "--zone", "UTC", "--since", "2026-11-22T05:00", "--limit", "0")
+		raw := answer(t, s, "report", "--by", by, "--zone", "UTC", "--since", "2026-11-22T05:00:01", "--limit", "0")
+		if fmt.Sprint(rolled) != fmt.Sprint(raw) || len(raw) == 0 {
+			t.Errorf("by %s: the rollup says\n%v\nand the rows\n%v", by, rolled, raw)
+		}
+	}
+	india := answer(t, s, "report", "--by", "hour", "--zone", "Asia/Kolkata")
+	if len(india) != 2 || india[0]["hour"] != "2026-11-22T10:00+05:30" {
+		t.Errorf("hours of a zone half an hour off: %v", india)
+	}
+}
+
+func testScreen(t *testing.T, s *store) {
+	_, out, errs := call(t, "report", "--state-dir", s.dir, "--zone", "Europe/Berlin")
+	for _, want := range []string{"zone Europe/Berlin", "2026-11-22 06:16:22 to", "BOUNCE RATE ", "Providers with the most failures", "gmail.com",
+		"user_unknown (hard)", "    = Stop mailing the address.", "left out of the rates", "suspended"} {
+		if !strings.Contains(out, want) {
+			t.Errorf("the screen lacks %q:\n%s%s", want, out, errs)
+		}
+	}
+	for line := range strings.Lines(out) {
+		if n := len([]rune(line)); n > 125 {
+			t.Errorf("a line of %d characters: %s", n, line)
+		}
+	}
+	_, out, _ = call(t, "report", "--state-dir", s.dir, "--zone", "UTC", "--since", "2027-01-01")
+	if !strings.Contains(out, "No rows match. Only since 2027-01-01 00:00:00.") {
+		t.Errorf("%q", out)
+	}
+	_, out, _ = call(t, "report", "--state-dir", filepath.Join(s.dir, "empty"), "--zone", "UTC")
+	if !strings.Contains(out, "Nothing is stored yet: bounceline import FILES") {
+		t.Errorf("%q", out)
+	}
+}
+
+func testQuery(t *testing.T, s *store) {
+	list := answer(t, s, "query")
+	if len(list) < 12 {
+		t.Errorf("the library has %d queries", len(list))
+	}
+	n := answer(t, s, "query", "SELECT count() AS n, [1, 2] AS list, toDate('2026-11-22') AS day FROM delivery_events WHERE outcome = {o:String};", "--param", "o=expired", "--zone", "UTC")
+	if len(n) != 1 || n[0]["n"].(float64) == 0 || fmt.Sprint(n[0]["list"]) != "[1 2]" || n[0]["day"] != "2026-11-22" {
+		t.Errorf("%v", n)
+	}
+	for _, sql := range []string{"DROP TABLE delivery_events", "INSERT INTO ingest_batches (stream) VALUES ('x')", "TRUNCATE TABLE delivery_events",
+		"SELECT * FROM url('http://127.0.0.1/', CSV)", "SELECT * FROM missing"} {
+		if code, _, errs := call(t, "query", "--state-dir", s.dir, "--zone", "UTC", sql); code != exitRuntime || errs == "" {
+			t.Errorf("%s: exit %d, %s", sql, code, errs)
+		}
+	}
+	code, out, errs := call(t, "query", "--state-dir", s.dir, "--zone", "UTC", "suppress", "--output", "csv")
+	if code != exitOK || !strings.HasPrefix(out, "recipient,hard_bounces,category,") || strings.Count(out, "\n") < 50 {
+		t.Errorf("suppress: exit %d, %s\n%.300s", code, errs, out)
+	}
+	if code, out, _ := call(t, "query", "top_reasons", "--show"); code != exitOK || !strings.Contains(out, "FROM delivery_events") || strings.Contains(out, "{{") {
+		t.Errorf("--show: exit %d, %s", code, out)
+	}
+}
+
+func TestZone(t *testing.T) {
+	dir := t.TempDir()
+	link := filepath.Join(dir, "localtime")
+	if err := os.Symlink("/usr/share/zoneinfo/Asia/Tokyo", link); err != nil {
+		t.Fatal(err)
+	}
+	name := write(t, filepath.Join(dir, "timezone"), []byte("Europe/Paris\n"))
+	plain := write(t, filepath.Join(dir, "copy"), []byte("TZif"))
+	for _, tt := range []struct{ link, file, want string }{
+		{link, name, "Asia/Tokyo"}, {plain, name, "Europe/Paris"}, {filepath.Join(dir, "none"), filepath.Join(dir, "none"), "UTC"}, {plain, plain, ""},
+	} {
+		zone, err := systemZone(tt.link, tt.file)
+		if tt.want == "" && err == nil || tt.want != "" && (err != nil || zone.String() != tt.want) {
+			t.Errorf("%s, %s: %v, %v; want %q", tt.link, tt.file, zone, err, tt.want)
+		}
+	}
+	for tz, want := range map[string]string{"": "UTC", "Europe/Berlin": "Europe/Berlin", ":Asia/Tokyo": "Asia/Tokyo",
+		"/usr/share/zoneinfo/Asia/Tokyo": "Asia/Tokyo", "CET-1CEST,M3.5.0,M10.5.0": "error"} {
+		t.Setenv("TZ", tz)
+		zone, err := (&zoneFlag{}).location()
+		if want == "error" && err == nil || want != "error" && (err != nil || zone.String() != want) {
+			t.Errorf("TZ=%s: %v, %v; want %s", tz, zone, err, want)
+		}
+		if zone, err := (&zoneFlag{name: "America/New_York"}).location(); err != nil || zone.String() != "America/New_York" {
+			t.Errorf("--zone does not win over TZ: %v, %v", zone, err)
+		}
+	}
+	for name, want := range map[string]bool{"UTC": true, "Europe/Berlin": true, "America/New_York": true, "Asia/Kolkata": false, "Australia/Lord_Howe": false, "Asia/Pyongyang": false} {
+		zone, err := time.LoadLocation(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := wholeHours(zone); got != want {
+			t.Errorf("%s is whole hours from UTC: %v", name, got)
+		}
+	}
+}
