@@ -73,7 +73,7 @@ a line from standard input. They may be bare replies or what Postfix and Exim lo
 			c := &classifier{engine: engine, out: out, table: output == "table"}
 			var in io.Reader = cmd.InOrStdin()
 			if len(args) > 0 && !(len(args) == 1 && args[0] == "-") {
-				in = strings.NewReader(strings.Join(args, "\n"))
+				in = strings.NewReader(argumentLines(args))
 			}
 			if err := c.all(in, input == "ndjson"); err != nil {
 				_ = out.Flush()
@@ -85,6 +85,15 @@ a line from standard input. They may be bare replies or what Postfix and Exim lo
 	cmd.Flags().StringVar(&input, "input", "text", "text: a reply a line, or ndjson: objects with text, smtp_code, enhanced_code, relay_host, mta, status, id")
 	cmd.Flags().StringVarP(&output, "output", "o", "table", "table, or ndjson: an object for each input, in order")
 	return cmd
+}
+
+// argumentLines makes a line of each argument; a reply that was given with its line breaks stays one.
+func argumentLines(args []string) string {
+	lines := make([]string, len(args))
+	for i, a := range args {
+		lines[i] = strings.Join(strings.FieldsFunc(a, func(r rune) bool { return r == '\n' || r == '\r' }), " ")
+	}
+	return strings.Join(lines, "\n")
 }
 
 // classifier prints verdicts.

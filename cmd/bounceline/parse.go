@@ -50,7 +50,7 @@ Nothing is stored and no database is needed.`,
 	}
 	o.reading.register(cmd)
 	f := cmd.Flags()
-	f.StringVarP(&o.output, "output", "o", "table", "table, ndjson, or none: only count, for measuring")
+	f.StringVarP(&o.output, "output", "o", "table", "table, ndjson, or for measuring: none (read each line and print nothing), lines (only split the lines)")
 	f.BoolVar(&o.all, "all", false, "one object for every input line, in order, with its verdict (implies ndjson)")
 	f.BoolVar(&o.malformed, "malformed", false, "print the lines that were not understood, each with its reason")
 	return cmd
@@ -60,8 +60,8 @@ func (o *parseOptions) run(cmd *cobra.Command, args []string) error {
 	if o.all && !cmd.Flags().Changed("output") {
 		o.output = "ndjson"
 	}
-	if !slices.Contains([]string{"table", "ndjson", "none"}, o.output) {
-		return usagef("--output %s: it is table, ndjson or none", o.output)
+	if !slices.Contains([]string{"table", "ndjson", "none", "lines"}, o.output) {
+		return usagef("--output %s: it is table, ndjson, none or lines", o.output)
 	}
 	if o.all && o.output != "ndjson" {
 		return usagef("--all needs --output ndjson")
@@ -78,7 +78,8 @@ func (o *parseOptions) run(cmd *cobra.Command, args []string) error {
 		return err
 	}
 	out := bufio.NewWriterSize(cmd.OutOrStdout(), 256<<10)
-	p := &printer{o: o, out: out, engine: engine, context: qctx.New(contextMemory)}
+	p := &printer{o: o, out: out, engine: engine, context: qctx.New(contextMemory),
+		silent: o.output == "none", splitOnly: o.output == "lines"}
 	if o.output == "table" && !o.malformed {
 		p.table = newEventTable()
 	}
@@ -107,6 +108,8 @@ type printer struct {
 	context *qctx.Table
 	result  record.Result
 	buf     []byte
+
+	silent, splitOnly bool // what --output says
 
 	lines, rows int
 	classes     [5]int
@@ -161,10 +164,13 @@ func (p *printer) file(ctx context.Context, path string, options parsers.Options
 
 func (p *printer) line(parser *parsers.Stream, s *pipeline.Stream, line []byte, at int64) error {
 	res := &p.result
-	parser.Parse(line, res)
 	p.lines++
+	if p.splitOnly {
+		return nil
+	}
+	parser.Parse(line, res)
 	p.classes[res.Class]++
-	if p.o.output == "none" {
+	if p.silent {
 		p.rows += res.Rows.Len()
 		if !p.o.malformed || res.Class != record.Malformed {
 			return nil

@@ -79,7 +79,8 @@ func waitForInserts(ctx context.Context, a access) {
 // mergeTrees are the table engines that our user may create; any other could read or write files and networks.
 var mergeTrees = []string{"MergeTree", "ReplacingMergeTree", "SummingMergeTree", "AggregatingMergeTree"}
 
-// writeConfig writes the engine's configuration and users. The user default is the engine's own session: it has no
+// writeConfig writes the engine's configuration and users. Parts stay compact, one file for all columns, until they are
+// large: each file of a part is synced, and a wide part of an insert has some 130. The user default is the engine's own session: it has no
 // password, which the engine asks for, and no right but to open and close the port.
 func writeConfig(dir string, a access) error {
 	for _, d := range []string{"data", "tmp", "user_files", "format_schemas"} {
@@ -102,6 +103,8 @@ func writeConfig(dir string, a access) error {
     <fsync_after_insert>1</fsync_after_insert>
     <fsync_part_directory>1</fsync_part_directory>
     <min_rows_to_fsync_after_merge>1</min_rows_to_fsync_after_merge>
+    <min_bytes_for_wide_part>268435456</min_bytes_for_wide_part>
+    <min_rows_for_wide_part>2000000</min_rows_for_wide_part>
     <min_free_disk_bytes_to_perform_insert>%[3]d</min_free_disk_bytes_to_perform_insert>
   </merge_tree>
 </clickhouse>
