@@ -187,6 +187,16 @@ func testScreen(t *testing.T, s *store) {
 			t.Errorf("the screen lacks %q:\n%s%s", want, out, errs)
 		}
 	}
+	_, demo, _ := strings.Cut(document(t, "README.md"), "<!-- demo -->")
+	demo, _, _ = strings.Cut(demo, "<!-- /demo -->")
+	if len(strings.TrimSpace(demo)) == 0 {
+		t.Error("the README shows nothing of the report")
+	}
+	for line := range strings.Lines(demo) {
+		if line = strings.TrimSpace(line); !strings.Contains(out, line) {
+			t.Errorf("the README shows a line that the report has not: %s", line)
+		}
+	}
 	for line := range strings.Lines(out) {
 		if n := len([]rune(line)); n > 125 {
 			t.Errorf("a line of %d characters: %s", n, line)
