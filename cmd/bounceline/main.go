@@ -9,6 +9,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"runtime/debug"
 	"syscall"
 	_ "time/tzdata" // without it a small container has no zones, and stamps would silently be read as UTC
 )
@@ -20,7 +21,14 @@ const (
 	exitUsage   = 2
 )
 
+// memoryLimit is what the garbage collector keeps to, unless GOMEMLIMIT says otherwise: batches and buffers are of fixed
+// number, and without a limit the collector would let twice as much stand.
+const memoryLimit = 128 << 20
+
 func main() {
+	if os.Getenv("GOMEMLIMIT") == "" {
+		debug.SetMemoryLimit(memoryLimit)
+	}
 	os.Exit(run(os.Args[1:], os.Stdin, os.Stdout, os.Stderr))
 }
 

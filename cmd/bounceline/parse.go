@@ -73,9 +73,11 @@ func (o *parseOptions) run(cmd *cobra.Command, args []string) error {
 	if len(args) == 0 {
 		args = []string{"-"}
 	}
-	engine, err := classify.New(classify.Options{})
-	if err != nil {
-		return err
+	var engine *classify.Engine
+	if o.output != "none" && o.output != "lines" {
+		if engine, err = classify.New(classify.Options{}); err != nil {
+			return err
+		}
 	}
 	out := bufio.NewWriterSize(cmd.OutOrStdout(), 256<<10)
 	p := &printer{o: o, out: out, engine: engine, context: qctx.New(contextMemory),

@@ -71,7 +71,7 @@ func Decode(r io.Reader) (*File, error) { return decode(r) }
 
 func decode(r io.Reader) (*File, error) {
 	counted := &countingReader{r: r}
-	buffered := bufio.NewReaderSize(counted, 256<<10)
+	buffered := bufio.NewReaderSize(counted, 32<<10) // small: reads into larger buffers go past it
 	f := &File{raw: counted}
 	head, err := buffered.Peek(6)
 	if err != nil && err != io.EOF {
