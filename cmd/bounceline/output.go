@@ -280,6 +280,14 @@ func isNumber(v any) bool {
 	return false
 }
 
+// formatFloat writes a number in full; what is no number is nothing.
+func formatFloat(f float64, bits int) string {
+	if math.IsNaN(f) {
+		return ""
+	}
+	return strconv.FormatFloat(f, 'f', -1, bits)
+}
+
 // formatValue writes a value of a query's answer as text: times by RFC 3339, an absent address and null as nothing.
 func formatValue(v any) string {
 	switch v := v.(type) {
@@ -297,9 +305,9 @@ func formatValue(v any) string {
 		}
 		return v.String()
 	case float32:
-		return strconv.FormatFloat(float64(v), 'f', -1, 32)
+		return formatFloat(float64(v), 32)
 	case float64:
-		return strconv.FormatFloat(v, 'f', -1, 64)
+		return formatFloat(v, 64)
 	case []any:
 		parts := make([]string, len(v))
 		for i, e := range v {

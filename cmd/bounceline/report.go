@@ -144,6 +144,7 @@ type reason struct {
 	category, kind string
 	failures       uint64
 	mostlyAt       string
+	before         string // the categories of the recipients' last real answers, where the reason is none of them
 	example        string
 }
 

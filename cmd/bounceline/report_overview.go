@@ -43,6 +43,7 @@ func (r *report) why(ctx context.Context, limit uint64) ([]reason, error) {
 	where, params := r.filter.where("event_time")
 	rows, err := r.query(ctx, `SELECT toString(bounce_category) AS category, toString(bounce_type) AS type, count() AS failures,
        toString(topKIf(1)(provider, provider != '')[1]) AS mostly_at,
+       arrayStringConcat(topKIf(3)(last_category, last_category NOT IN ('', bounce_category)), ', ') AS before,
        argMaxIf({{reply}}, (event_time, stream, pos, row), {{reply}} != '') AS example
 FROM delivery_events
 WHERE `+where+` AND {{counted}} AND outcome IN ('bounced', 'expired')
@@ -55,7 +56,7 @@ ORDER BY failures DESC, category, type`+limited(limit), params)
 	var out []reason
 	for rows.Next() {
 		var x reason
-		if err := rows.Scan(&x.category, &x.kind, &x.failures, &x.mostlyAt, &x.example); err != nil {
+		if err := rows.Scan(&x.category, &x.kind, &x.failures, &x.mostlyAt, &x.before, &x.example); err != nil {
 			return nil, err
 		}
 		out = append(out, x)
@@ -174,6 +175,9 @@ func reasons(out *bufio.Writer, o *overview) {
 		if x.example != "" {
 			paragraph(out, "    > ", excerpt(x.example))
 		}
+		if x.before != "" {
+			paragraph(out, "    . ", "The last answers before it were mostly "+escapeTerminal([]byte(x.before))+".")
+		}
 		if advice := classify.Advice(x.category); advice != "" {
 			paragraph(out, "    = ", advice)
 		}
@@ -225,7 +229,7 @@ func rightAlign(t table.Writer, columns ...int) {
 
 // sections prints the overview as rows, each with the section that it belongs to.
 func (r *report) sections(out *bufio.Writer, o *overview, output string) error {
-	columns := append(append([]string{"section", "name"}, countColumns...), "events", "type", "mostly_at", "example", "advice", "from", "to", "zone")
+	columns := append(append([]string{"section", "name"}, countColumns...), "events", "type", "mostly_at", "before", "example", "advice", "from", "to", "zone")
 	w := newRowWriter(out, output, columns)
 	var failed error
 	write := func(section, name string, c *counts, rest ...any) {
@@ -245,7 +249,7 @@ func (r *report) sections(out *bufio.Writer, o *overview, output string) error {
 	if o.rows > 0 {
 		from, to = o.first.In(r.zone), o.last.In(r.zone)
 	}
-	write("totals", "all", &o.counts, o.rows, nil, nil, nil, nil, from, to, r.zone.String())
+	write("totals", "all", &o.counts, o.rows, nil, nil, nil, nil, nil, from, to, r.zone.String())
 	for _, g := range o.providers {
 		write("providers", g.name, &g.counts)
 	}
@@ -253,7 +257,7 @@ func (r *report) sections(out *bufio.Writer, o *overview, output string) error {
 		write("domains", g.name, &g.counts)
 	}
 	for _, x := range o.reasons {
-		write("reasons", x.category, nil, x.failures, x.kind, x.mostlyAt, x.example, classify.Advice(x.category))
+		write("reasons", x.category, nil, x.failures, x.kind, x.mostlyAt, x.before, x.example, classify.Advice(x.category))
 	}
 	for _, l := range o.left {
 		write("left_out", l.name, nil, l.rows)

@@ -67,14 +67,19 @@ func rates(w string) string {
 // reply is the text that says why: the far side's, else the server's own, else this recipient's last real answer.
 const reply = "multiIf(remote_text != '', remote_text, last_reply != '', last_reply, response_text)"
 
+// shape is the reply without what differs from one message to the next: addresses, and words with digits in them.
+// The line ends that Exim writes as a backslash and an n are spaces.
+const shape = `replaceRegexpAll(replaceRegexpAll(replaceAll(` + reply + `, '\\n', ' '), '<[^>]*>|[^ ]+@[^ ]+', '<address>'), '[0-9a-zA-Z]*[0-9][0-9a-zA-Z.:-]*', '#')`
+
 var functions = template.FuncMap{
 	"counted": func() string { return counted },
 	"rate":    func() string { return rate },
 	"rates":   rates,
 	"reply":   func() string { return reply },
+	"shape":   func() string { return shape },
 }
 
-// Expand replaces {{counted}}, {{rate}}, {{rates "weight"}} and {{reply}} by the SQL that they stand for.
+// Expand replaces {{counted}}, {{rate}}, {{rates "weight"}}, {{reply}} and {{shape}} by the SQL that they stand for.
 func Expand(text string) (string, error) {
 	t, err := template.New("query").Funcs(functions).Parse(text)
 	if err != nil {

@@ -192,6 +192,12 @@ func TestLibrary(t *testing.T) {
 		{"suppress", map[string]string{"min": "2"}, "UTC", nil},
 		{"deferrals", nil, "UTC", []string{"b.example||greylisted|1|1|<nil>|22 22:36|451 later"}},
 		{"unclassified_replies", nil, "UTC", []string{"0||# qq # <address>|2|1|22 22:42|550 qq 99 <z@b.example>"}},
+		{"new_replies", map[string]string{"since": "2026-11-22T22:37"}, "UTC", []string{
+			"22 22:41||# qq # <address>|2|other|550 qq 99 <z@b.example>",
+			"22 22:37||# blocked using zen.spamhaus.org|1|ip_blocklisted|554 blocked using zen.spamhaus.org",
+		}},
+		// Dan got it, Eve still waits; how long it took was not logged.
+		{"retries", nil, "UTC", []string{"(other)|2|1|0|1|50|1|NaN"}},
 		{"ingested", nil, "UTC", []string{"mail.log|1|14|14|0|0|0|14|22 22:30"}},
 	}
 	asked := map[string]bool{"recipient_history": true, "message_trace": true}

@@ -4,7 +4,7 @@
 -- param limit UInt64 = 50: at most so many rows
 SELECT smtp_code,
        enhanced_code,
-       replaceRegexpAll(replaceRegexpAll({{reply}}, '<[^>]*>|[^ ]+@[^ ]+', '<address>'), '[0-9a-zA-Z]*[0-9][0-9a-zA-Z.:-]*', '#') AS shape,
+       {{shape}} AS shape,
        count() AS events,
        uniq(recipient_domain) AS domains,
        max(event_time) AS last_seen,
