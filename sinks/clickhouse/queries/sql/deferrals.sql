@@ -19,6 +19,7 @@ FROM
            argMax((event_time, provider, bounce_category, {{reply}}), (event_time, pos, row)) AS last
     FROM delivery_events
     WHERE event_time >= {since:DateTime64(3, 'UTC')} AND event_time < {until:DateTime64(3, 'UTC')} AND event_type IN ('attempt', 'expiration', 'suspended') AND internal_hop = 0
+      AND queue_id IN (SELECT queue_id FROM delivery_events WHERE event_time >= {since:DateTime64(3, 'UTC')} AND event_time < {until:DateTime64(3, 'UTC')} AND outcome = 'deferred')
     GROUP BY host, queue_id, recipient
     HAVING last_outcome = 'deferred'
 )

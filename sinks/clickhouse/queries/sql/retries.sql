@@ -19,6 +19,7 @@ FROM
            countIf(outcome = 'deferred') AS tries
     FROM delivery_events
     WHERE event_time >= {since:DateTime64(3, 'UTC')} AND event_time < {until:DateTime64(3, 'UTC')} AND {{counted}}
+      AND queue_id IN (SELECT queue_id FROM delivery_events WHERE event_time >= {since:DateTime64(3, 'UTC')} AND event_time < {until:DateTime64(3, 'UTC')} AND outcome = 'deferred')
     GROUP BY host, queue_id, recipient
     HAVING tries > 0
 )

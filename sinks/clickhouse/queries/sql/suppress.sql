@@ -19,6 +19,7 @@ FROM
               AND action IN ('suppress_address', 'suppress_domain', 'update_address') AS proof
     FROM delivery_events
     WHERE event_time >= {since:DateTime64(3, 'UTC')} AND event_time < {until:DateTime64(3, 'UTC')} AND {{counted}} AND outcome IN ('delivered', 'bounced') AND position(recipient, '@') > 0
+      AND recipient IN (SELECT recipient FROM delivery_events WHERE event_time >= {since:DateTime64(3, 'UTC')} AND event_time < {until:DateTime64(3, 'UTC')} AND outcome = 'bounced' AND bounce_type = 'hard')
 )
 GROUP BY recipient
 HAVING hard_bounces >= greatest({min:UInt64}, 1) AND last_bounce > maxIf(event_time, outcome = 'delivered')
