@@ -9,7 +9,7 @@ DEMO_STATE = .build/demo
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
 BUILD = $(GO) build -trimpath -ldflags '-X main.version=$(VERSION)'
 
-.PHONY: all build engine demo test vet lint bench fuzz clean
+.PHONY: all build engine demo test vet lint bench measure fuzz clean
 
 all: build
 
@@ -38,7 +38,7 @@ demo: build
 
 ## test: everything, with the race detector
 test: $(ENGINE) vet
-	$(GO) test -race $(PACKAGES)
+	$(GO) test -race -timeout 5m $(PACKAGES)
 
 vet:
 	$(GO) vet $(PACKAGES)
@@ -50,6 +50,14 @@ lint: vet
 ## bench: the benchmarks, each for a second
 bench:
 	$(GO) test -run '^$$' -bench . -benchmem $(PACKAGES)
+
+## measure: parse and import of a generated log of LINES lines against a bare line splitter, pflogsumm and grep
+LINES ?= 4000000
+RUNS ?= 7
+measure: build
+	@command -v pflogsumm >/dev/null || { echo 'pflogsumm is needed (Debian: apt-get install pflogsumm)' >&2; exit 1; }
+	@mkdir -p .build
+	env -u BOUNCELINE_CLICKHOUSE $(GO) run ./pipeline/e2e/measure -lines $(LINES) -runs $(RUNS) -dir .build
 
 ## fuzz: every fuzz target for FUZZTIME
 FUZZTIME ?= 10s
