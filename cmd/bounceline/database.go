@@ -85,8 +85,21 @@ func (d *database) Close() {
 	}
 }
 
+// attempts is how often the local engine is tried: one that dies just now is followed by another.
+const attempts = 5
+
 // open opens the database; for writing it is brought to this version's schema and checked. Its errors say what to do.
-func (f *databaseFlags) open(ctx context.Context, readOnly bool) (*database, error) {
+func (f *databaseFlags) open(ctx context.Context, readOnly bool) (d *database, err error) {
+	for range attempts {
+		d, err = f.openOnce(ctx, readOnly)
+		if err == nil || f.dsn != "" || ctx.Err() != nil || !clickhouse.Retryable(err) {
+			return d, err
+		}
+	}
+	return nil, err
+}
+
+func (f *databaseFlags) openOnce(ctx context.Context, readOnly bool) (*database, error) {
 	d := &database{StateDir: f.directory()}
 	c := clickhouse.Config{DSN: f.dsn, PasswordFile: f.passwordFile, CA: f.ca, Cert: f.cert, Key: f.key}
 	if c.DSN == "" {

@@ -95,19 +95,37 @@ func newStore(t *testing.T) *store {
 
 func (s *store) number(t *testing.T, sql string) uint64 {
 	t.Helper()
+	for try := 0; ; try++ {
+		n, err := s.ask(sql)
+		if err == nil {
+			return n
+		}
+		if try == 5 || !clickhouse.Retryable(err) {
+			t.Fatalf("%s: %v", sql, err)
+		}
+		// The engine may die with a client that was killed: start it again.
+		lease, err := local.Acquire(t.Context(), s.dir, "")
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { lease.Close() })
+		if db, err := clickhouse.Open(t.Context(), clickhouse.Config{DSN: lease.DSN()}); err == nil {
+			s.db = db
+			t.Cleanup(func() { db.Close() })
+		}
+	}
+}
+
+func (s *store) ask(sql string) (n uint64, err error) {
 	rows, err := s.db.Query(context.Background(), sql, nil)
 	if err != nil {
-		t.Fatalf("%s: %v", sql, err)
+		return 0, err
 	}
 	defer rows.Close()
-	var n uint64
 	if !rows.Next() {
-		t.Fatalf("%s: no row: %v", sql, rows.Err())
+		return 0, fmt.Errorf("no row: %w", rows.Err())
 	}
-	if err := rows.Scan(&n); err != nil {
-		t.Fatalf("%s: %v", sql, err)
-	}
-	return n
+	return n, rows.Scan(&n)
 }
 
 // rows checks that raw table and rollups agree, that no row is there twice, and returns how many there are.
@@ -204,8 +222,11 @@ func TestImportKilled(t *testing.T) {
 	t.Logf("seed %d", seed)
 	random := rand.New(rand.NewPCG(seed, 0))
 	kills := 0
+	var output bytes.Buffer
 	for try := 0; ; try++ {
 		cmd := command("import", "--state-dir", s.dir, "--batch-rows", "50", log)
+		output.Reset()
+		cmd.Stdout, cmd.Stderr = &output, &output
 		if err := cmd.Start(); err != nil {
 			t.Fatal(err)
 		}
@@ -218,7 +239,7 @@ func TestImportKilled(t *testing.T) {
 				continue
 			}
 		} else if err := cmd.Wait(); err != nil {
-			t.Fatalf("the last import failed: %v", err)
+			t.Fatalf("the last import failed: %v\n%s", err, output.String())
 		}
 		break
 	}

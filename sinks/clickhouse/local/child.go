@@ -8,6 +8,7 @@ import (
 	"net"
 	"os"
 	"os/exec"
+	"os/signal"
 	"path/filepath"
 	"runtime"
 	"strconv"
@@ -28,6 +29,7 @@ const drain = 2 * time.Second
 // writes what goes wrong to standard error, which is the engine's log.
 func RunChild(stateDir, library string) int {
 	syscall.Umask(0o077)
+	signal.Ignore(syscall.SIGPIPE) // a client that dies while it is written to must not take the engine along
 	if err := runChild(filepath.Join(stateDir, "engine"), library); err != nil {
 		fmt.Fprintln(os.Stderr, "bounceline engine:", err)
 		return 1
