@@ -63,13 +63,20 @@ func (c *Clock) bsd(stamp []byte, year int) (int64, record.TimeFlags, bool) {
 	if year == 0 && c.length == len(stamp) && bytes.Equal(stamp, c.stamp[:c.length]) {
 		return c.value, c.flags, true
 	}
-	month := monthOf(stamp)
-	i := bytes.IndexByte(stamp[4:], ' ') + 4
-	if stamp[4] == ' ' { // padded
-		i = 6
+	if len(stamp) < 14 {
+		return 0, 0, false
 	}
-	d, ok := number(bytes.TrimLeft(stamp[4:i], " "))
-	clock := stamp[i+1:]
+	month := monthOf(stamp)
+	i := 4
+	for i < len(stamp) && stamp[i] == ' ' {
+		i++
+	}
+	begin := i
+	for i < len(stamp) && digit(stamp[i]) {
+		i++
+	}
+	d, ok := number(stamp[begin:i])
+	clock := stamp[min(i+1, len(stamp)):]
 	if month == 0 || !ok || d < 1 || d > 31 || len(clock) != 8 || clock[2] != ':' || clock[5] != ':' {
 		return 0, 0, false
 	}
@@ -157,6 +164,60 @@ func distance(a, b int64) int64 {
 	return a - b
 }
 
+// absolute takes in the time of a stamp that says year and zone.
+func (c *Clock) absolute(ms int64) (int64, record.TimeFlags) {
+	var flags record.TimeFlags
+	if c.last == 0 && c.ref != 0 && ms > c.ref+dayMillis {
+		flags = record.AheadOfTime
+	}
+	c.last = ms
+	return ms, flags
+}
+
+// Now is the best guess for a line that has no time at all: that of the line before, else the reference.
+func (c *Clock) Now() (int64, record.TimeFlags) {
+	flags := record.FromEnvelope
+	if c.last != 0 {
+		return c.last, flags
+	}
+	return c.ref, flags
+}
+
+// unix reads seconds, milliseconds, microseconds or nanoseconds since 1970, told apart by their size, with or without a
+// fraction; 0 is none.
+func unix(b []byte) int64 {
+	whole, fractional := b, []byte(nil)
+	if i := bytes.IndexByte(b, '.'); i >= 0 {
+		whole, fractional = b[:i], b[i:]
+	}
+	if len(whole) < 9 || len(whole) > 19 {
+		return 0
+	}
+	n := int64(0)
+	for _, c := range whole {
+		if !digit(c) || n > (1<<63-1-9)/10 {
+			return 0
+		}
+		n = n*10 + int64(c-'0')
+	}
+	ms := int64(0)
+	if len(fractional) > 1 {
+		used := 0
+		if ms, used = fraction(fractional); used != len(fractional) {
+			return 0
+		}
+	}
+	switch {
+	case n < 1e11:
+		return n*1000 + ms
+	case n < 1e14:
+		return n
+	case n < 1e17:
+		return n / 1000
+	}
+	return n / 1e6
+}
+
 // local gives the time of a stamp without a zone; civil is what the stamp would be in UTC, fraction included.
 func (c *Clock) local(civil int64, stamp []byte) (int64, record.TimeFlags) {
 	var flags record.TimeFlags
@@ -215,7 +276,14 @@ func offset(b []byte) (ms int64, used int, ok bool) {
 	if len(b) > 0 && (b[0] == 'Z' || b[0] == 'z') {
 		return 0, 1, true
 	}
-	if len(b) < 5 || b[0] != '+' && b[0] != '-' {
+	if len(b) < 3 || b[0] != '+' && b[0] != '-' {
+		return 0, 0, false
+	}
+	if len(b) == 3 || b[3] == ' ' { // "+02"
+		h, ok := number(b[1:3])
+		return int64(h) * 3_600_000 * sign(b[0]), 3, ok
+	}
+	if len(b) < 5 {
 		return 0, 0, false
 	}
 	minutes, used := b[3:5], 5
@@ -230,11 +298,14 @@ func offset(b []byte) (ms int64, used int, ok bool) {
 	if !ok1 || !ok2 {
 		return 0, 0, false
 	}
-	ms = int64(h*60+m) * 60_000
-	if b[0] == '-' {
-		ms = -ms
+	return int64(h*60+m) * 60_000 * sign(b[0]), used, true
+}
+
+func sign(b byte) int64 {
+	if b == '-' {
+		return -1
 	}
-	return ms, used, true
+	return 1
 }
 
 func monthOf(b []byte) time.Month {

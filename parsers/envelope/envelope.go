@@ -1,5 +1,6 @@
 // Package envelope takes off what stands around an MTA's own text in a log line: syslog headers of every kind, the
-// stamp that Exim writes itself, and priorities. It finds out once which form a stream has and tries that first.
+// stamp that Exim writes itself, the JSON and container wrappers of log shippers, and what copies carry in front. It finds
+// out once which form a stream has and tries that first.
 package envelope
 
 import (
@@ -9,30 +10,35 @@ import (
 	"bounceline/pipeline/record"
 )
 
-// A Header is what the envelope says. Its slices point into the line.
+// A Header is what the envelope says. Its slices point into the line or into the reader's own memory, and are valid until
+// the next line.
 type Header struct {
 	Time    int64 // Unix milliseconds, UTC; 0 if there was none
 	Flags   record.TimeFlags
 	Host    []byte
 	Program []byte // syslog tag without pid: postfix/smtp, exim
 	PID     uint32
+	Partial bool // the text goes on in the next line: a container runtime has cut it
 }
 
 // Form is the shape of an envelope.
 type Form uint8
 
 const (
-	None    Form = iota
-	BSD          // RFC 3164: "Nov 22 05:13:01 mx1 postfix/smtp[417]: "
-	ISO          // rsyslog's file format: "2026-11-22T05:13:01.123456+00:00 mx1 postfix/smtp[417]: "
-	RFC5424      // "<22>1 2026-11-22T05:13:01.123Z mx1 postfix 417 - - "
-	Stamp        // Exim's own: "2026-11-22 05:34:55 "
+	None    Form = iota // the MTA's text alone, or only a tag before it
+	BSD                 // RFC 3164: "Nov 22 05:13:01 mx1 postfix/smtp[417]: "
+	ISO                 // RFC 3339 stamp: rsyslog's file format, container prefixes
+	RFC5424             // "<22>1 2026-11-22T05:13:01.123Z mx1 postfix 417 - - "
+	Stamp               // "2026-11-22 05:34:55 ": Exim's own, and syslog templates with a blank for the T
+	JSON                // an object with the text as one of its members
+	Epoch               // seconds since 1970, as logged by collectors and multilog
 )
 
 // A Reader takes envelopes off the lines of one stream, in their order. It is used by one goroutine.
 type Reader struct {
-	clock Clock
-	form  Form
+	clock   Clock
+	form    Form
+	scratch []byte // decoded JSON strings of the current line
 }
 
 // NewReader returns a reader whose stamps are in zone where they name none; assumed says that the zone was not configured.
@@ -43,288 +49,198 @@ func NewReader(zone *time.Location, assumed bool) *Reader {
 // Clock returns the reader's clock.
 func (r *Reader) Clock() *Clock { return &r.clock }
 
-// Strip fills h and returns the text inside the envelope, which may be wrapped once more: Exim repeats its own stamp behind
-// a syslog header. It reports false where no form fits; text is then the whole line.
+// maxDepth is how many envelopes a line may have around one another: a container's JSON around a collector's JSON around a
+// syslog line with Exim's own stamp is the deepest that was seen.
+const maxDepth = 4
+
+// Strip fills h and returns the text inside all envelopes; inner ones win over outer ones. It reports false where no form
+// fits; text is then the whole line, which may be an MTA's text without any envelope.
 func (r *Reader) Strip(line []byte, h *Header) (text []byte, ok bool) {
 	*h = Header{}
-	line = trimEnd(line)
-	if text, ok = r.try(r.form, line, h); !ok {
-		for f := BSD; f <= Stamp; f++ {
-			if f == r.form {
-				continue
-			}
-			*h = Header{}
-			if text, ok = r.try(f, line, h); ok {
-				r.form = f
-				break
-			}
-		}
+	r.scratch = r.scratch[:0]
+	line = trim(line)
+	if r.form == BSD {
+		text, ok = r.bsd(line, h)
+	} else {
+		text, ok = r.try(r.form, line, h)
 	}
 	if !ok {
 		*h = Header{}
-		return line, false
+		if text, ok = r.detect(line, h); !ok {
+			if rest := copied(line); rest != nil {
+				text, ok = r.detect(rest, h)
+			}
+		}
+		if !ok {
+			*h = Header{}
+			ok = r.bare(line, h, &text)
+			return text, ok
+		}
+	}
+	if len(h.Program) == 0 && r.form != Stamp || len(text) > 4 && (text[4] == '-' || text[3] == ' ' || text[0] == '<' || text[0] == '{' || text[1] == ' ') {
+		return r.inner(text, h, 1), true
 	}
 	return text, true
+}
+
+// detect tries all forms that the first byte allows, and remembers the one that fits.
+func (r *Reader) detect(line []byte, h *Header) ([]byte, bool) {
+	for _, f := range candidates(line) {
+		if text, ok := r.try(f, line, h); ok {
+			r.form = f
+			return text, true
+		}
+		*h = Header{}
+	}
+	return nil, false
+}
+
+var (
+	byPriority = []Form{RFC5424, BSD, ISO, Stamp}
+	byDigit    = []Form{ISO, Stamp, BSD, RFC5424, Epoch}
+	byLetter   = []Form{BSD}
+	byBrace    = []Form{JSON}
+	byBracket  = []Form{Stamp, ISO, BSD}
+)
+
+func candidates(line []byte) []Form {
+	switch {
+	case len(line) < 8:
+	case line[0] == '{':
+		return byBrace
+	case line[0] == '<':
+		return byPriority
+	case digit(line[0]), line[0] == '@':
+		return byDigit
+	case line[0] == '[':
+		return byBracket
+	case 'A' <= line[0] && line[0] <= 'Z':
+		return byLetter
+	}
+	return nil
 }
 
 func (r *Reader) try(f Form, line []byte, h *Header) ([]byte, bool) {
 	switch f {
 	case BSD:
-		return r.bsd(skipPriority(line), h)
+		return r.bsd(line, h)
 	case ISO:
-		return r.iso(skipPriority(line), h)
+		return r.iso(line, h)
 	case RFC5424:
 		return r.rfc5424(line, h)
 	case Stamp:
-		return r.Stamp(line, h)
+		return r.stamped(line, h)
+	case JSON:
+		return r.json(line, h)
+	case Epoch:
+		return r.epoch(line, h)
 	}
 	return nil, false
 }
 
-// trimEnd takes off a carriage return, and NUL bytes that a crash left before the line are skipped.
-func trimEnd(line []byte) []byte {
-	if n := len(line); n > 0 && line[n-1] == '\r' {
-		line = line[:n-1]
-	}
-	if len(line) > 0 && line[0] == 0 {
-		line = bytes.TrimLeft(line, "\x00")
-	}
-	return line
-}
-
-// skipPriority takes off "<22>" (RFC 3164, section 4.1.1).
-func skipPriority(line []byte) []byte {
-	if len(line) > 3 && line[0] == '<' {
-		for i := 1; i < 5 && i < len(line); i++ {
-			if line[i] == '>' && i > 1 {
-				return line[i+1:]
-			}
-			if !digit(line[i]) {
-				break
-			}
-		}
-	}
-	return line
-}
-
-// bsd reads an RFC 3164 header, with or without padding of the day, fraction, or host, also after a year.
-func (r *Reader) bsd(line []byte, h *Header) ([]byte, bool) {
-	year := 0
-	if len(line) > 5 && digit(line[0]) && line[4] == ' ' {
-		y, ok := number(line[:4])
+// inner takes off what is inside an envelope: Exim's stamp behind a syslog header, a header inside a wrapper.
+func (r *Reader) inner(text []byte, h *Header, depth int) []byte {
+	form := r.form
+	defer func() { r.form = form }() // the outermost one sticks
+	for ; depth < maxDepth; depth++ {
+		in := Header{}
+		rest, ok := r.Stamp(text, &in) // first: a stamp alone is common, and needs no host behind it
 		if !ok {
-			return nil, false
+			rest, ok = r.detect(text, &in)
+		} else if in.Program == nil && len(h.Program) == 0 {
+			rest = r.behindStamp(rest, &in)
 		}
-		year, line = y, line[5:]
-	}
-	if len(line) < 15 {
-		return nil, false
-	}
-	n := 15
-	if !(line[3] == ' ' && line[6] == ' ' && line[9] == ':' && line[12] == ':') {
-		if n = bsdStamp(line); n == 0 {
-			return nil, false
+		if !ok {
+			break
 		}
-	}
-	ms, flags, ok := r.clock.bsd(line[:n], year)
-	if !ok {
-		return nil, false
-	}
-	line = line[n:]
-	if len(line) > 0 && line[0] == '.' {
-		f, used := fraction(line)
-		ms, line = ms+f, line[used:]
-	}
-	h.Time, h.Flags = ms, flags
-	if len(line) == 0 || line[0] != ' ' {
-		return nil, false
-	}
-	return r.hostAndTag(line[1:], h)
-}
-
-// bsdStamp finds the length of a stamp whose day is not padded.
-func bsdStamp(line []byte) int {
-	i := bytes.IndexByte(line[4:], ' ')
-	if line[3] != ' ' || i < 0 || i > 2 {
-		return 0
-	}
-	if n := 4 + i + 9; len(line) > n {
-		return n
-	}
-	return 0
-}
-
-// iso reads an RFC 3339 stamp, a host and a tag.
-func (r *Reader) iso(line []byte, h *Header) ([]byte, bool) {
-	rest, ok := r.isoStamp(line, h)
-	if !ok || len(rest) == 0 || rest[0] != ' ' {
-		return nil, false
-	}
-	return r.hostAndTag(rest[1:], h)
-}
-
-func (r *Reader) isoStamp(line []byte, h *Header) ([]byte, bool) {
-	if len(line) < 20 || line[10] != 'T' && line[10] != 't' {
-		return nil, false
-	}
-	ms, ok := r.clock.civil(line[:19])
-	if !ok {
-		return nil, false
-	}
-	rest := line[19:]
-	if rest[0] == '.' || rest[0] == ',' {
-		f, used := fraction(rest)
-		ms, rest = ms+f, rest[used:]
-	}
-	off, used, ok := offset(rest)
-	if !ok {
-		h.Time, h.Flags = r.clock.local(ms, line[:19])
-		return rest, true
-	}
-	h.Time = ms - off
-	r.clock.last = h.Time
-	return rest[used:], true
-}
-
-// hostAndTag reads "host program[pid]: " and what may be missing of it.
-func (r *Reader) hostAndTag(line []byte, h *Header) ([]byte, bool) {
-	i := bytes.IndexByte(line, ' ')
-	if i <= 0 {
-		return nil, false
-	}
-	first := line[:i]
-	if last := first[len(first)-1]; last == ':' || last == ']' { // there is no host
-		return tag(line, h)
-	}
-	h.Host = first
-	rest := line[i+1:]
-	for len(rest) > 0 && rest[0] == ' ' {
-		rest = rest[1:]
-	}
-	return tag(rest, h)
-}
-
-// tag reads "program[pid]: ". The colon may be missing behind the pid.
-func tag(line []byte, h *Header) ([]byte, bool) {
-	for i, b := range line {
-		switch b {
-		case '[':
-			h.Program = line[:i]
-			pid := uint32(0)
-			j := i + 1
-			for ; j < len(line) && digit(line[j]); j++ {
-				pid = pid*10 + uint32(line[j]-'0')
-			}
-			if j >= len(line) || line[j] != ']' {
-				return nil, false
-			}
-			h.PID = pid
-			j++
-			if j < len(line) && line[j] == ':' {
-				j++
-			}
-			return skipSpace(line[j:]), true
-		case ':':
-			h.Program = line[:i]
-			return skipSpace(line[i+1:]), true
-		case ' ':
-			return nil, false
+		h.merge(&in)
+		if text = rest; len(h.Program) > 0 && in.Program == nil {
+			return text // a stamp behind a header
 		}
 	}
-	return nil, false
+	if len(h.Program) == 0 {
+		if in := (Header{}); r.bare(text, &in, &text) {
+			in.Time = 0
+			h.merge(&in)
+		}
+	}
+	return text
 }
+
+// merge takes over what an inner envelope says.
+func (h *Header) merge(in *Header) {
+	if in.Time != 0 {
+		h.Time, h.Flags = in.Time, in.Flags
+	}
+	if len(in.Host) > 0 {
+		h.Host = in.Host
+	}
+	if len(in.Program) > 0 {
+		h.Program = in.Program
+	}
+	if in.PID != 0 {
+		h.PID = in.PID
+	}
+	h.Partial = h.Partial || in.Partial
+}
+
+// bare reads a tag that nothing stands before but a host: what is left when a collector strips the stamp. The tag must have
+// a pid, or the name of a mail server: other words before a colon are text.
+func (r *Reader) bare(line []byte, h *Header, text *[]byte) bool {
+	*text = line
+	rest, ok := tag(line, h)
+	if !ok || h.PID == 0 && !mailer(h.Program) {
+		h.Program, h.PID = nil, 0
+		i := bytes.IndexByte(line, ' ')
+		if i <= 0 || i > 255 {
+			return false
+		}
+		if rest, ok = tag(line[i+1:], h); !ok || h.PID == 0 || !mailer(h.Program) {
+			*h = Header{}
+			return false
+		}
+		h.Host = line[:i]
+	}
+	if in := (Header{}); len(rest) > 20 && rest[4] == '-' {
+		if t, ok := r.Stamp(rest, &in); ok {
+			h.merge(&in)
+			rest = t
+		}
+	}
+	*text = rest
+	return true
+}
+
+// mailer reports whether a program is by its name one of the mail servers that are read.
+func mailer(program []byte) bool {
+	for _, name := range mailers {
+		if bytes.Contains(program, name) {
+			return true
+		}
+	}
+	return false
+}
+
+var mailers = [][]byte{[]byte("postfix"), []byte("exim"), []byte("sendmail"), []byte("sm-mta"), []byte("smtpd"), []byte("sm-msp")}
+
+// trim takes off a carriage return and the NUL bytes and blanks that a crash, a byte-order mark or a copy left before the
+// line.
+func trim(line []byte) []byte {
+	if n := len(line); n > 0 && line[n-1] <= '\r' {
+		line = bytes.TrimRight(line, "\r\n\x00")
+	}
+	if len(line) > 0 && (line[0] <= ' ' || line[0] == 0xef) {
+		line = bytes.TrimLeft(line, "\x00 \t")
+		line = bytes.TrimPrefix(line, byteOrderMark)
+	}
+	return line
+}
+
+var byteOrderMark = []byte("\xef\xbb\xbf")
 
 func skipSpace(b []byte) []byte {
 	for len(b) > 0 && b[0] == ' ' {
 		b = b[1:]
 	}
 	return b
-}
-
-// rfc5424 reads "<PRI>1 TIME HOST APP PROCID MSGID SD MSG" (RFC 5424, section 6).
-func (r *Reader) rfc5424(line []byte, h *Header) ([]byte, bool) {
-	rest := skipPriority(line)
-	if len(rest) == len(line) || len(rest) < 3 || rest[0] != '1' || rest[1] != ' ' {
-		return nil, false
-	}
-	rest, ok := r.isoStamp(rest[2:], h)
-	if !ok || len(rest) == 0 || rest[0] != ' ' {
-		return nil, false
-	}
-	rest = rest[1:]
-	var fields [4][]byte // host, app, procid, msgid
-	for i := range fields {
-		j := bytes.IndexByte(rest, ' ')
-		if j < 0 {
-			return nil, false
-		}
-		if f := rest[:j]; !(len(f) == 1 && f[0] == '-') {
-			fields[i] = f
-		}
-		rest = rest[j+1:]
-	}
-	h.Host, h.Program = fields[0], fields[1]
-	if n, ok := number(fields[2]); ok {
-		h.PID = uint32(n)
-	}
-	rest, ok = structured(rest)
-	if !ok {
-		return nil, false
-	}
-	return skipSpace(bytes.TrimPrefix(skipSpace(rest), []byte("\xef\xbb\xbf"))), true
-}
-
-// structured skips STRUCTURED-DATA, in which a quoted value may hold "\]" and "\"" (RFC 5424, section 6.3).
-func structured(b []byte) ([]byte, bool) {
-	if len(b) > 0 && b[0] == '-' {
-		return b[1:], true
-	}
-	quoted := false
-	for i := 0; i < len(b); i++ {
-		switch {
-		case b[i] == '\\' && quoted:
-			i++
-		case b[i] == '"':
-			quoted = !quoted
-		case b[i] == ']' && !quoted && (i+1 == len(b) || b[i+1] != '['):
-			return b[i+1:], true
-		}
-	}
-	return nil, false
-}
-
-// Stamp reads the stamp that Exim writes itself: "2026-11-22 05:34:55[.123][ +0200] " and "[pid] " behind it. It serves for
-// a line that has nothing before it and for the text behind a syslog header.
-func (r *Reader) Stamp(line []byte, h *Header) ([]byte, bool) {
-	if len(line) < 20 || line[4] != '-' || line[10] != ' ' {
-		return nil, false
-	}
-	ms, ok := r.clock.civil(line[:19])
-	if !ok {
-		return nil, false
-	}
-	rest := line[19:]
-	if rest[0] == '.' {
-		f, used := fraction(rest)
-		ms, rest = ms+f, rest[used:]
-	}
-	if len(rest) == 0 || rest[0] != ' ' {
-		return nil, false
-	}
-	if off, used, ok := offset(rest[1:]); ok && rest[1] != 'Z' {
-		h.Time, rest = ms-off, rest[1+used:]
-		h.Flags = 0
-		r.clock.last = h.Time
-	} else {
-		h.Time, h.Flags = r.clock.local(ms, line[:19])
-	}
-	rest = skipSpace(rest)
-	if len(rest) > 2 && rest[0] == '[' && digit(rest[1]) {
-		if j := bytes.IndexByte(rest, ']'); j > 0 && j < 12 {
-			if n, ok := number(rest[1:j]); ok {
-				h.PID, rest = uint32(n), skipSpace(rest[j+1:])
-			}
-		}
-	}
-	return rest, true
 }
