@@ -1,37 +1,51 @@
-// Package parsers reads the lines of one stream: it takes the envelope off, finds the dialect, and lets it read the text.
+// Package parsers reads the lines of one stream: it takes the envelope off, joins what was logged in pieces, finds the
+// dialect, and lets it read the text.
 package parsers
 
 import (
 	"bytes"
 	"fmt"
+	"strings"
 	"time"
 
 	"bounceline/parsers/envelope"
 	"bounceline/parsers/exim"
 	"bounceline/parsers/postfix"
+	"bounceline/parsers/reply"
 	"bounceline/pipeline/record"
 )
 
-// A Dialect reads the log text of one MTA. It is pure: no I/O, no clock, and no memory of earlier lines.
+// A Dialect reads the log text of one MTA. It does no I/O, knows no clock, and keeps no reference to what it was given. It
+// has no memory of earlier lines either, except where a format cannot be read without (see [Stateful]).
 type Dialect interface {
 	// Name is what a configuration calls the dialect.
 	Name() string
-	// Claims reports whether a line is the dialect's, by the program that the envelope names, which may be empty, and the
-	// text.
+	// Claims reports whether a line is the dialect's. It is asked with the program that the envelope names, and must decide
+	// by the shape of the text where that is empty. No line may be claimed by two dialects.
 	Claims(program, text []byte) bool
 	// Parse reads the text of one line. It sets Class and Kind, adds rows, and may set Fact.
 	Parse(h *envelope.Header, text []byte, out *record.Result)
 }
 
-// Dialects is every dialect, in the order in which they are asked whether a line is theirs.
-func Dialects() []Dialect { return []Dialect{postfix.Parser{}, exim.Parser{}} }
+// Stateful is a dialect whose lines cannot be read without one that came before, such as the header row of a table. The
+// state is part of the stream's anchor: one line of text, empty at the beginning.
+type Stateful interface {
+	State() string
+	SetState(string)
+}
+
+// Dialects is every dialect, new, in the order in which they are asked whether a line is theirs.
+func Dialects() []Dialect {
+	return []Dialect{postfix.Parser{}, exim.Parser{}}
+}
 
 // Options say how a stream is read.
 type Options struct {
-	Dialect     string         // auto, or a dialect's name
-	Zone        *time.Location // of stamps without one; nil is not configured
-	AssumedZone *time.Location // what is taken then: the system's for local files, UTC for topics
-	Host        string         // for lines that carry no host
+	Dialect        string         // auto, or a dialect's name
+	Zone           *time.Location // of stamps without one; nil is not configured
+	AssumedZone    *time.Location // what is taken then: the system's for local files, UTC for topics
+	Host           string         // for lines that carry no host
+	InternalRelays []string       // hosts and addresses that hand mail on inside the site: rows to them are internal hops
 }
 
 // A Stream reads the lines of one stream in their order. It is used by one goroutine.
@@ -40,8 +54,13 @@ type Stream struct {
 	dialects []Dialect
 	only     bool // the dialect was configured
 	host     []byte
-	program  []byte // of the line before, whose dialect is the first
 	header   envelope.Header
+	relays   []string
+	relayIPs []record.Addr
+
+	partial piece    // what a container runtime has cut
+	parts   []piece  // messages that Exim splits over syslog records, oldest first
+	last    previous // the last event, for "last message repeated"
 }
 
 // NewStream returns a reader for a stream at its beginning. Its error names what is wrong with the options.
@@ -63,58 +82,131 @@ func NewStream(o Options) (*Stream, error) {
 		return nil, fmt.Errorf("there is no dialect %q", o.Dialect)
 	}
 	s.only = len(s.dialects) == 1
+	for _, r := range o.InternalRelays {
+		if ip, ok := reply.IP([]byte(r)); ok {
+			s.relayIPs = append(s.relayIPs, ip)
+		} else {
+			s.relays = append(s.relays, r)
+		}
+	}
 	return s, nil
 }
 
 // SetReference sets what the first year that no stamp names is reckoned from.
 func (s *Stream) SetReference(t time.Time) { s.envelope.Clock().SetReference(t) }
 
-// Anchor is what later rows depend on besides their bytes.
-func (s *Stream) Anchor() string { return s.envelope.Clock().Anchor() }
+// Anchor is what later rows depend on besides their bytes, in one line.
+func (s *Stream) Anchor() string {
+	anchor := s.envelope.Clock().Anchor()
+	for _, d := range s.dialects {
+		if st, ok := d.(Stateful); ok && st.State() != "" {
+			anchor += "\t" + d.Name() + "=" + st.State()
+		}
+	}
+	return anchor
+}
 
 // Restore brings the stream to the state that gave the anchor.
-func (s *Stream) Restore(anchor string) error { return s.envelope.Clock().Restore(anchor) }
+func (s *Stream) Restore(anchor string) error {
+	clock, states, _ := strings.Cut(anchor, "\t")
+	if err := s.envelope.Clock().Restore(clock); err != nil {
+		return err
+	}
+	for _, state := range strings.Split(states, "\t") {
+		name, value, _ := strings.Cut(state, "=")
+		for _, d := range s.dialects {
+			if st, ok := d.(Stateful); ok && d.Name() == name {
+				st.SetState(value)
+			}
+		}
+	}
+	return nil
+}
 
-// Parse reads one line, without its newline, into out, which it resets first. What it sets points into line.
+// Parse reads one line, without its newline, into out, which it resets first. What it sets points into line or into the
+// stream's memory.
 func (s *Stream) Parse(line []byte, out *record.Result) {
 	out.Reset()
 	h := &s.header
 	text, ok := s.envelope.Strip(line, h)
-	if !ok {
-		if len(bytes.TrimSpace(line)) == 0 {
-			out.Class, out.Kind = record.Other, "empty line"
+	if h.Partial || s.partial.open {
+		if text = s.joinPartial(h, text); text == nil {
+			out.Class, out.Kind = record.Context, "part of a line"
 			return
 		}
-		out.Class, out.Kind = record.Malformed, "no known envelope"
-		return
 	}
-	if len(h.Program) > 0 && len(text) > 20 && text[4] == '-' && text[10] == ' ' { // Exim's own stamp behind a header
-		inner := envelope.Header{}
-		if t, ok := s.envelope.Stamp(text, &inner); ok {
-			text = t
-			h.Time, h.Flags = inner.Time, inner.Flags
-			if inner.PID != 0 {
-				h.PID = inner.PID
+	if len(text) > 16 {
+		switch text[0] {
+		case '[':
+			if rest, part, of := split(text); of > 0 {
+				if text = s.joinSplit(h, rest, part, of); text == nil {
+					out.Class, out.Kind = record.Context, "part of a line"
+					return
+				}
+			}
+		case 'm', 'l':
+			if s.repeated(h, text, out) {
+				return
 			}
 		}
 	}
+	s.read(h, text, ok, out)
+	if out.Class == record.Event {
+		s.internal(out)
+		s.last.keep(h, text)
+	} else if s.last.valid && bytes.Equal(s.last.host, h.Host) {
+		s.last.valid = false
+	}
+}
+
+// read lets the dialect whose line it is read the text.
+func (s *Stream) read(h *envelope.Header, text []byte, enveloped bool, out *record.Result) {
 	if len(h.Host) == 0 {
 		h.Host = s.host
 	}
-	if len(h.Program) > 0 && bytes.Equal(h.Program, s.program) { // as the line before
-		s.dialects[0].Parse(h, text, out)
-		return
-	}
 	for i, d := range s.dialects {
-		if !s.only && !d.Claims(h.Program, text) {
+		if !(s.only && enveloped) && !d.Claims(h.Program, text) {
 			continue
 		}
 		if i > 0 { // the next line is likely of the same dialect
 			s.dialects[0], s.dialects[i] = s.dialects[i], s.dialects[0]
 		}
-		s.program = append(s.program[:0], h.Program...)
+		if h.Time == 0 {
+			h.Time, h.Flags = s.envelope.Clock().Now()
+		}
 		d.Parse(h, text, out)
 		return
 	}
-	out.Class, out.Kind = record.Other, "no MTA's line"
+	switch {
+	case len(bytes.TrimSpace(text)) == 0:
+		out.Class, out.Kind = record.Other, "empty line"
+	case !enveloped:
+		out.Class, out.Kind = record.Malformed, "no known envelope"
+	default:
+		out.Class, out.Kind = record.Other, "no MTA's line"
+	}
+}
+
+// internal marks rows to the configured relays as internal hops.
+func (s *Stream) internal(out *record.Result) {
+	if len(s.relays)+len(s.relayIPs) == 0 {
+		return
+	}
+	rows := out.Rows.All()
+	for i := range rows {
+		for _, ip := range s.relayIPs {
+			if rows[i].RelayIP == ip {
+				rows[i].InternalHop = true
+			}
+		}
+		for _, host := range s.relays {
+			if len(host) > 0 && (equalFold(rows[i].RelayHost, host) || equalFold(rows[i].Relay, host)) {
+				rows[i].InternalHop = true
+			}
+		}
+	}
+}
+
+func equalFold(b []byte, s string) bool {
+	return len(b) == len(s) && strings.EqualFold(string(b), s)
 }

@@ -244,3 +244,7 @@ func skipSpace(b []byte) []byte {
 	}
 	return b
 }
+
+// Inner takes off what stands before a text that was put together from pieces, as Exim's own stamp does, and adds to h what
+// it says.
+func (r *Reader) Inner(text []byte, h *Header) []byte { return r.inner(trim(text), h, 1) }

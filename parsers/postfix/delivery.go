@@ -13,8 +13,8 @@ import (
 // delivery reads "to=<...>, [orig_to=<...>, ]relay=..., [conn_use=n, ]delay=n, delays=a/b/c/d, [tls=..., ]dsn=x.y.z,
 // status=word (text)" (log_adhoc.c). Fields are read from the left and reading stops at status=: the text behind it is the
 // far side's. Unknown keys are passed over.
-func delivery(h *envelope.Header, id, line []byte, out *record.Result) {
-	recipient, rest, ok := address(line[len(to):])
+func delivery(h *envelope.Header, id, rest []byte, out *record.Result) {
+	recipient, rest, ok := address(rest)
 	if !ok {
 		malformed(out, "postfix: to= without >")
 		return
@@ -22,38 +22,60 @@ func delivery(h *envelope.Header, id, line []byte, out *record.Result) {
 	r := begin(h, id, out)
 	r.Recipient = recipient
 	for {
-		if len(rest) < 3 || rest[0] != ',' || rest[1] != ' ' {
+		n := separator(rest)
+		if n == 0 {
 			malformed(out, "postfix: delivery without status=")
 			return
 		}
-		rest = rest[2:]
-		eq := bytes.IndexByte(rest, '=')
-		if eq <= 0 || eq > 24 {
+		rest = rest[n:]
+		eq := 0
+		for eq < len(rest) && eq <= maxKey && rest[eq] != '=' && rest[eq] != ',' {
+			eq++
+		}
+		if eq == 0 || eq >= len(rest) || rest[eq] != '=' {
 			malformed(out, "postfix: delivery without status=")
 			return
 		}
 		key := rest[:eq]
 		rest = rest[eq+1:]
-		if string(key) == "status" {
+		switch string(key) {
+		case "status":
 			status(r, rest)
 			out.Class, out.Kind = record.Event, "delivery"
 			return
-		}
-		if string(key) == "orig_to" && len(rest) > 0 && rest[0] == '<' {
-			if r.OrigRecipient, rest, ok = address(rest[1:]); !ok {
+		case "orig_to":
+			if r.OrigRecipient, rest, ok = address(rest); !ok {
 				malformed(out, "postfix: orig_to= without >")
 				return
 			}
 			continue
 		}
-		end := bytes.Index(rest, comma)
-		if end < 0 {
+		end := 0
+		for end < len(rest) && rest[end] != ',' {
+			end++
+		}
+		if end == len(rest) {
 			malformed(out, "postfix: delivery without status=")
 			return
 		}
 		field(r, key, rest[:end])
 		rest = rest[end:]
 	}
+}
+
+// maxKey is longer than any key that was ever logged.
+const maxKey = 24
+
+// separator is the length of ", "; of a comma alone, and of a line break after it, where a copy has wrapped the line.
+func separator(b []byte) int {
+	if len(b) < 3 || b[0] != ',' {
+		return 0
+	}
+	n := 1
+	for n < len(b) && (b[n] == ' ' || b[n] == '\t' || b[n] == '\n') {
+		n++
+	}
+	return n
 }
 
 func malformed(out *record.Result, why string) {
@@ -69,17 +91,10 @@ func field(r *record.Row, key, v []byte) {
 	case "delay":
 		r.Delay = seconds(v)
 	case "delays":
-		for _, part := range [4]*float32{&r.DelayBeforeQmgr, &r.DelayInQmgr, &r.DelayConnection, &r.DelayTransmit} {
-			n := bytes.IndexByte(v, '/')
-			if n < 0 {
-				n = len(v)
-			}
-			*part = seconds(v[:n])
-			if n == len(v) {
-				break
-			}
-			v = v[n+1:]
-		}
+		v = part(v, &r.DelayBeforeQmgr)
+		v = part(v, &r.DelayInQmgr)
+		v = part(v, &r.DelayConnection)
+		part(v, &r.DelayTransmit)
 	case "dsn":
 		r.DSN = v
 	case "conn_use":
@@ -89,11 +104,24 @@ func field(r *record.Row, key, v []byte) {
 	}
 }
 
+// part reads one of the four delays and returns what follows its slash.
+func part(v []byte, delay *float32) []byte {
+	n := 0
+	for n < len(v) && v[n] != '/' {
+		n++
+	}
+	*delay = seconds(v[:n])
+	return v[min(n+1, len(v)):]
+}
+
 // relay reads "host[ip]:port", "host[path]", "none", "local", or a service's name.
 func relay(r *record.Row, v []byte) {
 	r.Relay = v
 	open := bytes.IndexByte(v, '[')
 	if open < 0 {
+		if i := bytes.LastIndexByte(v, ':'); i > 0 && bytes.IndexByte(v, '/') < 0 { // "host:port"
+			r.RelayHost, r.RelayPort = v[:i], uint16(min(value(v[i+1:]), 65535))
+		}
 		return
 	}
 	r.RelayHost = v[:open]
@@ -193,6 +221,9 @@ func reason(r *record.Row) {
 		r.RemoteText = t
 		r.NextQueueID = reply.Queued(t)
 		r.SMTPCommand = record.CmdEndOfData
+		if string(r.Status) == "deliverable" { // nothing but the recipient was sent
+			r.SMTPCommand = record.CmdRCPT
+		}
 	case bytes.HasPrefix(t, hostWord):
 		if i := bytes.Index(t, said); i >= 0 && i < 400 {
 			r.RemoteText = t[i+len(said):]
@@ -265,9 +296,20 @@ func stage(t []byte) string {
 	return ""
 }
 
-// address reads an address up to its closing angle bracket, which a quoted local part may hold, too. It returns what
-// follows the bracket.
+// address reads an address in angle brackets, of which a quoted local part may hold some, too, and returns what follows.
+// Brackets that a copy has lost or escaped for HTML are made good.
 func address(b []byte) (addr, rest []byte, ok bool) {
+	if len(b) == 0 || b[0] != '<' {
+		return unbracketed(b)
+	}
+	b = b[1:]
+	end := bytes.IndexByte(b, '>')
+	if end < 0 {
+		return nil, nil, false
+	}
+	if bytes.IndexByte(b[:end], '"') < 0 {
+		return b[:end], b[end+1:], true
+	}
 	quoted := false
 	for i := 0; i < len(b); i++ {
 		switch b[i] {
@@ -283,8 +325,18 @@ func address(b []byte) (addr, rest []byte, ok bool) {
 			}
 		}
 	}
-	if i := bytes.IndexByte(b, '>'); i >= 0 { // a lone quote
-		return b[:i], b[i+1:], true
+	return b[:end], b[end+1:], true // a lone quote
+}
+
+func unbracketed(b []byte) (addr, rest []byte, ok bool) {
+	if inner, ok := bytes.CutPrefix(b, []byte("&lt;")); ok {
+		if i := bytes.Index(inner, []byte("&gt;")); i >= 0 {
+			return inner[:i], inner[i+len("&gt;"):], true
+		}
+		return nil, nil, false
+	}
+	if i := bytes.IndexByte(b, ','); i >= 0 {
+		return b[:i], b[i:], true
 	}
 	return nil, nil, false
 }
@@ -321,24 +373,30 @@ func value(b []byte) uint64 {
 
 // seconds reads a delay such as "0", "0.11" or "2.4"; what is none is unknown.
 func seconds(b []byte) float32 {
-	whole, scale, point := 0.0, 1.0, false
+	n, scale := uint64(0), -1
 	for _, c := range b {
 		switch {
-		case c == '.' && !point:
-			point = true
 		case '0' <= c && c <= '9':
-			if point {
-				scale /= 10
-				whole += float64(c-'0') * scale
-			} else {
-				whole = whole*10 + float64(c-'0')
+			if n > 1<<52 {
+				return record.Unknown
 			}
+			n = n*10 + uint64(c-'0')
+			if scale >= 0 {
+				scale++
+			}
+		case c == '.' && scale < 0:
+			scale = 0
 		default:
 			return record.Unknown
 		}
 	}
-	if len(b) == 0 {
+	if len(b) == 0 || scale >= len(powers) {
 		return record.Unknown
 	}
-	return float32(whole)
+	if scale <= 0 {
+		return float32(n)
+	}
+	return float32(float64(n) / powers[scale])
 }
+
+var powers = [...]float64{1, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9}

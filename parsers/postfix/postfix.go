@@ -20,17 +20,38 @@ func (Parser) Name() string { return "postfix" }
 
 var (
 	nameBytes = []byte("postfix")
-	to        = []byte("to=<")
-	from      = []byte("from=<")
+	to        = []byte("to=")
+	from      = []byte("from=")
 	messageID = []byte("message-id=")
 	client    = []byte("client=")
 	uid       = []byte("uid=")
 	removed   = []byte("removed")
 )
 
-// Claims reports whether a program's lines are Postfix's.
-func (Parser) Claims(program, _ []byte) bool {
-	return bytes.HasPrefix(program, nameBytes) || bytes.Contains(program, nameBytes)
+// Claims reports whether a program's lines are Postfix's: by the name, which syslog_name may have changed before the slash,
+// and by the shape of the text where the program is not known or its name is a plain daemon's, as some templates leave it.
+func (Parser) Claims(program, text []byte) bool {
+	if bytes.HasPrefix(program, nameBytes) || bytes.Contains(program, nameBytes) {
+		return true
+	}
+	if i := bytes.LastIndexByte(program, '/'); i >= 0 {
+		return daemon(program[i+1:]) != ""
+	}
+	return (len(program) == 0 || daemon(program) != "") && shaped(text)
+}
+
+// shaped reports whether a text has a shape that only Postfix writes.
+func shaped(text []byte) bool {
+	id, rest := queueID(text)
+	switch {
+	case id == nil:
+		return false
+	case bytes.HasPrefix(rest, to):
+		return bytes.Contains(rest, []byte("status="))
+	case bytes.HasPrefix(rest, from):
+		return bytes.Contains(rest, []byte(", nrcpt=")) || bytes.Contains(rest, expiredStatus) || bytes.Contains(rest, forceExpired)
+	}
+	return bytes.HasPrefix(rest, messageID) || bytes.HasPrefix(rest, client) || bytes.HasPrefix(rest, uid) || bytes.Equal(rest, removed)
 }
 
 // Parse reads the text of one line.
@@ -42,7 +63,7 @@ func (Parser) Parse(h *envelope.Header, text []byte, out *record.Result) {
 	}
 	switch {
 	case bytes.HasPrefix(rest, to):
-		delivery(h, id, rest, out)
+		delivery(h, id, rest[len(to):], out)
 	case bytes.HasPrefix(rest, from):
 		fromLine(h, id, rest, out)
 	case bytes.HasPrefix(rest, messageID):
@@ -70,12 +91,20 @@ func (Parser) Parse(h *envelope.Header, text []byte, out *record.Result) {
 
 var notification = []byte("notification: ")
 
-// program names a line without queue ID by the daemon that wrote it (postfix(1), master(5)).
+// program names a line without queue ID by the daemon that wrote it.
 func program(h *envelope.Header) string {
 	p := h.Program
 	if i := bytes.LastIndexByte(p, '/'); i >= 0 {
 		p = p[i+1:]
 	}
+	if kind := daemon(p); kind != "" {
+		return kind
+	}
+	return "other program"
+}
+
+// daemon gives the kind of a daemon's lines, empty where Postfix has no such program (postfix(1), master(5)).
+func daemon(p []byte) string {
 	switch string(p) {
 	case "smtpd":
 		return "smtpd"
@@ -93,14 +122,14 @@ func program(h *envelope.Header) string {
 		return "postscreen"
 	case "local", "virtual", "pipe", "error", "retry", "discard":
 		return "delivery agent"
-	case "bounce":
+	case "bounce", "defer", "trace":
 		return "bounce"
-	case "anvil", "scache", "verify", "tlsmgr", "trivial-rewrite", "proxymap", "flush", "showq", "postlogd":
+	case "anvil", "scache", "verify", "tlsmgr", "trivial-rewrite", "proxymap", "proxywrite", "flush", "showq", "postlogd", "spawn", "qmqpd":
 		return "helper daemon"
-	case "master", "postfix-script", "postfix", "postsuper", "sendmail", "postdrop":
+	case "master", "postfix-script", "postfix", "postsuper", "sendmail", "postdrop", "postqueue", "postalias", "postmap":
 		return "administration"
 	}
-	return "other program"
+	return ""
 }
 
 // learn begins a line that gives context.
