@@ -242,8 +242,11 @@ func hexadecimal(b []byte) (n uint64, ok bool) {
 // hostAndTag reads "host program[pid]: " and what may be missing of it. Where no tag follows the host, the text begins behind
 // it.
 func (r *Reader) hostAndTag(line []byte, h *Header) ([]byte, bool) {
-	i := bytes.IndexByte(line, ' ')
-	if i <= 0 {
+	i := 0
+	for i < len(line) && line[i] != ' ' {
+		i++
+	}
+	if i == 0 || i == len(line) {
 		return nil, false
 	}
 	if last := line[i-1]; last == ':' || last == ']' { // there is no host
@@ -312,6 +315,9 @@ var tagEnds = func() (t [256]bool) {
 // tag reads "program[pid]: ". The colon may be missing behind the pid. A queue ID is no program.
 func tag(line []byte, h *Header) ([]byte, bool) {
 	i := 0
+	if len(line) > 8 && string(line[:8]) == "postfix/" { // most tags begin so: one comparison for eight
+		i = 8
+	}
 	for i < len(line) && !tagEnds[line[i]] {
 		i++
 	}

@@ -2,8 +2,6 @@ package postfix
 
 import (
 	"bytes"
-	"strconv"
-	"unsafe"
 
 	"bounceline/parsers/envelope"
 	"bounceline/parsers/reply"
@@ -28,39 +26,66 @@ func delivery(h *envelope.Header, id, rest []byte, out *record.Result) {
 			return
 		}
 		rest = rest[n:]
-		eq := 0
-		for eq < len(rest) && eq <= maxKey && rest[eq] != '=' && rest[eq] != ',' {
-			eq++
-		}
-		if eq == 0 || eq >= len(rest) || rest[eq] != '=' {
-			malformed(out, "postfix: delivery without status=")
-			return
-		}
-		key := rest[:eq]
-		rest = rest[eq+1:]
-		switch string(key) {
-		case "status":
-			status(r, rest)
+		switch { // in Postfix's order; constants of this length are compared without a call
+		case len(rest) > 6 && string(rest[:6]) == "relay=":
+			v := fieldValue(rest[6:])
+			relay(r, v)
+			rest = rest[6+len(v):]
+		case len(rest) > 6 && string(rest[:6]) == "delay=":
+			r.Delay, n = seconds(rest[6:])
+			rest = rest[6+n:]
+		case len(rest) > 7 && string(rest[:7]) == "delays=":
+			rest = delays(r, rest[7:])
+		case len(rest) > 4 && string(rest[:4]) == "dsn=":
+			r.DSN = fieldValue(rest[4:])
+			rest = rest[4+len(r.DSN):]
+		case len(rest) > 7 && string(rest[:7]) == "status=":
+			status(r, rest[7:])
 			out.Class, out.Kind = record.Event, "delivery"
 			return
-		case "orig_to":
-			if r.OrigRecipient, rest, ok = address(rest); !ok {
+		case len(rest) > 8 && string(rest[:8]) == "orig_to=":
+			if r.OrigRecipient, rest, ok = address(rest[8:]); !ok {
 				malformed(out, "postfix: orig_to= without >")
 				return
 			}
-			continue
+		case len(rest) > 9 && string(rest[:9]) == "conn_use=":
+			v := fieldValue(rest[9:])
+			r.ConnUse = uint16(min(value(v), 65535))
+			rest = rest[9+len(v):]
+		case len(rest) > 4 && string(rest[:4]) == "tls=":
+			r.TLS = fieldValue(rest[4:])
+			rest = rest[4+len(r.TLS):]
+		default: // a key that a later Postfix has added
+			v := fieldValue(rest)
+			if i := bytes.IndexByte(v, '='); i <= 0 || i > maxKey {
+				malformed(out, "postfix: delivery without status=")
+				return
+			}
+			rest = rest[len(v):]
 		}
-		end := 0
-		for end < len(rest) && rest[end] != ',' {
-			end++
-		}
-		if end == len(rest) {
-			malformed(out, "postfix: delivery without status=")
-			return
-		}
-		field(r, key, rest[:end])
-		rest = rest[end:]
 	}
+}
+
+// fieldValue is what stands before the next comma.
+func fieldValue(b []byte) []byte {
+	n := 0
+	for n < len(b) && b[n] != ',' {
+		n++
+	}
+	return b[:n]
+}
+
+// delays reads "a/b/c/d", the four parts of the delay (postconf(5), delay_logging_resolution_limit), and returns what follows.
+func delays(r *record.Row, b []byte) []byte {
+	for _, part := range [4]*float32{&r.DelayBeforeQmgr, &r.DelayInQmgr, &r.DelayConnection, &r.DelayTransmit} {
+		n := 0
+		*part, n = seconds(b)
+		if b = b[n:]; len(b) == 0 || b[0] != '/' {
+			break
+		}
+		b = b[1:]
+	}
+	return b
 }
 
 // maxKey is longer than any key that was ever logged.
@@ -81,37 +106,6 @@ func separator(b []byte) int {
 func malformed(out *record.Result, why string) {
 	out.Rows.Reset()
 	out.Class, out.Kind = record.Malformed, why
-}
-
-// field takes one key=value in.
-func field(r *record.Row, key, v []byte) {
-	switch string(key) {
-	case "relay":
-		relay(r, v)
-	case "delay":
-		r.Delay = seconds(v)
-	case "delays":
-		v = part(v, &r.DelayBeforeQmgr)
-		v = part(v, &r.DelayInQmgr)
-		v = part(v, &r.DelayConnection)
-		part(v, &r.DelayTransmit)
-	case "dsn":
-		r.DSN = v
-	case "conn_use":
-		r.ConnUse = uint16(min(value(v), 65535))
-	case "tls":
-		r.TLS = v
-	}
-}
-
-// part reads one of the four delays and returns what follows its slash.
-func part(v []byte, delay *float32) []byte {
-	n := 0
-	for n < len(v) && v[n] != '/' {
-		n++
-	}
-	*delay = seconds(v[:n])
-	return v[min(n+1, len(v)):]
 }
 
 // relay reads "host[ip]:port", "host[path]", "none", "local", or a service's name.
@@ -215,7 +209,10 @@ func outcome(r *record.Row) {
 
 // reason splits the text into what the far side said, to which command, and from which host.
 func reason(r *record.Row) {
-	t := bytes.TrimPrefix(r.ResponseText, suspended)
+	t := r.ResponseText
+	if len(t) > 0 && t[0] == 'd' {
+		t = bytes.TrimPrefix(t, suspended)
+	}
 	switch {
 	case reply.Code(t) != 0 && (r.Relay == nil || !local(r)):
 		r.RemoteText = t
@@ -364,39 +361,44 @@ func number(b []byte) (digits, rest []byte) {
 
 // value reads a decimal number; what is none is 0, what is too large is the largest.
 func value(b []byte) uint64 {
-	n, err := strconv.ParseUint(unsafe.String(unsafe.SliceData(b), len(b)), 10, 63)
-	if err != nil && n == 0 {
-		return 0
+	n := uint64(0)
+	for _, c := range b {
+		if c < '0' || c > '9' {
+			return 0
+		}
+		if n > 1<<59 {
+			return 1<<63 - 1
+		}
+		n = n*10 + uint64(c-'0')
 	}
 	return n
 }
 
-// seconds reads a delay such as "0", "0.11" or "2.4"; what is none is unknown.
-func seconds(b []byte) float32 {
-	n, scale := uint64(0), -1
-	for _, c := range b {
-		switch {
-		case '0' <= c && c <= '9':
-			if n > 1<<52 {
-				return record.Unknown
-			}
-			n = n*10 + uint64(c-'0')
-			if scale >= 0 {
-				scale++
-			}
-		case c == '.' && scale < 0:
-			scale = 0
-		default:
-			return record.Unknown
+// seconds reads a delay such as "0", "0.11" or "2.4" up to the comma or slash behind it, and returns its length. What is none
+// is unknown.
+func seconds(b []byte) (delay float32, length int) {
+	n, point, i := int64(0), -1, 0
+	for ; i < len(b); i++ {
+		c := b[i]
+		if d := c - '0'; d <= 9 {
+			n = n*10 + int64(d)
+			continue
 		}
+		if c == ',' || c == '/' {
+			break
+		}
+		if c != '.' || point >= 0 {
+			return record.Unknown, i + len(fieldValue(b[i:]))
+		}
+		point = i
 	}
-	if len(b) == 0 || scale >= len(powers) {
-		return record.Unknown
+	switch {
+	case i == 0 || i > 15:
+		return record.Unknown, i
+	case point < 0:
+		return float32(n), i
 	}
-	if scale <= 0 {
-		return float32(n)
-	}
-	return float32(float64(n) / powers[scale])
+	return float32(float64(n) / powers[i-point-1]), i
 }
 
-var powers = [...]float64{1, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9}
+var powers = [16]float64{1, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15}

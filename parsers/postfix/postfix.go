@@ -31,7 +31,7 @@ var (
 // Claims reports whether a program's lines are Postfix's: by the name, which syslog_name may have changed before the slash,
 // and by the shape of the text where the program is not known or its name is a plain daemon's, as some templates leave it.
 func (Parser) Claims(program, text []byte) bool {
-	if bytes.HasPrefix(program, nameBytes) || bytes.Contains(program, nameBytes) {
+	if len(program) >= 7 && string(program[:7]) == "postfix" || bytes.Contains(program, nameBytes) {
 		return true
 	}
 	if i := bytes.LastIndexByte(program, '/'); i >= 0 {
@@ -260,11 +260,20 @@ func begin(h *envelope.Header, id []byte, out *record.Result) *record.Row {
 	r.EventTime, r.TimeInferred, r.Host, r.PID = h.Time, h.Flags, h.Host, h.PID
 	r.MTA, r.Parser, r.ParserVersion = "postfix", "postfix", Version
 	r.QueueID = id
-	if i := bytes.IndexByte(h.Program, '/'); i >= 0 {
-		r.Instance, r.Service = h.Program[:i], h.Program[i+1:]
-		r.Agent = h.Program[bytes.LastIndexByte(h.Program, '/')+1:]
-	} else {
-		r.Instance = h.Program
+	p := h.Program
+	first, last := len(p), -1
+	for i, c := range p {
+		if c == '/' {
+			first, last = min(first, i), i
+		}
+	}
+	switch {
+	case last >= 0:
+		r.Instance, r.Service, r.Agent = p[:first], p[first+1:], p[last+1:]
+	case daemon(p) != "" && string(p) != "postfix": // a template that leaves only the daemon's name
+		r.Service, r.Agent = p, p
+	default:
+		r.Instance = p
 	}
 	return r
 }

@@ -137,29 +137,55 @@ func enhancedLength(t []byte) int {
 }
 
 // Queued finds the queue ID that the next hop gave the message: "queued as X" (Postfix, sendmail-like servers), "OK id=X"
-// (Exim).
+// (Exim), "queued with id X".
 func Queued(text []byte) []byte {
-	for _, w := range queuedAs {
-		i := bytes.Index(text, w)
+	for at := 0; ; {
+		i := bytes.IndexByte(text[at:], 'u') // "queued", whatever the case of its first letter
 		if i < 0 {
-			continue
+			break
 		}
-		id := text[i+len(w):]
-		n := 0
-		for n < len(id) && (digit(id[n]) || letter(id[n]) || id[n] == '-' || id[n] == '_' || id[n] == '.') {
-			n++
+		at += i + 1
+		if rest := text[at:]; len(rest) > 8 && rest[0] == 'e' && rest[1] == 'u' && rest[2] == 'e' && rest[3] == 'd' {
+			for _, w := range queuedAs {
+				if bytes.HasPrefix(rest[4:], w) {
+					if id := queueID(rest[4+len(w):]); id != nil {
+						return id
+					}
+				}
+			}
 		}
-		for n > 0 && id[n-1] == '.' {
-			n--
-		}
-		if n >= 5 {
-			return id[:n]
-		}
+	}
+	if i := bytes.Index(text, okID); i >= 0 {
+		return queueID(text[i+len(okID):])
 	}
 	return nil
 }
 
-var queuedAs = [][]byte{[]byte("ueued as "), []byte("OK id="), []byte("queued with id ")}
+// queueID is the word at the start of text, nil if it is too short to be an ID.
+func queueID(text []byte) []byte {
+	n := 0
+	for n < len(text) && idBytes[text[n]] {
+		n++
+	}
+	for n > 0 && text[n-1] == '.' {
+		n--
+	}
+	if n < 5 {
+		return nil
+	}
+	return text[:n]
+}
+
+var (
+	queuedAs = [][]byte{[]byte(" as "), []byte(" with id ")}
+	okID     = []byte("OK id=")
+	idBytes  = func() (t [256]bool) {
+		for c := range t {
+			t[c] = digit(byte(c)) || letter(byte(c)) || c == '-' || c == '_' || c == '.'
+		}
+		return t
+	}()
+)
 
 // IP parses an address; ok is false where text is none. It does not allocate.
 func IP(text []byte) (record.Addr, bool) {
