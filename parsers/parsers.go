@@ -10,8 +10,12 @@ import (
 
 	"bounceline/parsers/envelope"
 	"bounceline/parsers/exim"
+	"bounceline/parsers/kumomta"
+	"bounceline/parsers/opensmtpd"
 	"bounceline/parsers/postfix"
+	"bounceline/parsers/powermta"
 	"bounceline/parsers/reply"
+	"bounceline/parsers/sendmail"
 	"bounceline/pipeline/record"
 )
 
@@ -36,7 +40,7 @@ type Stateful interface {
 
 // Dialects is every dialect, new, in the order in which they are asked whether a line is theirs.
 func Dialects() []Dialect {
-	return []Dialect{postfix.Parser{}, exim.Parser{}}
+	return []Dialect{postfix.Parser{}, exim.Parser{}, sendmail.Parser{}, opensmtpd.Parser{}, &powermta.Parser{}, &kumomta.Parser{}}
 }
 
 // Options say how a stream is read.
@@ -135,7 +139,7 @@ func (s *Stream) Parse(line []byte, out *record.Result) {
 			return
 		}
 	}
-	if len(text) > 16 {
+	if len(text) > 6 {
 		switch text[0] {
 		case '[':
 			if rest, part, of := split(text); of > 0 {

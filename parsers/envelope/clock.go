@@ -353,3 +353,24 @@ func number(b []byte) (int, bool) {
 	}
 	return n, true
 }
+
+// Time reads a whole stamp that a dialect has inside its text: "2026-11-22 05:34:55", T for the blank, with or without
+// fraction and offset. Without an offset it is taken as UTC. It does not touch any clock.
+func Time(b []byte) (ms int64, ok bool) {
+	if len(b) < 19 || b[10] != ' ' && b[10] != 'T' {
+		return 0, false
+	}
+	var c Clock
+	if ms, ok = c.civil(b[:19]); !ok {
+		return 0, false
+	}
+	rest := b[19:]
+	if len(rest) > 0 && rest[0] == '.' {
+		f, used := fraction(rest)
+		ms, rest = ms+f, rest[used:]
+	}
+	if off, _, ok := offset(rest); ok {
+		ms -= off
+	}
+	return ms, true
+}

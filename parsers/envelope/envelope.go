@@ -66,15 +66,14 @@ func (r *Reader) Strip(line []byte, h *Header) (text []byte, ok bool) {
 	}
 	if !ok {
 		*h = Header{}
-		if text, ok = r.detect(line, h); !ok {
-			if rest := copied(line); rest != nil {
-				text, ok = r.detect(rest, h)
+		if text, ok = r.detect(line, h); !ok && !r.bare(line, h, &text) {
+			rest := copied(line)
+			if rest == nil {
+				return line, false
 			}
-		}
-		if !ok {
-			*h = Header{}
-			ok = r.bare(line, h, &text)
-			return text, ok
+			if text, ok = r.detect(rest, h); !ok && !r.bare(rest, h, &text) {
+				return line, false
+			}
 		}
 	}
 	if len(h.Program) == 0 && r.form != Stamp || len(text) > 4 && (text[4] == '-' || text[3] == ' ' || text[0] == '<' || text[0] == '{' || text[1] == ' ') {

@@ -1,10 +1,7 @@
 package envelope
 
 import (
-	"bytes"
-	"unicode/utf16"
-	"unicode/utf8"
-
+	"bounceline/parsers/jsonline"
 	"bounceline/pipeline/record"
 )
 
@@ -13,10 +10,10 @@ import (
 // hold the same thing, the one that says more wins. It reports false where none of them is there.
 func (r *Reader) json(line []byte, h *Header) ([]byte, bool) {
 	var m members
-	p := parser{b: line, scratch: r.scratch}
-	ok := p.object(&m, top, 0)
-	r.scratch = p.scratch
-	if !ok && m.rank[text] == 0 || m.rank[text] == 0 {
+	s := jsonline.New(line, r.scratch)
+	m.object(&s, top, 0) // one that was cut is read as far as it goes
+	r.scratch = s.Scratch()
+	if m.rank[text] == 0 {
 		return nil, false
 	}
 	h.Host = m.value[host]
@@ -197,89 +194,48 @@ func inside(where int, key []byte) int {
 	return other
 }
 
-// A parser walks over one object. It checks no more of the grammar than it needs.
-type parser struct {
-	b       []byte
-	i       int
-	scratch []byte
-}
-
 // maxNesting bounds the objects in which members are looked for; what is deeper is skipped.
 const maxNesting = 4
 
-func (p *parser) space() {
-	for p.i < len(p.b) && (p.b[p.i] == ' ' || p.b[p.i] == '\t' || p.b[p.i] == '\n' || p.b[p.i] == '\r') {
-		p.i++
-	}
-}
-
-func (p *parser) at(c byte) bool {
-	p.space()
-	if p.i < len(p.b) && p.b[p.i] == c {
-		p.i++
-		return true
-	}
-	return false
-}
-
 // object reads the members of an object and reports whether it was complete.
-func (p *parser) object(m *members, where, depth int) bool {
-	if !p.at('{') {
+func (m *members) object(s *jsonline.Scanner, where, depth int) bool {
+	if !s.Open() {
 		return false
 	}
-	if p.at('}') {
-		return true
-	}
 	for {
-		if !p.at('"') {
-			return false
-		}
-		key, ok := p.text()
-		if !ok || !p.at(':') {
-			return false
-		}
-		p.space()
-		if p.i >= len(p.b) {
-			return false
+		key, ok := s.Key()
+		if !ok {
+			return s.Closed()
 		}
 		role, rank := member(where, key)
-		switch c := p.b[p.i]; {
+		switch c := s.Peek(); {
 		case c == '"':
-			p.i++
-			begin := p.i
-			v, ok := p.text()
-			if !ok && role == text && rank > m.rank[text] { // a line that was cut in its text
-				m.set(text, rank, p.unescape(p.b[begin:]))
-			}
-			if !ok {
-				return false
-			}
+			v, whole := s.String()
 			if role < roles {
 				m.set(role, rank, v)
 				if role == text && rank == m.rank[text] {
 					m.docker, m.null = string(key) == "log", false
 				}
 			}
+			if !whole {
+				return false
+			}
 		case c == '{' && depth < maxNesting:
-			if !p.object(m, inside(where, key), depth+1) {
+			if !m.object(s, inside(where, key), depth+1) {
 				return false
 			}
 		case c == '[' && role == text:
-			v, ok := p.numbers()
+			v, ok := s.Bytes()
 			if !ok {
 				return false
 			}
 			m.set(text, rank, v)
 		case c == '{', c == '[':
-			if !p.skip() {
+			if !s.Skip() {
 				return false
 			}
 		default:
-			begin := p.i
-			for p.i < len(p.b) && p.b[p.i] != ',' && p.b[p.i] != '}' && p.b[p.i] > ' ' {
-				p.i++
-			}
-			v := p.b[begin:p.i]
+			v := s.Literal()
 			switch {
 			case string(v) == "null":
 				if role == text && m.rank[text] == 0 {
@@ -290,142 +246,5 @@ func (p *parser) object(m *members, where, depth int) bool {
 				m.set(role, rank, v)
 			}
 		}
-		if p.at(',') {
-			continue
-		}
-		return p.at('}')
 	}
-}
-
-// text reads a string behind its opening quote.
-func (p *parser) text() ([]byte, bool) {
-	begin, escaped := p.i, false
-	for p.i < len(p.b) {
-		n := bytes.IndexByte(p.b[p.i:], '"')
-		if n < 0 {
-			p.i = len(p.b)
-			return nil, false
-		}
-		slashes := 0
-		for j := p.i + n - 1; j >= begin && p.b[j] == '\\'; j-- {
-			slashes++
-		}
-		p.i += n + 1
-		if slashes%2 == 0 {
-			v := p.b[begin : p.i-1]
-			if escaped || slashes > 0 || bytes.IndexByte(v, '\\') >= 0 {
-				v = p.unescape(v)
-			}
-			return v, true
-		}
-		escaped = true
-	}
-	return nil, false
-}
-
-// unescape decodes a string (RFC 8259, section 7) into the scratch space.
-func (p *parser) unescape(v []byte) []byte {
-	begin := len(p.scratch)
-	for i := 0; i < len(v); i++ {
-		if v[i] != '\\' || i+1 >= len(v) {
-			p.scratch = append(p.scratch, v[i])
-			continue
-		}
-		i++
-		switch v[i] {
-		case 'n':
-			p.scratch = append(p.scratch, '\n')
-		case 't':
-			p.scratch = append(p.scratch, '\t')
-		case 'r':
-			p.scratch = append(p.scratch, '\r')
-		case 'b':
-			p.scratch = append(p.scratch, '\b')
-		case 'f':
-			p.scratch = append(p.scratch, '\f')
-		case 'u':
-			c := codeUnit(v[i+1:])
-			if c < 0 {
-				p.scratch = append(p.scratch, '\\', 'u')
-				continue
-			}
-			i += 4
-			if utf16.IsSurrogate(c) && i+6 < len(v) && v[i+1] == '\\' && v[i+2] == 'u' {
-				if full := utf16.DecodeRune(c, codeUnit(v[i+3:])); full != utf8.RuneError {
-					c = full
-					i += 6
-				}
-			}
-			p.scratch = utf8.AppendRune(p.scratch, c)
-		default:
-			p.scratch = append(p.scratch, v[i])
-		}
-	}
-	return p.scratch[begin:len(p.scratch):len(p.scratch)]
-}
-
-func codeUnit(b []byte) rune {
-	if len(b) < 4 {
-		return -1
-	}
-	n := rune(0)
-	for _, c := range b[:4] {
-		switch {
-		case digit(c):
-			n = n<<4 | rune(c-'0')
-		case 'a' <= c|0x20 && c|0x20 <= 'f':
-			n = n<<4 | rune(c|0x20-'a'+10)
-		default:
-			return -1
-		}
-	}
-	return n
-}
-
-// numbers reads "[52,70,...]": journalctl writes a message that is not UTF-8 as its bytes.
-func (p *parser) numbers() ([]byte, bool) {
-	begin := len(p.scratch)
-	p.i++
-	for {
-		p.space()
-		n, digits := 0, 0
-		for p.i < len(p.b) && digit(p.b[p.i]) && digits < 4 {
-			n = n*10 + int(p.b[p.i]-'0')
-			p.i++
-			digits++
-		}
-		if digits > 0 && n < 256 {
-			p.scratch = append(p.scratch, byte(n))
-		}
-		if p.at(',') {
-			continue
-		}
-		return p.scratch[begin:len(p.scratch):len(p.scratch)], p.at(']')
-	}
-}
-
-// skip passes over an object or a list, strings in it included.
-func (p *parser) skip() bool {
-	depth := 0
-	for p.i < len(p.b) {
-		switch c := p.b[p.i]; c {
-		case '{', '[':
-			depth++
-		case '}', ']':
-			if depth--; depth == 0 {
-				p.i++
-				return true
-			}
-		case '"':
-			p.i++
-			for p.i < len(p.b) && p.b[p.i] != '"' {
-				if p.b[p.i] == '\\' {
-					p.i++
-				}
-				p.i++
-			}
-		}
-		p.i++
-	}
-	return false
 }

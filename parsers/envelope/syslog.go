@@ -193,6 +193,9 @@ func (r *Reader) behindStamp(rest []byte, h *Header) []byte {
 	}
 	in := Header{}
 	if text, ok := r.hostAndTag(rest, &in); ok && (in.PID != 0 || mailer(in.Program)) {
+		if level(in.Host) {
+			in.Host = nil
+		}
 		h.merge(&in)
 		return text
 	}

@@ -1,0 +1,102 @@
+package parsers
+
+import "testing"
+
+// Every envelope, around the same Postfix delivery or Exim line.
+func TestEnvelopes(t *testing.T) {
+	const text = `4F2A91C0B7: to=<ann@example.org>, relay=mx1.example.org[192.0.2.25]:25, delay=2.4, dsn=2.0.0, status=sent (250 2.0.0 Ok)`
+	const jtext = `4F2A91C0B7: to=<ann@example.org>, relay=mx1.example.org[192.0.2.25]:25, delay=2.4, dsn=2.0.0, status=sent (250 2.0.0 Ok: \"q\")`
+	const sent = "event delivery | recipient=ann@example.org | status=sent | smtp_code=250"
+	const at = sent + " | event_time=2026-03-04T05:06:07.000 | host=mx1 | agent=smtp | pid=812"
+	const millis = sent + " | event_time=2026-03-04T05:06:07.123 | host=mx1 | agent=smtp | pid=812"
+	checkShapes(t, []shape{
+		{"RFC 3164", "Mar  4 05:06:07 mx1 postfix/smtp[812]: " + text, at + " | time_inferred=3"},
+		{"no padding", "Mar 4 05:06:07 mx1 postfix/smtp[812]: " + text, at},
+		{"zero padding", "Mar 04 05:06:07 mx1 postfix/smtp[812]: " + text, at},
+		{"two-digit day", "Feb 28 05:06:07 mx1 postfix/smtp[812]: " + text, sent + " | event_time=2026-02-28T05:06:07.000"},
+		{"fraction", "Mar  4 05:06:07.123456 mx1 postfix/smtp[812]: " + text, millis},
+		{"year first", "2026 Mar  4 05:06:07.123 mx1 postfix/smtp[812]: " + text, millis + " | time_inferred=2"},
+		{"year in the middle", "Mar  4 2026 05:06:07 mx1 postfix/smtp[812]: " + text, at + " | time_inferred=2"},
+		{"weekday and year", "Wed Mar  4 05:06:07 2026 mx1 postfix/smtp[812]: " + text, at},
+		{"priority", "<22>Mar  4 05:06:07 mx1 postfix/smtp[812]: " + text, at},
+		{"ISO", "2026-03-04T05:06:07.123456+00:00 mx1 postfix/smtp[812]: " + text, millis + " | time_inferred="},
+		{"ISO with offset", "2026-03-04T07:06:07.123+02:00 mx1 postfix/smtp[812]: " + text, millis},
+		{"ISO with Z", "2026-03-04T05:06:07Z mx1 postfix/smtp[812]: " + text, at},
+		{"ISO without zone", "2026-03-04T05:06:07 mx1 postfix/smtp[812]: " + text, at + " | time_inferred=2"},
+		{"ISO with priority", "<22>2026-03-04T05:06:07Z mx1 postfix/smtp[812]: " + text, at},
+		{"blank for T", "2026-03-04 05:06:07,123 mx1 postfix/smtp[812]: " + text, millis},
+		{"blank for T and offset", "2026-03-04 07:06:07+0200 mx1 postfix/smtp[812]: " + text, at},
+		{"brackets", "[2026-03-04 05:06:07] mx1 postfix/smtp[812]: " + text, at},
+		{"epoch", "1772600767.123 mx1 postfix/smtp[812]: " + text, millis},
+		{"TAI64N", "@4000000069a7bdc907525400 postfix/smtp[812]: " + text, sent + " | event_time=2026-03-04T05:06:07.000 | agent=smtp"},
+		{"no colon after the tag", "Mar  4 05:06:07 mx1 postfix/smtp[812] " + text, at},
+		{"no pid", "Mar  4 05:06:07 mx1 postfix/smtp: " + text, sent + " | host=mx1 | agent=smtp"},
+		{"tag alone", "Mar  4 05:06:07 mx1 postfix/smtp " + text, sent + " | host=mx1 | agent=smtp"},
+		{"no tag", "Mar  4 05:06:07 mx1 " + text, sent + " | host=mx1"},
+		{"no host", "Mar  4 05:06:07 postfix/smtp[812]: " + text, sent + " | agent=smtp | pid=812 | host="},
+		{"host with a slash", "Mar  4 05:06:07 relay/mx1 postfix/smtp[812]: " + text, sent + " | host=relay/mx1"},
+		{"host is an address", "Mar  4 05:06:07 2001:db8::25 postfix/smtp[812]: " + text, sent + " | host=2001:db8::25"},
+		{"chained host", "Mar  4 05:06:07 s_net@mx1 postfix/smtp[812]: " + text, sent + " | host=s_net@mx1"},
+		{"level word", "Mar  4 05:06:07 mx1 mail.info postfix/smtp[812]: " + text, at},
+		{"level for a host", "2026-03-04 05:06:07 info postfix/smtp[812]: " + text, sent + " | host= | pid=812"},
+		{"host first, no time", "mx1 postfix/smtp[812]: " + text, sent + " | host=mx1 | pid=812 | time_inferred=4 | event_time=2026-03-10T12:00:00.000"},
+		{"tag first", "postfix/smtp[812]: " + text, sent + " | pid=812"},
+		{"nothing", text, sent},
+		{"carriage return", "Mar  4 05:06:07 mx1 postfix/smtp[812]: " + text + "\r", at + " | response_text=250 2.0.0 Ok"},
+		{"NUL bytes before", "\x00\x00\x00Mar  4 05:06:07 mx1 postfix/smtp[812]: " + text, at},
+		{"leading blanks", "   Mar  4 05:06:07 mx1 postfix/smtp[812]: " + text, at},
+
+		{"RFC 5424", "<22>1 2026-03-04T05:06:07.123Z mx1 postfix/smtp 812 - - " + text, millis},
+		{"RFC 5424 with data", `<22>1 2026-03-04T05:06:07.123Z mx1 postfix/smtp 812 ID47 [a@1 b="\]x" c="y"][d@2 e="f"] ` + "\xef\xbb\xbf" + text, millis},
+		{"RFC 5424, name cut at the slash", "<22>1 2026-03-04T05:06:07.123Z mx1 postfix 812 - -  " + text, sent + " | instance=postfix"},
+		{"RFC 5424 behind RFC 3164", "Mar  4 06:06:08 collector <22>1 2026-03-04T05:06:07.123Z mx1 postfix/smtp 812 - - " + text, millis},
+		{"RFC 5424 behind RFC 3164, no priority", "Mar  4 06:06:08 collector 1 2026-03-04T05:06:07.123Z mx1 postfix/smtp 812 - - " + text, millis},
+
+		{"journald", `{"__REALTIME_TIMESTAMP":"1772600767123456","_HOSTNAME":"mx1","SYSLOG_IDENTIFIER":"postfix/smtp","SYSLOG_PID":"812","_PID":"1","MESSAGE":"` + jtext + `"}`, millis + ` | time_inferred=4 | response_text=250 2.0.0 Ok: "q"`},
+		{"journald, bytes", `{"MESSAGE":[52,70,50,65,57,49,67,48,66,55,58,32,114,101,109,111,118,101,100],"SYSLOG_IDENTIFIER":"postfix/qmgr","_HOSTNAME":"mx1"}`, "context removed"},
+		{"journald, null", `{"MESSAGE":null,"SYSLOG_IDENTIFIER":"postfix/qmgr","_HOSTNAME":"mx1"}`, "other"},
+		{"Docker", `{"log":"Mar  4 05:06:07 mx1 postfix/smtp[812]: ` + jtext + `\n","stream":"stdout","time":"2026-03-04T05:06:08.5Z"}`, at + " | time_inferred=3"},
+		{"Docker, text alone", `{"log":"` + jtext + `\n","stream":"stdout","time":"2026-03-04T05:06:07.123456789Z"}`, sent + " | event_time=2026-03-04T05:06:07.123 | time_inferred=4"},
+		{"CRI", "2026-03-04T05:06:08.123456789Z stdout F Mar  4 05:06:07 mx1 postfix/smtp[812]: " + text, at},
+		{"CRI, tag only", "2026-03-04T05:06:07.123456789Z stdout F postfix/smtp[812]: " + text, sent + " | event_time=2026-03-04T05:06:07.123 | time_inferred=4 | agent=smtp"},
+		{"CRI, parts", "2026-03-04T05:06:07.1Z stdout P Mar  4 05:06:07 mx1 postfix/smtp[812]: " + text[:40] + "\n2026-03-04T05:06:07.2Z stdout P " + text[40:60] + "\n2026-03-04T05:06:07.3Z stdout F " + text[60:], at},
+		{"docker logs -t", "2026-03-04T05:06:08.123456789Z Mar  4 05:06:07 mx1 postfix/smtp[812]: " + text, at},
+		{"docker compose", "mail-1  | Mar  4 05:06:07 mx1 postfix/smtp[812]: " + text, at},
+		{"docker compose, no stamp", "mail-1  | postfix/smtp[812]: " + text, sent + " | pid=812"},
+		{"grep", "mail.log:Mar  4 05:06:07 mx1 postfix/smtp[812]: " + text, at},
+		{"grep -n", "/var/log/mail.log:417:Mar  4 05:06:07 mx1 postfix/smtp[812]: " + text, at},
+		{"grep -C", "/var/log/mail.log-417-Mar  4 05:06:07 mx1 postfix/smtp[812]: " + text, at},
+		{"quoted", "> Mar  4 05:06:07 mx1 postfix/smtp[812]: " + text, at},
+		{"Filebeat", `{"@timestamp":"2026-03-04T08:00:00.000Z","host":{"name":"shipper"},"log":{"file":{"path":["a","b"]},"offset":12},"message":"Mar  4 05:06:07 mx1 postfix/smtp[812]: ` + jtext + `"}`, at},
+		{"Fluent Bit", `{"@timestamp":1772600767.123,"host":"mx1","ident":"postfix/smtp","pid":"812","message":"` + jtext + `"}`, millis},
+		{"Fluent Bit, log", `{"date":1772600767.123,"log":"Mar  4 05:06:07 mx1 postfix/smtp[812]: ` + jtext + `"}`, at},
+		{"rsyslog", `{"msg":" ` + jtext + `","hostname":"mx1","programname":"postfix","syslogtag":"postfix/smtp[812]:","timereported":"2026-03-04T05:06:07.123456+00:00","facility":"mail"}`, millis},
+		{"Vector", `{"appname":"postfix/smtp","facility":"mail","host":"10.0.0.1","hostname":"mx1","message":"` + jtext + `","procid":812,"timestamp":"2026-03-04T05:06:07.123Z"}`, sent + " | agent=smtp | pid=812"},
+		{"syslog-ng", `{"PROGRAM":"postfix/smtp","PID":"812","MESSAGE":"` + jtext + `","ISODATE":"2026-03-04T05:06:07.123+00:00","HOST":"mx1"}`, millis},
+		{"GELF", `{"version":"1.1","host":"mx1","short_message":"4F2A91C0B7: to=<ann","full_message":"` + jtext + `","timestamp":1772600767.123,"_application_name":"postfix/smtp","_process_id":812}`, millis},
+		{"nested twice", `{"log":"{\"message\":\"Mar  4 05:06:07 mx1 postfix/smtp[812]: ` + text + `\"}\n","time":"2026-03-04T05:06:08Z"}`, at},
+		{"Unicode escapes", `{"message":"Mar  4 05:06:07 mx1 postfix/smtp[812]: 4F2A91C0B7: to=\u003cann@example.org\u003e, relay=none, delay=0, status=bounced (\ud83d\ude00)"}`, "event | recipient=ann@example.org | response_text=😀"},
+		{"JSON that is cut", `{"host":"mx1","message":"postfix/smtp[812]: 4F2A91C0B7: to=<ann@example.org>, relay=none, delay=0, status=sent (250 ok`, "event | recipient=ann@example.org | truncated=1"},
+
+		{"Exim's stamp", "2026-03-04 05:06:07 1tZxYa-0001Bc-De => ann@example.org R=r T=t", "event | recipient=ann@example.org | event_time=2026-03-04T05:06:07.000 | time_inferred=2 | queue_id=1tZxYa-0001Bc-De"},
+		{"Exim's stamp with all", "2026-03-04 07:06:07.123 +0200 [812] 1tZxYa-0001Bc-De => ann@example.org R=r T=t", "event | recipient=ann@example.org | event_time=2026-03-04T05:06:07.123 | time_inferred= | pid=812"},
+		{"Exim over syslog", "Mar  4 05:06:09 mx1 exim[812]: 2026-03-04 05:06:07 1tZxYa-0001Bc-De => ann@example.org R=r T=t", "event | recipient=ann@example.org | event_time=2026-03-04T05:06:07.000 | host=mx1 | pid=812"},
+		{"Exim over syslog without its stamp", "Mar  4 05:06:07 mx1 exim[812]: 1tZxYa-0001Bc-De => ann@example.org R=r T=t", "event | recipient=ann@example.org | event_time=2026-03-04T05:06:07.000"},
+		{"Exim, host first, no time", "mx1 exim[812]: 2026-03-04 05:06:07 1tZxYa-0001Bc-De => ann@example.org R=r T=t", "event | recipient=ann@example.org | event_time=2026-03-04T05:06:07.000 | host=mx1"},
+		{"Exim in Docker", `{"log":"2026-03-04 05:06:07 1tZxYa-0001Bc-De =\u003e ann@example.org R=r T=t\n","time":"2026-03-04T05:06:08Z"}`, "event | recipient=ann@example.org | event_time=2026-03-04T05:06:07.000"},
+		{"Exim, split", "Mar  4 05:06:07 mx1 exim[812]: [1/2] 2026-03-04 05:06:07 [812] 1tZxYa-0001Bc-De ** ann@example.org R=r T=t H=mx [192.0.2.25]: SMTP error from remote mail server after RCPT TO:<ann@example.org>: 550 5.1.1 No \nMar  4 05:06:07 mx1 exim[813]: 2026-03-04 05:06:07 [813] Start queue run\nMar  4 05:06:07 mx1 exim[812]: [2/2] such user", "event | recipient=ann@example.org | remote_text=550 5.1.1 No such user | event_time=2026-03-04T05:06:07.000"},
+		{"Exim, second part alone", "Mar  4 05:06:07 mx1 exim[812]: [2/2] => ann@example.org R=r T=t", "other"},
+
+		{"repeated", "Mar  4 05:06:07 mx1 postfix/smtp[812]: message repeated 3 times: [ " + text + "]", at + " | rows=3 | row= | next row | row=1 | recipient=ann@example.org | next row | row=2"},
+		{"last message repeated", "Mar  4 05:06:07 mx1 postfix/smtp[812]: " + text + "\nMar  4 05:06:09 mx1 last message repeated 2 times", sent + " | rows=2 | event_time=2026-03-04T05:06:09.000 | agent=smtp"},
+		{"last message repeated, of no event", "Mar  4 05:06:07 mx1 postfix/smtp[812]: " + text + "\nMar  4 05:06:08 mx1 postfix/smtp[812]: disconnected\nMar  4 05:06:09 mx1 last message repeated 2 times", "other"},
+		{"last message repeated, other host", "Mar  4 05:06:07 mx1 postfix/smtp[812]: " + text + "\nMar  4 05:06:09 mx2 last message repeated 2 times", "other"},
+
+		{"localised month", "M\xe4r  4 05:06:07 mx1 postfix/smtp[812]: removed", "malformed no known envelope"},
+		{"not a log", "Hello, world", "malformed"},
+		{"binary", "\x1f\x8b\x08\x00\xff\xfe\x00", "malformed"},
+		{"empty", "", "other empty line"},
+		{"other program", "Mar  4 05:06:07 mx1 sshd[1]: " + text, "other no MTA's line"},
+		{"text of another program", "Mar  4 05:06:07 mx1 dovecot: imap-login: Login: user=<postfix/smtp[1]: " + text, "other"},
+	})
+}
