@@ -10,6 +10,10 @@ import (
 
 // delivery reads what follows a delivery flag: address part, fields, and for == and ** the reason.
 func delivery(h *envelope.Header, id, flag, body []byte, out *record.Result) {
+	if bytes.HasPrefix(body, noMessage) {
+		out.Class, out.Kind = record.Other, "no recipient"
+		return
+	}
 	n := addressEnd(body)
 	if n == 0 {
 		out.Class, out.Kind = record.Malformed, "exim: delivery without address"
@@ -35,6 +39,9 @@ func delivery(h *envelope.Header, id, flag, body []byte, out *record.Result) {
 	}
 	outcome(r, final)
 }
+
+// noMessage begins a ** line about how Exim was called.
+var noMessage = []byte("mua_wrapper is set")
 
 // recipient reads "final (parents) <original>" and returns the final form.
 func recipient(r *record.Row, part []byte) []byte {
@@ -256,7 +263,28 @@ func reason(r *record.Row, t []byte) {
 		}
 		r.RemoteText = t[at:]
 		r.SMTPCode, r.EnhancedCode = reply.Parse(r.RemoteText, `\n`)
+		if r.Relay == nil {
+			hostInText(r, t[:at-2])
+		}
 		return
+	}
+}
+
+// hostInText reads the "host mx1.example.org [192.0.2.25]" that ends what stands before a reply: where releases before 4.85
+// name the host.
+func hostInText(r *record.Row, t []byte) {
+	i := bytes.LastIndex(t, []byte(": host "))
+	if i < 0 {
+		return
+	}
+	h := t[i+len(": host "):]
+	open := bytes.LastIndex(h, []byte(" ["))
+	if open < 0 || h[len(h)-1] != ']' {
+		return
+	}
+	ip, ok := reply.IP(h[open+2 : len(h)-1])
+	if ok {
+		r.Relay, r.RelayHost, r.RelayIP = h, h[:open], ip
 	}
 }
 

@@ -49,6 +49,9 @@ func (Parser) Parse(h *envelope.Header, text []byte, out *record.Result) {
 	case bytes.HasPrefix(rest, []byte("Completed")):
 		out.Class, out.Kind = record.Context, "completed"
 		out.Fact = record.Fact{Op: record.Close, Host: h.Host, QueueID: id, Time: h.Time}
+	case bytes.HasPrefix(rest, []byte("removed by ")), bytes.HasPrefix(rest, []byte("cancelled by ")):
+		out.Class, out.Kind = record.Context, "removed"
+		out.Fact = record.Fact{Op: record.Close, Host: h.Host, QueueID: id, Time: h.Time}
 	default:
 		out.Class, out.Kind = record.Other, "message note"
 	}
