@@ -2,7 +2,9 @@ package envelope
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
+	"strconv"
 	"strings"
 	"time"
 
@@ -10,7 +12,7 @@ import (
 )
 
 // A Clock turns stamps into times. What a stamp does not say it takes from the line before: the year that brings it
-// nearest, and of an hour that comes twice the nearer one. The first year is inferred from a reference.
+// nearest, and of an hour that comes twice the one that goes on from there. The first year is inferred from a reference.
 type Clock struct {
 	zone    *time.Location
 	assumed bool
@@ -37,15 +39,10 @@ func (c *Clock) Restore(anchor string) error {
 	if len(f) != 4 {
 		return fmt.Errorf("anchor %q has not four parts", anchor)
 	}
-	var last, ref int64
-	var assumed bool
-	if _, err := fmt.Sscan(f[0], &last); err != nil {
-		return fmt.Errorf("anchor: %w", err)
-	}
-	if _, err := fmt.Sscan(f[1], &ref); err != nil {
-		return fmt.Errorf("anchor: %w", err)
-	}
-	if _, err := fmt.Sscan(f[2], &assumed); err != nil {
+	last, err1 := strconv.ParseInt(f[0], 10, 64)
+	ref, err2 := strconv.ParseInt(f[1], 10, 64)
+	assumed, err3 := strconv.ParseBool(f[2])
+	if err := errors.Join(err1, err2, err3); err != nil {
 		return fmt.Errorf("anchor: %w", err)
 	}
 	zone, err := time.LoadLocation(f[3])
@@ -138,7 +135,11 @@ func (c *Clock) infer(month time.Month, d, h, m, s int) (int64, bool) {
 	return best, found
 }
 
-// nearest gives, of an hour that comes twice in autumn, the one nearer to the line before, else the first.
+// jitter is how much earlier than the line before a line may be in the hour that comes twice: daemons and relays do not log
+// strictly in order.
+const jitter = 2 * 60 * 1000
+
+// nearest gives, of an hour that comes twice in autumn, the first one until the lines before have passed it.
 func (c *Clock) nearest(t time.Time) int64 {
 	ms := t.UnixMilli()
 	for _, hour := range [2]time.Duration{-time.Hour, time.Hour} {
@@ -146,13 +147,11 @@ func (c *Clock) nearest(t time.Time) int64 {
 		if o.Hour() != t.Hour() || o.Minute() != t.Minute() {
 			continue
 		}
-		other := o.UnixMilli()
-		if c.last == 0 {
-			return min(ms, other)
+		first, second := min(ms, o.UnixMilli()), max(ms, o.UnixMilli())
+		if c.last != 0 && first < c.last-jitter && c.last < second+dayMillis {
+			return second
 		}
-		if distance(other, c.last) < distance(ms, c.last) {
-			return other
-		}
+		return first
 	}
 	return ms
 }

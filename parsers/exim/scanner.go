@@ -120,7 +120,7 @@ func (s *scanner) readHost() {
 			n = len(s.rest)
 		}
 		name := s.rest[:n]
-		if name[0] != '(' {
+		if n > 0 && name[0] != '(' {
 			s.host.name = bytes.TrimSuffix(name, []byte(":"))
 		}
 		s.rest = s.rest[n:]
