@@ -97,7 +97,7 @@ func (r *Reader) detect(line []byte, h *Header) ([]byte, bool) {
 var (
 	byPriority = []Form{RFC5424, BSD, ISO, Stamp}
 	byDigit    = []Form{ISO, Stamp, BSD, RFC5424, Epoch}
-	byLetter   = []Form{BSD}
+	byLetter   = []Form{BSD, Stamp}
 	byBrace    = []Form{JSON}
 	byBracket  = []Form{Stamp, ISO, BSD}
 )

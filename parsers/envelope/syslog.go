@@ -175,11 +175,28 @@ func (r *Reader) stamped(line []byte, h *Header) ([]byte, bool) {
 	if len(line) > 0 && line[0] == '[' {
 		line = line[1:]
 	}
+	if len(line) > 4 && weekday(line) { // journalctl -o short-full: "Wed 2026-03-04 05:06:07 UTC"
+		line = line[4:]
+	}
 	rest, ok := r.Stamp(line, h)
 	if !ok {
 		return nil, false
 	}
+	if n := bytes.IndexByte(rest, ' '); n >= 3 && n <= 5 && zoneName(rest[:n]) {
+		rest = skipSpace(rest[n:])
+	}
 	return r.behindStamp(rest, h), true
+}
+
+// zoneName reports whether a word is an abbreviation such as UTC or CEST. What it stands for is not unique; the zone that is
+// configured counts.
+func zoneName(w []byte) bool {
+	for _, c := range w {
+		if c < 'A' || c > 'Z' {
+			return false
+		}
+	}
+	return true
 }
 
 // behindStamp looks for a host and a tag behind a stamp. Exim's own lines have none.
@@ -252,11 +269,8 @@ func (r *Reader) hostAndTag(line []byte, h *Header) ([]byte, bool) {
 	if i == 0 || i == len(line) {
 		return nil, false
 	}
-	if last := line[i-1]; last == ':' || last == ']' { // there is no host
-		if text, ok := tag(line, h); ok {
-			return text, true
-		}
-		return line, last == ':' // "ID: to=<..."
+	if last := line[i-1]; last == ':' || last == ']' {
+		return r.noHost(line, i, h)
 	}
 	h.Host = line[:i]
 	rest := line[i+1:]
@@ -269,16 +283,44 @@ func (r *Reader) hostAndTag(line []byte, h *Header) ([]byte, bool) {
 	return untagged(rest, h), true
 }
 
+// noHost reads "program[pid]: ", where the host is missing, and "host: program[pid]: ", as some relays write it.
+func (r *Reader) noHost(line []byte, n int, h *Header) ([]byte, bool) {
+	var behind Header
+	if rest, ok := tag(skipSpace(line[n:]), &behind); ok && line[n-1] == ':' && behind.PID != 0 && mailer(behind.Program) {
+		behind.Time, behind.Flags, behind.Host = h.Time, h.Flags, line[:n-1]
+		*h = behind
+		return rest, true
+	}
+	if text, ok := tag(line, h); ok {
+		return text, true
+	}
+	return line, line[n-1] == ':' // "ID: to=<..."
+}
+
 // untagged finds a tag behind a level word, as busybox and templates put one there, and a tag that has lost pid and colon.
 func untagged(rest []byte, h *Header) []byte {
 	n := bytes.IndexByte(rest, ' ')
-	if level(h.Host) { // it was no host
-		h.Host = nil
-	}
 	if n <= 0 {
 		return rest
 	}
 	word := rest[:n]
+	if level(h.Host) { // "<mail.info> mx1 postfix/smtp[417]: " (FreeBSD): it was no host
+		h.Host = nil
+		if text, ok := tag(skipSpace(rest[n:]), h); ok {
+			h.Host = word
+			return text
+		}
+		return rest
+	}
+	if from, ok := bytes.CutPrefix(rest, forwarded); ok { // AIX
+		if i := bytes.Index(from, []byte(": ")); i > 0 {
+			h.Host = from[:i]
+			if text, ok := tag(from[i+2:], h); ok {
+				return text
+			}
+			return from[i+2:]
+		}
+	}
 	if level(word) {
 		if text, ok := tag(skipSpace(rest[n:]), h); ok {
 			return text
@@ -292,10 +334,13 @@ func untagged(rest []byte, h *Header) []byte {
 	return rest
 }
 
-// level reports whether a word is a syslog severity, alone, in brackets, or behind a facility: "info", "[info]", "mail.info".
+var forwarded = []byte("Message forwarded from ")
+
+// level reports whether a word is a syslog severity, alone, in brackets, or behind a facility: "info", "[info]", "mail.info",
+// "mail:info".
 func level(w []byte) bool {
 	w = bytes.Trim(w, "[]<>:")
-	if i := bytes.IndexByte(w, '.'); i >= 0 {
+	if i := bytes.IndexAny(w, ".:"); i >= 0 {
 		w = w[i+1:]
 	}
 	switch string(w) {
@@ -352,6 +397,11 @@ func tag(line []byte, h *Header) ([]byte, bool) {
 	h.Program = line[:i]
 	for j < len(line) && line[j] == ' ' {
 		j++
+	}
+	if len(line)-j > 4 && string(line[j:j+4]) == "[ID " { // Solaris: "[ID 197553 mail.info] "
+		if end := bytes.IndexByte(line[j:], ']'); end > 0 && end < 40 {
+			return skipSpace(line[j+end+1:]), true
+		}
 	}
 	return line[j:], true
 }
