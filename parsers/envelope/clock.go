@@ -2,6 +2,7 @@ package envelope
 
 import (
 	"bytes"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"strconv"
@@ -20,6 +21,8 @@ type Clock struct {
 	ref     int64 // reference for the first year, Unix milliseconds
 
 	stamp   [32]byte // the previous stamp, and what it gave
+	low     uint64   // the first and the last eight bytes of a stamp of 15, to compare it quickly
+	high    uint64
 	length  int
 	value   int64
 	flags   record.TimeFlags
@@ -49,7 +52,7 @@ func (c *Clock) Restore(anchor string) error {
 	if err != nil {
 		return fmt.Errorf("anchor: %w", err)
 	}
-	c.last, c.ref, c.assumed, c.zone, c.length = last, ref, assumed, zone, 0
+	c.last, c.ref, c.assumed, c.zone, c.length, c.low, c.high = last, ref, assumed, zone, 0, 0, 0
 	return nil
 }
 
@@ -100,6 +103,10 @@ func (c *Clock) bsd(stamp []byte, year int) (int64, record.TimeFlags, bool) {
 	if year == 0 && len(stamp) <= len(c.stamp) {
 		c.length = copy(c.stamp[:], stamp)
 		c.value, c.flags = t, flags
+		c.low, c.high = 0, 0
+		if len(stamp) == 15 {
+			c.low, c.high = binary.LittleEndian.Uint64(stamp), binary.LittleEndian.Uint64(stamp[7:])
+		}
 	}
 	return t, flags, true
 }
@@ -229,6 +236,7 @@ func (c *Clock) local(civil int64, stamp []byte) (int64, record.TimeFlags) {
 	t := time.UnixMilli(civil).UTC()
 	whole := c.nearest(time.Date(t.Year(), t.Month(), t.Day(), t.Hour(), t.Minute(), t.Second(), 0, c.zone))
 	c.length = copy(c.stamp[:], stamp)
+	c.low, c.high = 0, 0
 	c.value, c.flags, c.last = whole, flags, whole
 	return whole + civil%1000, flags
 }

@@ -2,6 +2,7 @@ package envelope
 
 import (
 	"bytes"
+	"encoding/binary"
 
 	"bounceline/pipeline/record"
 )
@@ -27,11 +28,15 @@ func (r *Reader) bsd(line []byte, h *Header) ([]byte, bool) {
 		return nil, false
 	}
 	if line[3] == ' ' && line[6] == ' ' && line[15] == ' ' { // as rsyslog writes it
-		ms, flags, ok := r.clock.bsd(line[:15], 0)
-		if !ok {
-			return nil, false
+		if c := &r.clock; binary.LittleEndian.Uint64(line) == c.low && binary.LittleEndian.Uint64(line[7:]) == c.high {
+			h.Time, h.Flags = c.value, c.flags // the stamp of the line before
+		} else {
+			ms, flags, ok := r.clock.bsd(line[:15], 0)
+			if !ok {
+				return nil, false
+			}
+			h.Time, h.Flags = ms, flags
 		}
-		h.Time, h.Flags = ms, flags
 		return r.hostAndTag(line[16:], h)
 	}
 	line = skipPriority(line)

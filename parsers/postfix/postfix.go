@@ -62,31 +62,37 @@ func (Parser) Parse(h *envelope.Header, text []byte, out *record.Result) {
 		return
 	}
 	switch {
-	case bytes.HasPrefix(rest, to):
-		delivery(h, id, rest[len(to):], out)
-	case bytes.HasPrefix(rest, from):
+	case len(rest) > 3 && string(rest[:3]) == "to=":
+		delivery(h, id, rest[3:], out)
+	case len(rest) > 5 && string(rest[:5]) == "from=":
 		fromLine(h, id, rest, out)
-	case bytes.HasPrefix(rest, messageID):
-		v := bytes.TrimSpace(rest[len(messageID):])
-		if i := bytes.IndexByte(v, '<'); i >= 0 {
-			v = v[i+1:]
-			if j := bytes.IndexByte(v, '>'); j >= 0 {
-				v = v[:j]
-			}
-		}
-		learn(h, id, out, "message-id").MessageID = v
-	case bytes.HasPrefix(rest, client):
+	case len(rest) == 7 && string(rest) == "removed":
+		learn(h, id, out, "removed").Op = record.Close
+	case len(rest) > 7 && string(rest[:7]) == "client=":
 		clientLine(h, id, rest, out)
+	case len(rest) > 11 && string(rest[:8]) == "message-" && string(rest[8:11]) == "id=":
+		learn(h, id, out, "message-id").MessageID = brackets(rest[11:])
 	case bytes.HasPrefix(rest, uid):
 		learn(h, id, out, "pickup").Op = record.Renew
-	case bytes.Equal(rest, removed):
-		learn(h, id, out, "removed").Op = record.Close
 	default:
 		out.Class, out.Kind = record.Other, "queue ID note"
 		if bytes.Contains(rest, notification) {
 			out.Class, out.Kind = record.Context, "notification"
 		}
 	}
+}
+
+// brackets is what stands in the first angle brackets, or all where there are none.
+func brackets(v []byte) []byte {
+	i := bytes.IndexByte(v, '<')
+	if i < 0 {
+		return bytes.TrimSpace(v)
+	}
+	v = v[i+1:]
+	if j := bytes.IndexByte(v, '>'); j >= 0 {
+		v = v[:j]
+	}
+	return v
 }
 
 var notification = []byte("notification: ")
@@ -135,8 +141,9 @@ func daemon(p []byte) string {
 // learn begins a line that gives context.
 func learn(h *envelope.Header, id []byte, out *record.Result, kind string) *record.Fact {
 	out.Class, out.Kind = record.Context, kind
-	out.Fact = record.Fact{Host: h.Host, QueueID: id, Time: h.Time}
-	return &out.Fact
+	f := &out.Fact // void since the result was reset
+	f.Host, f.QueueID, f.Time = h.Host, id, h.Time
+	return f
 }
 
 // Classes of bytes in queue IDs.
