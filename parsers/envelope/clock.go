@@ -26,8 +26,17 @@ type Clock struct {
 	length  int
 	value   int64
 	flags   record.TimeFlags
+	plain   plainDay
 	day     [10]byte // the previous ISO day, and its midnight
 	dayTime int64
+}
+
+// A plainDay is the day of the previous stamp without a year, if it has 24 hours: stamps of the same day are then reckoned
+// from its midnight.
+type plainDay struct {
+	month    time.Month // 0 is none
+	day      int
+	midnight int64
 }
 
 // SetReference sets what the first inferred year is reckoned from: a file's mtime, or now for a live one.
@@ -52,7 +61,7 @@ func (c *Clock) Restore(anchor string) error {
 	if err != nil {
 		return fmt.Errorf("anchor: %w", err)
 	}
-	c.last, c.ref, c.assumed, c.zone, c.length, c.low, c.high = last, ref, assumed, zone, 0, 0, 0
+	c.last, c.ref, c.assumed, c.zone, c.length, c.low, c.high, c.plain = last, ref, assumed, zone, 0, 0, 0, plainDay{}
 	return nil
 }
 
@@ -113,6 +122,9 @@ func (c *Clock) bsd(stamp []byte, year int) (int64, record.TimeFlags, bool) {
 
 // infer finds the year. A 29 February stands in leap years only.
 func (c *Clock) infer(month time.Month, d, h, m, s int) (int64, bool) {
+	if p := &c.plain; p.month == month && p.day == d && c.last-p.midnight < dayMillis && p.midnight <= c.last {
+		return p.midnight + int64((h*60+m)*60+s)*1000, true
+	}
 	base := c.last
 	if base == 0 {
 		base = c.ref
@@ -139,7 +151,24 @@ func (c *Clock) infer(month time.Month, d, h, m, s int) (int64, bool) {
 			}
 		}
 	}
+	if found {
+		c.remember(best)
+	}
 	return best, found
+}
+
+// remember notes the day that a time lies in.
+func (c *Clock) remember(ms int64) {
+	c.plain = plainDay{}
+	year, month, day := time.UnixMilli(ms).In(c.zone).Date()
+	from, to := time.Date(year, month, day, 0, 0, 0, 0, c.zone), time.Date(year, month, day+1, 0, 0, 0, 0, c.zone)
+	if from.Hour() == 0 && to.Sub(from) == 24*time.Hour {
+		_, a := from.Zone()
+		_, b := to.Add(-time.Millisecond).Zone()
+		if a == b {
+			c.plain = plainDay{month, day, from.UnixMilli()}
+		}
+	}
 }
 
 // jitter is how much earlier than the line before a line may be in the hour that comes twice: daemons and relays do not log
