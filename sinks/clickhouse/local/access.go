@@ -12,6 +12,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"time"
 
@@ -41,6 +42,46 @@ func loadAccess(dir string) (access, error) {
 		return access{}, fmt.Errorf("%s/engine.json is damaged: remove it, and a new one is made", dir)
 	}
 	return a, nil
+}
+
+// save makes the access known to whoever may read the folder.
+func (a access) save(dir string) error {
+	data, err := json.MarshalIndent(a, "", "  ")
+	if err != nil {
+		return err
+	}
+	tmp := filepath.Join(dir, "engine.json.new")
+	if err := os.WriteFile(tmp, append(data, '\n'), 0o600); err != nil {
+		return err
+	}
+	return os.Rename(tmp, filepath.Join(dir, "engine.json"))
+}
+
+// pipe returns the reading end of a pipe that holds the access: the engine is not let read engine.json again.
+func (a access) pipe() (*os.File, error) {
+	data, err := json.Marshal(a)
+	if err != nil {
+		return nil, err
+	}
+	r, w, err := os.Pipe()
+	if err != nil {
+		return nil, err
+	}
+	_, err = w.Write(data) // some 300 bytes: a pipe holds more
+	return r, errors.Join(err, w.Close())
+}
+
+// receiveAccess reads what pipe wrote.
+func receiveAccess(descriptor string) (access, error) {
+	fd, err := strconv.Atoi(descriptor)
+	if err != nil {
+		return access{}, fmt.Errorf("%s=%s: %w", handedOver, descriptor, err)
+	}
+	f := os.NewFile(uintptr(fd), "access")
+	defer f.Close()
+	var a access
+	err = json.NewDecoder(f).Decode(&a)
+	return a, err
 }
 
 func secret() string {

@@ -2,7 +2,6 @@ package local
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"net"
@@ -17,6 +16,7 @@ import (
 	"time"
 
 	"github.com/ebitengine/purego"
+	"golang.org/x/sys/unix"
 )
 
 // idle is how long a new engine waits for its first user.
@@ -27,39 +27,80 @@ const drain = 2 * time.Second
 
 // RunChild is the engine's process: it serves until the last lease on it has ended. Its exit status is the process's. It
 // writes what goes wrong to standard error, which is the engine's log.
+//
+// It runs in two steps. The first takes the folder's lock and writes the configuration, then shuts itself out of all files
+// that the engine has no use for and becomes the second, which inherits that and serves.
 func RunChild(stateDir, library string) int {
 	syscall.Umask(0o077)
 	signal.Ignore(syscall.SIGPIPE) // a client that dies while it is written to must not take the engine along
-	if err := runChild(filepath.Join(stateDir, "engine"), library); err != nil {
+	dir := filepath.Join(stateDir, "engine")
+	step := prepare
+	if os.Getenv(handedOver) != "" {
+		step = serveClients
+	}
+	if err := step(dir, library); err != nil {
 		fmt.Fprintln(os.Stderr, "bounceline engine:", err)
 		return 1
 	}
 	return 0
 }
 
-func runChild(dir, library string) error {
+// handedOver is set for the second step: the descriptor from which it reads how clients reach it.
+const handedOver = "BOUNCELINE_ENGINE_ACCESS_FD"
+
+// prepare is the first step. It returns only if it fails.
+func prepare(dir, library string) error {
 	lock, err := waitForLock(filepath.Join(dir, "engine.lock"))
 	if err != nil {
 		return err
 	}
-	defer lock.Close()
-	access, err := loadAccess(dir)
+	a, err := loadAccess(dir)
 	if err != nil {
 		return err
 	}
-	if access.Port, err = freePort(access.Port); err != nil {
+	if a.Port, err = freePort(a.Port); err != nil {
 		return err
 	}
-	if err := writeConfig(dir, access); err != nil {
+	a.PID = os.Getpid()
+	if err := errors.Join(writeConfig(dir, a), a.save(dir)); err != nil {
+		return err
+	}
+	handover, err := a.pipe()
+	if err != nil {
+		return err
+	}
+	for _, f := range []*os.File{lock, handover} { // the lock is held for as long as the descriptor is open
+		if _, err := unix.FcntlInt(f.Fd(), unix.F_SETFD, 0); err != nil {
+			return err
+		}
+	}
+	self, err := os.Executable()
+	if err != nil {
+		return err
+	}
+	runtime.LockOSThread() // what is given up is given up by this thread, and inherited by what it becomes
+	if err := confine(dir, self, library); err != nil {
+		fmt.Fprintf(os.Stderr, "bounceline engine: the kernel does not let it shut itself out of other files (%v): whoever has one of its passwords can read what this account can\n", err)
+	}
+	env := []string{handedOver + "=" + strconv.Itoa(int(handover.Fd()))}
+	for _, name := range []string{"PATH", "HOME", "LANG", "LC_ALL", "TZ"} { // the engine's SQL can read its environment
+		if v, ok := os.LookupEnv(name); ok {
+			env = append(env, name+"="+v)
+		}
+	}
+	err = syscall.Exec(self, []string{self, ChildCommand, filepath.Dir(dir), library}, env)
+	return fmt.Errorf("%s: %w", self, err)
+}
+
+// serveClients is the second step.
+func serveClients(dir, library string) error {
+	a, err := receiveAccess(os.Getenv(handedOver))
+	if err != nil {
 		return err
 	}
 	failed := make(chan error, 1)
 	go func() { failed <- serve(dir, library) }()
-	if err := waitForPort(access.Port, failed); err != nil {
-		return err
-	}
-	access.PID = os.Getpid()
-	if err := access.save(dir); err != nil {
+	if err := waitForPort(a.Port, failed); err != nil {
 		return err
 	}
 	users, err := listen(dir)
@@ -71,14 +112,13 @@ func runChild(dir, library string) error {
 		return err
 	case <-users:
 	}
-	finish(access)
+	finish(a)
 	return nil
 }
 
 // serve runs the engine in this thread. It returns only if the engine ends by itself, which is a failure.
 func serve(dir, library string) error {
 	runtime.LockOSThread()
-	var argv []string
 	if filepath.Base(library) == "clickhouse" {
 		return serveBinary(dir, library)
 	}
@@ -88,7 +128,7 @@ func serve(dir, library string) error {
 	}
 	var main func(argc int32, argv **byte) int32
 	purego.RegisterLibFunc(&main, handle, "chdb_query_cmdline")
-	argv = append([]string{"clickhouse"}, arguments(dir)...)
+	argv := append([]string{"clickhouse"}, arguments(dir)...)
 	pointers := make([]*byte, len(argv)+1)
 	for i, a := range argv {
 		pointers[i], _ = syscall.BytePtrFromString(a)
@@ -220,16 +260,4 @@ func finish(a access) {
 	waitForInserts(ctx, a)
 	// The library's threads and handlers do not outlive this; a plain exit would run its destructors under them.
 	_ = syscall.Kill(os.Getpid(), syscall.SIGKILL)
-}
-
-func (a access) save(dir string) error {
-	data, err := json.MarshalIndent(a, "", "  ")
-	if err != nil {
-		return err
-	}
-	tmp := filepath.Join(dir, "engine.json.new")
-	if err := os.WriteFile(tmp, append(data, '\n'), 0o600); err != nil {
-		return err
-	}
-	return os.Rename(tmp, filepath.Join(dir, "engine.json"))
 }

@@ -139,7 +139,8 @@ func TestOneEngineWhileAnybodyUsesIt(t *testing.T) {
 }
 
 func TestLockedDown(t *testing.T) {
-	l := acquire(t, t.TempDir())
+	dir := t.TempDir()
+	l := acquire(t, dir)
 	secret := filepath.Join(t.TempDir(), "secret")
 	if err := os.WriteFile(secret, []byte("top\n"), 0o600); err != nil {
 		t.Fatal(err)
@@ -157,6 +158,9 @@ func TestLockedDown(t *testing.T) {
 			"SELECT * FROM remote('127.0.0.1', system.one)",
 			"CREATE TABLE bounceline.f (x String) ENGINE = File(LineAsString, '" + secret + "')",
 			"SELECT * FROM executable('id', LineAsString, 'x String')",
+			"SELECT file('" + secret + "')",
+			"SELECT file('/etc/passwd')",
+			"SELECT file('" + filepath.Join(dir, "engine", "engine.json") + "')",
 		} {
 			if err := c.Exec(t.Context(), q); err == nil {
 				t.Errorf("allowed: %s", q)
