@@ -2,13 +2,16 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"strings"
 
 	"github.com/spf13/cobra"
 
+	"bounceline/pipeline/batch"
 	"bounceline/sinks/clickhouse"
 	"bounceline/sinks/clickhouse/local"
 )
@@ -75,6 +78,36 @@ type database struct {
 	*clickhouse.DB
 	StateDir string
 	lease    *local.Lease
+}
+
+// Write implements pipeline.Sink. If the local engine has died it starts it again, for the next try.
+func (d *database) Write(ctx context.Context, b *batch.Batch, token string) error {
+	return d.revive(ctx, d.DB.Write(ctx, b, token))
+}
+
+// WriteLedger implements pipeline.Sink, as Write does.
+func (d *database) WriteLedger(ctx context.Context, b *batch.Batch) error {
+	return d.revive(ctx, d.DB.WriteLedger(ctx, b))
+}
+
+// revive starts the local engine again if it is dead; it keeps its port and passwords, so that connections find it. It returns
+// the error that it was given, and what went wrong with starting.
+func (d *database) revive(ctx context.Context, err error) error {
+	if err == nil || d.lease == nil {
+		return err
+	}
+	select {
+	case <-d.lease.Gone():
+	default:
+		return err
+	}
+	lease, failed := local.Acquire(ctx, d.StateDir, "")
+	if failed != nil {
+		return errors.Join(err, failed)
+	}
+	slog.Warn("the local engine had died; it was started again", "log", filepath.Join(d.StateDir, "engine", "engine.log"))
+	d.lease = lease
+	return err
 }
 
 // Close ends the connection and gives the lease back.

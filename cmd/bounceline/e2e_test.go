@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"compress/gzip"
 	"context"
+	"encoding/json"
 	"fmt"
 	"io"
 	"math/rand/v2"
@@ -399,4 +400,42 @@ func TestWrongInputs(t *testing.T) {
 			t.Errorf("%q: exit %d, %s", c.args, exit.ExitCode(), out)
 		}
 	}
+}
+
+func TestRunOutlivesTheEngine(t *testing.T) {
+	s := newStore(t)
+	path := filepath.Join(t.TempDir(), "mail.log")
+	appendTo(t, path, 0, 50)
+	cmd := startRun(t, s, path)
+	eventually(t, "the first lines", s.has(t, 50))
+	for round := range 3 {
+		dead := enginePID(t, s)
+		if err := syscall.Kill(dead, syscall.SIGKILL); err != nil {
+			t.Fatal(err)
+		}
+		appendTo(t, path, 50+100*round, 150+100*round)
+		eventually(t, "the engine that run starts again", func() bool { return enginePID(t, s) != dead })
+		eventually(t, "lines written while the engine was dead", s.has(t, 150+100*round))
+	}
+	cmd.Process.Signal(syscall.SIGTERM)
+	if err := cmd.Wait(); err != nil {
+		t.Fatalf("TERM: %v", err)
+	}
+	if n := s.rows(t); n != 350 {
+		t.Errorf("%d rows of 350 lines", n)
+	}
+}
+
+// enginePID is the process that serves the store.
+func enginePID(t *testing.T, s *store) int {
+	t.Helper()
+	data, err := os.ReadFile(filepath.Join(s.dir, "engine", "engine.json"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var engine struct{ PID int }
+	if err := json.Unmarshal(data, &engine); err != nil {
+		t.Fatal(err)
+	}
+	return engine.PID
 }

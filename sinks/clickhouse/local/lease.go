@@ -30,7 +30,11 @@ const ChildCommand = "engine-child"
 type Lease struct {
 	conn   net.Conn
 	access access
+	gone   chan struct{}
 }
+
+// Gone is closed when the engine has died, or Close was called.
+func (l *Lease) Gone() <-chan struct{} { return l.gone }
 
 // DSN is how the engine is reached with all rights on database bounceline. It holds a password.
 func (l *Lease) DSN() string { return l.access.dsn(l.access.User, l.access.Password) }
@@ -139,7 +143,12 @@ func join(dir string) (*Lease, error) {
 		c.Close()
 		return nil, err
 	}
-	return &Lease{conn: c, access: a}, nil
+	l := &Lease{conn: c, access: a, gone: make(chan struct{})}
+	go func() {
+		_, _ = io.Copy(io.Discard, c) // nothing comes: it ends with the engine
+		close(l.gone)
+	}()
+	return l, nil
 }
 
 // dialUnix and listenUnix name the socket through an open folder: a socket's whole path may have 107 bytes only (unix(7)).
