@@ -20,7 +20,6 @@ import (
 	"bounceline/pipeline/checkpoint"
 	"bounceline/pipeline/classify"
 	qctx "bounceline/pipeline/context"
-	"bounceline/pipeline/record"
 	"bounceline/pipeline/source/content"
 	"bounceline/pipeline/source/stream"
 	"bounceline/sinks/clickhouse"
@@ -259,42 +258,12 @@ func (im *importer) send(ctx context.Context, in *input, s *pipeline.Stream, sto
 	return <-read
 }
 
-// same reports whether the rows stored under the name agree with the content wherever the content reaches: then it is an
-// earlier, shorter copy of that stream.
+// same reports whether the input is an earlier, shorter copy of the stream.
 func (im *importer) same(ctx context.Context, in *input, name string) (bool, error) {
 	if err := in.rewind(); err != nil {
 		return false, err
 	}
-	p, err := parsers.NewStream(im.options)
-	if err != nil {
-		return false, err
-	}
-	p.SetReference(in.modified)
-	stored, err := im.db.QueueIDs(ctx, name, 1<<62)
-	if err != nil {
-		return false, err
-	}
-	var res record.Result
-	end, rows := int64(0), 0
-	equal := true
-	err = stream.Each(in.file, func(line []byte, at, next int64) bool {
-		p.Parse(bytes.TrimSuffix(line, []byte("\n")), &res)
-		end = next
-		if res.Class == record.Event && res.Rows.Len() > 0 {
-			rows++
-			equal = stored[at] == string(res.Rows.All()[0].QueueID)
-		}
-		return equal
-	})
-	if err != nil {
-		return false, err
-	}
-	for at := range stored {
-		if at < end {
-			rows--
-		}
-	}
-	return equal && rows == 0, nil
+	return im.db.sameRows(ctx, in.file, im.options, in.modified, name)
 }
 
 type totals struct{ lines, events, context, other, malformed, rows int64 }

@@ -9,6 +9,8 @@ import (
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
+
+	"bounceline/pipeline/config"
 )
 
 // A usageError is a mistake on the command line or in the configuration: exit code 2.
@@ -115,7 +117,7 @@ func flagError(cmd *cobra.Command, err error) error {
 func didYouMean(word string, names []string) string {
 	best, least := "", 1+len(word)/3
 	for _, n := range names {
-		d := distance(word, n)
+		d := config.Distance(word, n)
 		if strings.HasPrefix(n, word) {
 			d = min(d, 1)
 		}
@@ -127,27 +129,6 @@ func didYouMean(word string, names []string) string {
 		return ""
 	}
 	return fmt.Sprintf(" (did you mean %s?)", best)
-}
-
-// distance is the number of insertions, deletions and replacements of bytes that make a into b.
-func distance(a, b string) int {
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := 1; i <= len(a); i++ {
-		diagonal := row[0]
-		row[0] = i
-		for j := 1; j <= len(b); j++ {
-			cost := diagonal
-			if a[i-1] != b[j-1] {
-				cost++
-			}
-			diagonal = row[j]
-			row[j] = min(cost, row[j]+1, row[j-1]+1)
-		}
-	}
-	return row[len(b)]
 }
 
 func environment(name, otherwise string) string {

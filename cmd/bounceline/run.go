@@ -11,6 +11,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"bounceline/parsers"
 	"bounceline/pipeline"
 	"bounceline/pipeline/checkpoint"
 	"bounceline/pipeline/classify"
@@ -100,7 +101,14 @@ func follow(ctx context.Context, c config.Config, flags *databaseFlags) error {
 	}
 	follower := tail.New(tail.Config{Inputs: inputs, Ledger: db, Store: store, Buffers: buffers, Log: slog.Default(),
 		Lock: func(stream string) (func(), error) { return lockStream(locks, stream) },
-		Same: func(context.Context, string, string) (bool, error) { return false, nil },
+		Same: func(ctx context.Context, path string, options parsers.Options, stream string) (bool, error) {
+			in, err := content.Open(path)
+			if err != nil {
+				return false, err
+			}
+			defer in.Close()
+			return db.sameRows(ctx, in, options, time.Now(), stream)
+		},
 		Poll: time.Duration(c.Poll), RotateWait: time.Duration(c.RotateWait)})
 	runnerConfig := pipeline.Config{Classifier: engine, Context: qctx.New(contextMemory), Sink: db, Journal: store, Buffers: buffers,
 		Retryable: clickhouse.Retryable, Log: slog.Default(), MaxRows: c.Batch.MaxRows, MaxDelay: time.Duration(c.Batch.MaxDelay), StoreRaw: c.StoreRaw}

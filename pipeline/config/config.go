@@ -197,15 +197,15 @@ func keys(name string) []string {
 func nearest(word string, candidates []string) string {
 	best, least := "", 1<<30
 	for _, c := range candidates {
-		if d := distance(word, c); d < least {
+		if d := Distance(word, c); d < least {
 			best, least = c, d
 		}
 	}
 	return best
 }
 
-// distance is the Levenshtein distance of two short words.
-func distance(a, b string) int {
+// Distance is the number of insertions, deletions and replacements of bytes that make a into b, both short.
+func Distance(a, b string) int {
 	row := make([]int, len(b)+1)
 	for j := range row {
 		row[j] = j

@@ -38,8 +38,8 @@ type Config struct {
 	Ledger     content.Ledger
 	Store      *checkpoint.Store
 	Buffers    *pipeline.Buffers
-	Lock       func(stream string) (release func(), err error) // blocks while another process writes the stream
-	Same       func(ctx context.Context, path, stream string) (bool, error)
+	Lock       func(stream string) (release func(), err error)                                        // blocks while another process writes the stream
+	Same       func(ctx context.Context, path string, o parsers.Options, stream string) (bool, error) // see content.Resolve
 	Log        *slog.Logger
 	Poll       time.Duration // how often files are looked at; 250 ms
 	RotateWait time.Duration // how long a rotated file must be quiet before it is left; 1 minute

@@ -111,7 +111,7 @@ func (f *Follower) name(ctx context.Context, g *generation, preferred string) (b
 		defer r.Close()
 		return content.MarkersOf(r, at)
 	}
-	same := func(name string) (bool, error) { return f.Same(ctx, g.path, name) }
+	same := func(name string) (bool, error) { return f.Same(ctx, g.path, g.target.input.Parser, name) }
 	known, err := content.Resolve(ctx, f.Ledger, head, preferred, markers, same)
 	if err != nil {
 		return false, fmt.Errorf("%s: %w", g.path, err)
