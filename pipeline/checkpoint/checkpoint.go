@@ -214,8 +214,12 @@ func encode(st State) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	out := fmt.Appendf(nil, "%s%08x %d\n", header, crc32.Checksum(body, crc32.MakeTable(crc32.Castagnoli)), len(body))
-	return append(append(out, body...), '\n'), nil
+	return append(append(append(headerOf(body), '\n'), body...), '\n'), nil
+}
+
+// headerOf is the line before a body: what the file is, the body's CRC-32C and its length.
+func headerOf(body []byte) []byte {
+	return fmt.Appendf(nil, "%s%08x %d", header, crc32.Checksum(body, crc32.MakeTable(crc32.Castagnoli)), len(body))
 }
 
 func decode(data []byte) (State, error) {
@@ -223,16 +227,9 @@ func decode(data []byte) (State, error) {
 	if !ok || !bytes.HasPrefix(line, []byte(header)) {
 		return State{}, errors.New("it does not begin with a checkpoint's header")
 	}
-	var sum uint32
-	var size int
-	if _, err := fmt.Sscanf(string(line[len(header):]), "%08x %d", &sum, &size); err != nil {
-		return State{}, fmt.Errorf("header: %w", err)
-	}
-	if size < 0 || len(rest) != size+1 {
-		return State{}, fmt.Errorf("it has %d bytes where %d are announced", len(rest), size+1)
-	}
-	if crc32.Checksum(rest[:size], crc32.MakeTable(crc32.Castagnoli)) != sum {
-		return State{}, errors.New("its checksum is wrong")
+	size := len(rest) - 1
+	if size < 0 || !bytes.Equal(line, headerOf(rest[:size])) {
+		return State{}, errors.New("its length or checksum is not the one that it announces")
 	}
 	var st State
 	if err := json.Unmarshal(rest[:size], &st); err != nil {

@@ -1,0 +1,190 @@
+package content
+
+import (
+	"bytes"
+	"context"
+	"io"
+	"math/rand/v2"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"testing/iotest"
+
+	"bounceline/pipeline"
+	"bounceline/pipeline/batch"
+)
+
+// TestLinesAreWholeAndComplete reads random texts in random pieces: chunks end at newlines, join to the text, and a line too
+// long for a buffer gives its head and its true length.
+func TestLinesAreWholeAndComplete(t *testing.T) {
+	seed := rand.Uint64()
+	t.Logf("seed %d", seed)
+	random := rand.New(rand.NewPCG(seed, 0))
+	for range 60 {
+		var text []byte
+		for range random.IntN(40) {
+			n := random.IntN(300)
+			if random.IntN(12) == 0 {
+				n = pipeline.BufferSize + random.IntN(2*pipeline.BufferSize)
+			}
+			text = append(append(text, bytes.Repeat([]byte{byte('a' + random.IntN(26))}, n)...), '\n')
+		}
+		text = append(text, "rest"[:random.IntN(5)]...)
+		var src io.Reader = bytes.NewReader(text)
+		if random.IntN(2) == 0 {
+			src = iotest.HalfReader(src)
+		}
+		pool := pipeline.NewBuffers(1)
+		lines := NewLines(src, nil, 0, pool)
+		at := int64(0)
+		for {
+			c, err := lines.Next()
+			if err == io.EOF {
+				break
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			check(t, text, c, at)
+			at = c.Next
+			pool.Give(c.Buffer)
+		}
+		if c, ok := lines.Rest(); ok {
+			check(t, text, c, at)
+			at = c.Next
+		}
+		if at != int64(len(text)) {
+			t.Fatalf("%d of %d bytes came", at, len(text))
+		}
+	}
+}
+
+func check(t *testing.T, text []byte, c pipeline.Chunk, at int64) {
+	t.Helper()
+	part := text[c.Offset:c.Next]
+	switch {
+	case c.Offset != at:
+		t.Fatalf("a chunk begins at %d, not %d", c.Offset, at)
+	case c.Tail == nil && !bytes.Equal(c.Data, part):
+		t.Fatalf("chunk [%d, %d) is not what stands there", c.Offset, c.Next)
+	case c.Tail != nil && (!bytes.HasPrefix(part, c.Data) || len(c.Data) < pipeline.MaxLine || !bytes.HasSuffix(part, c.Tail)):
+		t.Fatalf("a cut line [%d, %d) lost its head or tail", c.Offset, c.Next)
+	}
+}
+
+// TestOpenReadsWhatToolsWrite compresses with the programs that people use.
+func TestOpenReadsWhatToolsWrite(t *testing.T) {
+	text := strings.Repeat("Nov 22 05:13:01 mx1 postfix/smtp[417]: a line\n", 5000)
+	dir := t.TempDir()
+	plain := filepath.Join(dir, "mail.log")
+	if err := os.WriteFile(plain, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, tool := range []string{"cat", "gzip", "bzip2", "xz", "zstd"} {
+		packed := filepath.Join(dir, "packed-by-"+tool) // the name says nothing
+		cmd := exec.Command(tool, "-c", plain)
+		if tool == "cat" {
+			cmd = exec.Command(tool, plain)
+		}
+		out, err := cmd.Output()
+		if err != nil {
+			t.Fatalf("%s: %v", tool, err)
+		}
+		if err := os.WriteFile(packed, out, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		f, err := Open(packed)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got, err := io.ReadAll(f)
+		f.Close()
+		if err != nil || string(got) != text || f.BytesIn() != int64(len(out)) {
+			t.Errorf("%s: %v, %d bytes, %d of %d read", tool, err, len(got), f.BytesIn(), len(out))
+		}
+	}
+}
+
+func TestXZWithAHugeDictionaryIsRefused(t *testing.T) {
+	cmd := exec.Command("xz", "-c", "--lzma2=dict=256MiB", "-")
+	cmd.Stdin = strings.NewReader("a line\n")
+	out, err := cmd.Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := Decode(bytes.NewReader(out)); err == nil || !strings.Contains(err.Error(), "256 MiB") {
+		t.Errorf("%v", err)
+	}
+}
+
+type ledger []batch.Range
+
+func (l ledger) Ledger(_ context.Context, prefix string) ([]batch.Range, error) {
+	var out []batch.Range
+	for _, r := range l {
+		if strings.HasPrefix(r.Stream, prefix) {
+			out = append(out, r)
+		}
+	}
+	return out, nil
+}
+
+// TestResolve tells contents that begin alike by the ledger's markers.
+func TestResolve(t *testing.T) {
+	head := []byte("the same first line\n")
+	a := append(append([]byte(nil), head...), "then this\n"...)
+	b := append(append([]byte(nil), head...), "then that\n"...)
+	prefix := Prefix(head)
+	stored := ledger{{Stream: Name(prefix, 0), From: 0, To: int64(len(a)), Marker: batch.Marker(a)}}
+	resolve := func(text []byte, preferred string, same bool) string {
+		t.Helper()
+		known, err := Resolve(t.Context(), stored, head, preferred,
+			func(at []int64) (map[int64]string, error) { return MarkersOf(bytes.NewReader(text), at) },
+			func(string) (bool, error) { return same, nil })
+		if err != nil {
+			t.Fatal(err)
+		}
+		return known.Name
+	}
+	for _, c := range []struct {
+		what      string
+		text      []byte
+		preferred string
+		same      bool
+		want      int
+	}{
+		{"the same content", a, "", false, 0},
+		{"it has grown", append(append([]byte(nil), a...), "more\n"...), "", false, 0},
+		{"another content that begins alike", b, "", false, 1},
+		{"an earlier copy with the same rows", head, "", true, 0},
+		{"a short one with other rows", head, "", false, 1},
+		{"a short one that the checkpoint knows", head, Name(prefix, 3), false, 3},
+	} {
+		if got := resolve(c.text, c.preferred, c.same); got != Name(prefix, c.want) {
+			t.Errorf("%s: %s, want counter %d", c.what, got, c.want)
+		}
+	}
+}
+
+func TestHeadWaitsForAWholeRecord(t *testing.T) {
+	for _, c := range []struct {
+		text     string
+		complete bool
+		want     string
+		ok       bool
+	}{
+		{"half a li", false, "", false},
+		{"half a li", true, "half a li", true},
+		{"a line\nand", false, "a line\n", true},
+		{"type,timeLogged\n", false, "", false},
+		{"type,timeLogged\nd,2026\nd", false, "type,timeLogged\nd,2026\n", true},
+		{strings.Repeat("x", HeadBytes+5), false, strings.Repeat("x", HeadBytes), true},
+		{"", true, "", false},
+	} {
+		if got, ok := Head([]byte(c.text), c.complete); ok != c.ok || string(got) != c.want {
+			t.Errorf("%.20q (complete %v): %.20q, %v", c.text, c.complete, got, ok)
+		}
+	}
+}
