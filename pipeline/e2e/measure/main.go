@@ -1,5 +1,6 @@
 // Measure makes a log and compares bounceline with a bare line splitter, with pflogsumm and with grep on it, in alternating
-// runs. It prints the best of each and the ratios.
+// runs. It prints the best of each and the ratios. An import's peak memory may be that of the local engine, which is its child;
+// GNU time's figure is the program's own.
 //
 //	go run ./pipeline/e2e/measure -lines 4000000 -runs 7
 package main
