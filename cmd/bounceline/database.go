@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 
 	"github.com/spf13/cobra"
 
@@ -77,6 +78,7 @@ func (f *databaseFlags) directory() string {
 type database struct {
 	*clickhouse.DB
 	StateDir string
+	mu       sync.Mutex // of lease
 	lease    *local.Lease
 }
 
@@ -93,7 +95,12 @@ func (d *database) WriteLedger(ctx context.Context, b *batch.Batch) error {
 // revive starts the local engine again if it is dead; it keeps its port and passwords, so that connections find it. It returns
 // the error that it was given, and what went wrong with starting.
 func (d *database) revive(ctx context.Context, err error) error {
-	if err == nil || d.lease == nil {
+	if err == nil {
+		return nil
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.lease == nil {
 		return err
 	}
 	select {

@@ -439,3 +439,51 @@ func enginePID(t *testing.T, s *store) int {
 	}
 	return engine.PID
 }
+
+// TestRunReadsANamedPipe writes through a pipe from several writers, with a line in two parts, and stops run with data in
+// the pipe.
+func TestRunReadsANamedPipe(t *testing.T) {
+	s := newStore(t)
+	path := filepath.Join(t.TempDir(), "pipe")
+	cmd := startRun(t, s, path) // before the pipe is there
+	if err := syscall.Mkfifo(path, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	open := func() *os.File {
+		w, err := os.OpenFile(path, os.O_WRONLY, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return w
+	}
+	put := func(w *os.File, text string) {
+		if _, err := w.WriteString(text); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for round := range 2 { // a writer goes and another one comes
+		w := open()
+		for n := range 100 {
+			put(w, delivery(round*100+n))
+		}
+		w.Close()
+		eventually(t, "lines through the pipe", s.has(t, (round+1)*100))
+	}
+	w := open()
+	line := delivery(200)
+	put(w, line[:40])
+	w.Close()
+	w = open()
+	put(w, line[40:])
+	for n := 201; n < 300; n++ {
+		put(w, delivery(n))
+	}
+	cmd.Process.Signal(syscall.SIGTERM)
+	if err := cmd.Wait(); err != nil {
+		t.Fatalf("TERM: %v", err)
+	}
+	w.Close()
+	if n := s.rows(t); n != 300 {
+		t.Errorf("%d rows of 300 lines", n)
+	}
+}

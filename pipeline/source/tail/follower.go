@@ -175,6 +175,9 @@ func (f *Follower) look(ctx context.Context, t target) error {
 		f.wait(t.path, err)
 		return nil
 	}
+	if st.Mode()&fs.ModeNamedPipe != 0 {
+		return nil // it is read by another source
+	}
 	if !st.Mode().IsRegular() {
 		f.wait(t.path, errors.New("it is no regular file"))
 		return nil

@@ -1,0 +1,177 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"bounceline/parsers"
+	"bounceline/pipeline"
+	"bounceline/pipeline/batch"
+	"bounceline/pipeline/checkpoint"
+	"bounceline/pipeline/classify"
+	"bounceline/pipeline/config"
+	qctx "bounceline/pipeline/context"
+	"bounceline/pipeline/source/content"
+	"bounceline/pipeline/source/pipe"
+	"bounceline/pipeline/source/tail"
+	"bounceline/sinks/clickhouse"
+)
+
+// A daemon is what the sources of one run share.
+type daemon struct {
+	config  config.Config
+	db      *database
+	engine  *classify.Engine
+	buffers *pipeline.Buffers
+	opened  []interface{ Close() error } // closed when all flows have ended
+}
+
+func (d *daemon) close() {
+	for _, c := range d.opened {
+		_ = c.Close()
+	}
+}
+
+// A flow is a source and a runner of its own: what is in one batch belongs to one journal.
+type flow struct {
+	source func(context.Context, chan<- pipeline.Chunk) error
+	runner *pipeline.Runner
+}
+
+// run runs the flows side by side until they have ended. When one fails the others end in order.
+func (d *daemon) run(ctx context.Context, flows ...flow) error {
+	g, ctx := errgroup.WithContext(ctx)
+	for _, f := range flows {
+		if f.source != nil {
+			g.Go(func() error { return drive(ctx, f.source, f.runner) })
+		}
+	}
+	return g.Wait()
+}
+
+// runner is what a flow's runner is made of, with the flow's journal.
+func (d *daemon) runner(journal pipeline.Journal) pipeline.Config {
+	return pipeline.Config{Classifier: d.engine, Context: qctx.New(contextMemory), Sink: d.db, Journal: journal, Buffers: d.buffers,
+		Retryable: clickhouse.Retryable, Log: slog.Default(), MaxRows: d.config.Batch.MaxRows,
+		MaxDelay: time.Duration(d.config.Batch.MaxDelay), StoreRaw: d.config.StoreRaw}
+}
+
+// files follows files, once the batch that was being sent when the last run ended is settled.
+func (d *daemon) files(ctx context.Context, inputs []tail.Input) (flow, error) {
+	if len(inputs) == 0 {
+		return flow{}, nil
+	}
+	store, notes, err := checkpoint.Open(filepath.Join(d.db.StateDir, "run.checkpoint"), false)
+	if errors.Is(err, checkpoint.ErrLocked) {
+		return flow{}, fmt.Errorf("another bounceline run uses %s: stop it, or give this one its own --state-dir", d.db.StateDir)
+	}
+	if err != nil {
+		return flow{}, err
+	}
+	d.opened = append(d.opened, store)
+	for _, n := range notes {
+		slog.Warn("checkpoint", "note", n)
+	}
+	locks := filepath.Join(d.db.StateDir, "import")
+	if err := os.MkdirAll(locks, 0o700); err != nil {
+		return flow{}, fmt.Errorf("state directory: %w", err)
+	}
+	follower := tail.New(tail.Config{Inputs: inputs, Ledger: d.db, Store: store, Buffers: d.buffers, Log: slog.Default(),
+		Lock: func(stream string) (func(), error) { return lockStream(locks, stream) },
+		Same: func(ctx context.Context, path string, options parsers.Options, stream string) (bool, error) {
+			in, err := content.Open(path)
+			if err != nil {
+				return false, err
+			}
+			defer in.Close()
+			return d.db.sameRows(ctx, in, options, time.Now(), stream)
+		},
+		Poll: time.Duration(d.config.Poll), RotateWait: time.Duration(d.config.RotateWait)})
+	if err := d.recoverIntent(ctx, follower, store); err != nil {
+		return flow{}, err
+	}
+	return flow{follower.Run, pipeline.NewRunner(d.runner(store))}, nil
+}
+
+// recoverIntent settles the batch that was being sent when the last run ended: what the ledger has of it is done, else the
+// very same batch is made again from the files and sent under its own token.
+func (d *daemon) recoverIntent(ctx context.Context, f *tail.Follower, store *checkpoint.Store) error {
+	intent := store.State().Intent
+	if intent == nil {
+		return nil
+	}
+	open, err := f.Unsettled(ctx, intent)
+	if err != nil {
+		return err
+	}
+	if open {
+		slog.Info("a batch was being sent when the last run ended; it is sent again", "batch", intent.ID)
+		c := d.runner(store)
+		c.MaxRows, c.MaxBytes = 1<<40, 1<<40
+		c.MaxDelay, c.IdleDelay = 1000*time.Hour, 1000*time.Hour
+		again := func(ctx context.Context, out chan<- pipeline.Chunk) error { return f.Again(ctx, intent, out) }
+		if err := drive(ctx, again, pipeline.NewRunner(c)); err != nil {
+			return err
+		}
+	}
+	return store.Update(func(s *checkpoint.State) { s.Intent = nil })
+}
+
+// pipes reads those of the inputs' paths that are named pipes, now or later.
+func (d *daemon) pipes(inputs []tail.Input) flow {
+	if len(inputs) == 0 {
+		return flow{}
+	}
+	r := &pipe.Reader{Buffers: d.buffers, Log: slog.Default(), Poll: time.Duration(d.config.Poll)}
+	for _, in := range inputs {
+		for _, path := range in.Paths {
+			r.Pipes = append(r.Pipes, pipe.Pipe{Path: path, Source: in.Name, Parser: in.Parser})
+		}
+	}
+	return flow{r.Run, pipeline.NewRunner(d.runner(noReplay{}))}
+}
+
+// noReplay is the journal of what cannot be read again: there is nothing to note for a restart.
+type noReplay struct{}
+
+func (noReplay) Intend(*batch.Batch) error { return nil }
+func (noReplay) Commit(*batch.Batch) error { return nil }
+
+// drive runs a source into a runner until the source ends or the runner fails.
+func drive(ctx context.Context, source func(context.Context, chan<- pipeline.Chunk) error, runner *pipeline.Runner) error {
+	reading, cancel := context.WithCancel(ctx)
+	defer cancel()
+	chunks := make(chan pipeline.Chunk, 2)
+	ended := make(chan error, 1)
+	go func() {
+		defer close(chunks)
+		ended <- source(reading, chunks)
+	}()
+	err := runner.Run(ctx, chunks)
+	cancel()
+	for c := range chunks {
+		runner.Buffers.Give(c.Buffer)
+	}
+	return errors.Join(err, <-ended)
+}
+
+// lockStream keeps other processes of this state directory from writing the stream.
+func lockStream(dir, stream string) (func(), error) {
+	path := filepath.Join(dir, stream)
+	store, _, err := checkpoint.Open(path, false)
+	if errors.Is(err, checkpoint.ErrLocked) {
+		slog.Warn("the file is being stored by another process; waiting for it", "stream", stream)
+		store, _, err = checkpoint.Open(path, true)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return func() { _ = store.Release() }, nil
+}
