@@ -2,14 +2,16 @@
 
 GO ?= go
 NPM ?= npm
+MVN ?= mvn
 PACKAGES ?= ./...
 
 ENGINE = .engine/node_modules/@chdb/lib-linux-x64-gnu/libchdb.so
+BROKER = .build/kafka/libs/complete
 DEMO_STATE = .build/demo
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
 BUILD = $(GO) build -trimpath -ldflags '-X main.version=$(VERSION)'
 
-.PHONY: all build engine demo test vet lint bench measure fuzz clean
+.PHONY: all build engine broker demo test vet lint bench measure fuzz clean
 
 all: build
 
@@ -29,6 +31,16 @@ $(ENGINE): configs/engine/package.json configs/engine/package-lock.json
 	$(NPM) ci --prefix .engine --ignore-scripts --no-audit --no-fund --no-update-notifier
 	@touch $(ENGINE)
 
+## broker: the Apache Kafka that the tests run, from Maven's central repository, in the versions of its pom.xml
+broker: $(BROKER)
+
+$(BROKER): pipeline/e2e/broker/pom.xml
+	@command -v $(MVN) >/dev/null || { echo 'Maven is needed to fetch the Kafka broker of the tests (Debian: apt-get install maven)' >&2; exit 1; }
+	@rm -rf .build/kafka/libs
+	@mkdir -p .build/kafka/libs
+	$(MVN) -q -B -f pipeline/e2e/broker/pom.xml dependency:copy-dependencies -DoutputDirectory=$(CURDIR)/.build/kafka/libs
+	@touch $(BROKER)
+
 ## demo: import the Postfix and Exim logs of testdata/demo into a fresh state directory and print the report
 demo: build
 	@rm -rf $(DEMO_STATE)
@@ -37,7 +49,7 @@ demo: build
 	@env -u BOUNCELINE_CLICKHOUSE bin/bounceline report --state-dir $(DEMO_STATE) --zone UTC
 
 ## test: everything, with the race detector
-test: $(ENGINE) vet
+test: $(ENGINE) $(BROKER) vet
 	$(GO) test -race -timeout 5m $(PACKAGES)
 
 vet:
