@@ -3,6 +3,7 @@ package pipeline
 import (
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"bounceline/pipeline/record"
 )
@@ -12,9 +13,45 @@ type Counts struct {
 	Lines, Events, Context, Other, Malformed atomic.Int64
 	Rows, Batches, Retries, Cut              atomic.Int64
 	Quiet                                    atomic.Int64 // bytes read for context only
+	Evicted                                  atomic.Int64 // messages that the context forgot for want of room
 
-	mu    sync.Mutex
-	kinds map[kind]int64
+	mu      sync.Mutex
+	kinds   map[kind]int64
+	refused time.Time // since when the sink has been refusing the batch; zero while it takes them
+	last    error     // why
+}
+
+// refuse notes that the sink refused a batch, or with nil that it took one.
+func (c *Counts) refuse(err error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.last = err
+	switch {
+	case err == nil:
+		c.refused = time.Time{}
+	case c.refused.IsZero():
+		c.refused = time.Now()
+	}
+}
+
+// Refused is how long the sink has been refusing a batch, 0 while it takes them.
+func (c *Counts) Refused() time.Duration {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.refused.IsZero() {
+		return 0
+	}
+	return time.Since(c.refused)
+}
+
+// LastError is why the sink refuses, empty while it does not.
+func (c *Counts) LastError() string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.last == nil {
+		return ""
+	}
+	return c.last.Error()
 }
 
 type kind struct {

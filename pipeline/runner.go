@@ -308,6 +308,7 @@ func (r *Runner) seal() {
 		}
 	}
 	b.Seal(time.Now())
+	r.Counts.Evicted.Store(r.Context.Stats().Evicted)
 	r.sealed <- b
 }
 
@@ -359,6 +360,7 @@ func (r *Runner) retry(ctx context.Context, what string, f func() error) error {
 		err := f()
 		switch {
 		case err == nil:
+			r.Counts.refuse(nil)
 			return nil
 		case !r.Retryable(err):
 			return fmt.Errorf("%s: %w", what, err)
@@ -367,6 +369,7 @@ func (r *Runner) retry(ctx context.Context, what string, f func() error) error {
 		}
 		pause := time.Duration(rand.Int64N(int64(wait)))
 		r.Counts.Retries.Add(1)
+		r.Counts.refuse(err)
 		r.Log.Warn("the sink refused a batch; it is tried again", "step", what, "again_in", pause.Round(time.Millisecond), "error", err)
 		select {
 		case <-time.After(pause):

@@ -5,14 +5,18 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net"
 	"os"
 	"path/filepath"
+	"syscall"
 	"time"
 
+	systemd "github.com/coreos/go-systemd/v22/daemon"
 	"golang.org/x/sync/errgroup"
 
 	"bounceline/parsers"
 	"bounceline/pipeline"
+	"bounceline/pipeline/admin"
 	"bounceline/pipeline/batch"
 	"bounceline/pipeline/checkpoint"
 	"bounceline/pipeline/classify"
@@ -39,21 +43,72 @@ func (d *daemon) close() {
 	}
 }
 
-// A flow is a source and a runner of its own: what is in one batch belongs to one journal.
+// A flow is a source and a runner of its own: what is in one batch belongs to one journal. A flow without a source is none.
 type flow struct {
-	source func(context.Context, chan<- pipeline.Chunk) error
-	runner *pipeline.Runner
+	name     string
+	source   func(context.Context, chan<- pipeline.Chunk) error
+	runner   *pipeline.Runner
+	counters func() []admin.Counter
+	streams  func() []admin.Stream
 }
 
-// run runs the flows side by side until they have ended. When one fails the others end in order.
-func (d *daemon) run(ctx context.Context, flows ...flow) error {
+// run runs the flows side by side until they have ended, and shows them at the listener if there is one. When one fails the
+// others end in order.
+func (d *daemon) run(ctx context.Context, listener net.Listener, flows ...flow) error {
 	g, ctx := errgroup.WithContext(ctx)
+	var shown []admin.Flow
 	for _, f := range flows {
-		if f.source != nil {
-			g.Go(func() error { return drive(ctx, f.source, f.runner) })
+		if f.source == nil {
+			continue
 		}
+		shown = append(shown, admin.Flow{Name: f.name, Counts: &f.runner.Counts, Counters: f.counters, Streams: f.streams})
+		g.Go(func() error { return drive(ctx, f.source, f.runner) })
 	}
+	if listener != nil {
+		slog.Info("status and metrics", "address", "http://"+listener.Addr().String()+"/status")
+		go func() {
+			if err := admin.New(versionName(), shown).Serve(ctx, listener); err != nil {
+				slog.Error("status and metrics are no longer shown", "error", err)
+			}
+		}()
+	}
+	tellSystemd(ctx)
 	return g.Wait()
+}
+
+// listen opens the port for status and metrics, if there is to be one.
+func listen(address string) (net.Listener, error) {
+	if address == "" {
+		return nil, nil
+	}
+	l, err := net.Listen("tcp", address)
+	if err != nil {
+		return nil, fmt.Errorf("status and metrics: %w; choose another address with --listen", err)
+	}
+	return l, nil
+}
+
+// tellSystemd says that the service is ready, later that it stops, and between that it is alive as often as the watchdog
+// wants it (sd_notify(3)). Without systemd it does nothing.
+func tellSystemd(ctx context.Context) {
+	_, _ = systemd.SdNotify(false, systemd.SdNotifyReady)
+	every, err := systemd.SdWatchdogEnabled(false)
+	if err != nil || every == 0 {
+		every = time.Hour
+	}
+	go func() {
+		tick := time.NewTicker(every / 2)
+		defer tick.Stop()
+		for {
+			select {
+			case <-tick.C:
+				_, _ = systemd.SdNotify(false, systemd.SdNotifyWatchdog)
+			case <-ctx.Done():
+				_, _ = systemd.SdNotify(false, systemd.SdNotifyStopping)
+				return
+			}
+		}
+	}()
 }
 
 // runner is what a flow's runner is made of, with the flow's journal.
@@ -97,7 +152,29 @@ func (d *daemon) files(ctx context.Context, inputs []tail.Input) (flow, error) {
 	if err := d.recoverIntent(ctx, follower, store); err != nil {
 		return flow{}, err
 	}
-	return flow{follower.Run, pipeline.NewRunner(d.runner(store))}, nil
+	counters := func() []admin.Counter {
+		return []admin.Counter{
+			{Name: "rotations_total", Value: follower.Rotations.Load()},
+			{Name: "truncations_total", Value: follower.Truncations.Load()},
+			{Name: "lost_bytes_total", Reason: "truncated", Value: follower.Lost.Load()},
+		}
+	}
+	return flow{"files", follower.Run, pipeline.NewRunner(d.runner(store)), counters, func() []admin.Stream { return followed(store) }}, nil
+}
+
+// followed are the contents that the checkpoint says are followed, with the sizes of those that are still at their path.
+func followed(store *checkpoint.Store) []admin.Stream {
+	var out []admin.Stream
+	for _, s := range store.State().Streams {
+		shown := admin.Stream{Name: s.Name, Path: s.Path, Position: s.Next, Size: -1, Seen: s.Seen}
+		if st, err := os.Stat(s.Path); err == nil {
+			if sys, ok := st.Sys().(*syscall.Stat_t); ok && sys.Ino == s.Inode {
+				shown.Size = st.Size()
+			}
+		}
+		out = append(out, shown)
+	}
+	return out
 }
 
 // recoverIntent settles the batch that was being sent when the last run ended: what the ledger has of it is done, else the
@@ -135,7 +212,7 @@ func (d *daemon) pipes(inputs []tail.Input) flow {
 			r.Pipes = append(r.Pipes, pipe.Pipe{Path: path, Source: in.Name, Parser: in.Parser})
 		}
 	}
-	return flow{r.Run, pipeline.NewRunner(d.runner(noReplay{}))}
+	return flow{name: "pipes", source: r.Run, runner: pipeline.NewRunner(d.runner(noReplay{}))}
 }
 
 // noReplay is the journal of what cannot be read again: there is nothing to note for a restart.

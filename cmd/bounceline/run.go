@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"log/slog"
+	"os"
 	"path/filepath"
 	"time"
 
@@ -17,7 +18,7 @@ import (
 func newRunCommand() *cobra.Command {
 	var db databaseFlags
 	var reading readingFlags
-	var file string
+	var file, listen string
 	cmd := &cobra.Command{
 		Use:   "run [FILES...]",
 		Short: "Follow logs and store each delivery event once",
@@ -48,6 +49,9 @@ SIGTERM or SIGINT lets it store what it has read, a second one ends it at once.`
 					c.Inputs = append(c.Inputs, config.Input{Name: filepath.Base(a), Paths: []string{a}, Parser: options.Dialect, Zone: reading.zone, Host: options.Host})
 				}
 			}
+			if listen != "" {
+				c.Listen = listen
+			}
 			if err := c.Validate(); err != nil {
 				return usagef("%v", err)
 			}
@@ -57,6 +61,7 @@ SIGTERM or SIGINT lets it store what it has read, a second one ends it at once.`
 	}
 	db.register(cmd)
 	reading.register(cmd)
+	cmd.Flags().StringVar(&listen, "listen", os.Getenv("BOUNCELINE_LISTEN"), "HOST:PORT where /healthz, /readyz, /status and /metrics are answered (BOUNCELINE_LISTEN; default: nowhere)")
 	cmd.Flags().StringVarP(&file, "config", "c", "", "configuration file (YAML)")
 	return cmd
 }
@@ -71,6 +76,10 @@ func follow(ctx context.Context, c config.Config, flags *databaseFlags) error {
 	if err != nil {
 		return usagef("%v", err)
 	}
+	listener, err := listen(c.Listen)
+	if err != nil {
+		return err
+	}
 	db, err := openPatiently(ctx, flags)
 	if err != nil || db == nil {
 		return err
@@ -82,7 +91,7 @@ func follow(ctx context.Context, c config.Config, flags *databaseFlags) error {
 	if err != nil {
 		return err
 	}
-	return d.run(ctx, files, d.pipes(inputs))
+	return d.run(ctx, listener, files, d.pipes(inputs))
 }
 
 // openPatiently opens the database, and waits for a server that does not answer yet. It returns nil if ctx is done first.

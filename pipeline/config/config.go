@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -25,6 +26,7 @@ type Config struct {
 	StoreRaw   bool       `yaml:"store_raw"`   // keep each whole line in column raw
 	Poll       Duration   `yaml:"poll"`        // how often files are looked at
 	RotateWait Duration   `yaml:"rotate_wait"` // how long a rotated file must be quiet before it is left
+	Listen     string     `yaml:"listen"`      // HOST:PORT of the pages for whoever watches; empty: no port is opened
 	Inputs     []Input    `yaml:"inputs"`
 	Batch      Batch      `yaml:"batch"`
 	ClickHouse ClickHouse `yaml:"clickhouse"`
@@ -108,6 +110,11 @@ func (c Config) Validate() error {
 		}
 		if _, err := in.options(); err != nil {
 			bad("%s: %v", where, err)
+		}
+	}
+	if c.Listen != "" {
+		if _, _, err := net.SplitHostPort(c.Listen); err != nil {
+			bad("listen: %q is no HOST:PORT such as 127.0.0.1:9311", c.Listen)
 		}
 	}
 	if c.Batch.MaxRows < 1 || c.Batch.MaxRows > 1_000_000 {

@@ -1,0 +1,107 @@
+// Package admin shows a running pipeline to the people and programs that watch it, over HTTP: whether it is alive, whether
+// it is getting its rows stored, what it reads and how far, and its metrics.
+package admin
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+)
+
+// readyFor is how long the sink may refuse batches before the pipeline is no longer ready.
+const readyFor = 10 * time.Second
+
+// Status is what /status says.
+type Status struct {
+	Version string       `json:"version"`
+	Started time.Time    `json:"started"`
+	Ready   bool         `json:"ready"`
+	Flows   []FlowStatus `json:"flows"`
+}
+
+// FlowStatus is what /status says of one flow.
+type FlowStatus struct {
+	Name      string                        `json:"name"`
+	Refusing  string                        `json:"refusing,omitempty"` // how long the sink has been refusing batches
+	LastError string                        `json:"last_error,omitempty"`
+	Streams   []Stream                      `json:"streams,omitempty"`
+	Counters  map[string]map[string]float64 `json:"counters"`
+}
+
+// A Server answers /healthz, /readyz, /status and /metrics.
+type Server struct {
+	version string
+	started time.Time
+	flows   []Flow
+	mux     *http.ServeMux
+}
+
+// New returns a server that shows the flows.
+func New(version string, flows []Flow) *Server {
+	s := &Server{version: version, started: time.Now(), flows: flows, mux: http.NewServeMux()}
+	registry := prometheus.NewRegistry()
+	build := prometheus.NewGauge(prometheus.GaugeOpts{Name: "bounceline_build_info", Help: "The program's version.", ConstLabels: prometheus.Labels{"version": version}})
+	build.Set(1)
+	registry.MustRegister(newCollector(flows), build, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	s.mux.Handle("GET /metrics", promhttp.HandlerFor(registry, promhttp.HandlerOpts{}))
+	s.mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, "alive") })
+	s.mux.HandleFunc("GET /readyz", s.ready)
+	s.mux.HandleFunc("GET /status", s.status)
+	return s
+}
+
+// Serve answers at the address until ctx is done.
+func (s *Server) Serve(ctx context.Context, l net.Listener) error {
+	h := &http.Server{Handler: s.mux, ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 10 * time.Second, WriteTimeout: 30 * time.Second}
+	stop := context.AfterFunc(ctx, func() { _ = h.Close() })
+	defer stop()
+	if err := h.Serve(l); !errors.Is(err, http.ErrServerClosed) {
+		return err
+	}
+	return nil
+}
+
+// Status is the state now.
+func (s *Server) Status() Status {
+	out := Status{Version: s.version, Started: s.started, Ready: true}
+	for _, f := range s.flows {
+		fs := FlowStatus{Name: f.Name, Counters: f.figures()}
+		if d := f.Counts.Refused(); d > 0 {
+			fs.Refusing, fs.LastError = d.Round(time.Millisecond).String(), f.Counts.LastError()
+			out.Ready = out.Ready && d < readyFor
+		}
+		if f.Streams != nil {
+			fs.Streams = f.Streams()
+		}
+		out.Flows = append(out.Flows, fs)
+	}
+	return out
+}
+
+func (s *Server) ready(w http.ResponseWriter, _ *http.Request) {
+	if st := s.Status(); !st.Ready {
+		for _, f := range st.Flows {
+			if f.Refusing != "" {
+				w.WriteHeader(http.StatusServiceUnavailable)
+				fmt.Fprintf(w, "%s: the sink has refused batches for %s: %s\n", f.Name, f.Refusing, f.LastError)
+				return
+			}
+		}
+	}
+	fmt.Fprintln(w, "ready")
+}
+
+func (s *Server) status(w http.ResponseWriter, _ *http.Request) {
+	w.Header().Set("Content-Type", "application/json")
+	e := json.NewEncoder(w)
+	e.SetIndent("", "  ")
+	_ = e.Encode(s.Status())
+}

@@ -1,0 +1,149 @@
+package admin
+
+import (
+	"strings"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"bounceline/pipeline"
+)
+
+// A Flow is a source and its runner, as they are shown.
+type Flow struct {
+	Name     string
+	Counts   *pipeline.Counts
+	Counters func() []Counter // what the source counts itself; optional
+	Streams  func() []Stream  // what it reads; optional
+}
+
+// A Counter is one figure of a source.
+type Counter struct {
+	Name   string // one of the families' names below, without prefix
+	Reason string // its label, where the family has one
+	Value  int64
+}
+
+// A Stream is the state of one content that is read.
+type Stream struct {
+	Name     string    `json:"stream"`
+	Path     string    `json:"path"`
+	Position int64     `json:"position"` // stored before it
+	Size     int64     `json:"size"`     // of the file now; -1 where it is not at the path any longer
+	Seen     time.Time `json:"seen"`
+}
+
+// Lag is how many bytes are not stored yet, or 0 where that is not known.
+func (s Stream) Lag() int64 { return max(0, s.Size-s.Position) }
+
+// A family is a metric: its name, help and labels. All are counters but those that say so.
+type family struct {
+	name, help string
+	label      string // beside flow
+	gauge      bool
+}
+
+// families are all metrics, but build_info.
+var families = []family{
+	{"lines_total", "Log lines read, by what they were.", "result", false},
+	{"other_lines_total", "Lines that are no delivery, by kind.", "kind", false},
+	{"malformed_lines_total", "Lines that could not be read, by reason.", "reason", false},
+	{"cut_lines_total", "Lines longer than the limit, of which only the head was read.", "", false},
+	{"rows_total", "Rows made of the lines.", "", false},
+	{"batches_total", "Batches stored.", "", false},
+	{"insert_retries_total", "Inserts that were tried again.", "", false},
+	{"context_bytes_total", "Bytes read again for context only.", "", false},
+	{"context_evictions_total", "Messages forgotten before they were done, for want of room.", "", false},
+	{"rotations_total", "Files that were rotated while they were followed.", "", false},
+	{"truncations_total", "Files that were cut while they were followed.", "", false},
+	{"lost_bytes_total", "Bytes that could not be read any more, by reason.", "reason", false},
+	{"source_lag_bytes", "Bytes of the followed files that are not stored yet.", "", true},
+	{"streams", "Contents that are followed.", "", true},
+	{"sink_refusing_seconds", "How long the sink has been refusing batches; 0 while it takes them.", "", true},
+}
+
+// A collector reads the figures when it is asked: counting costs the pipeline nothing more.
+type collector struct {
+	flows []Flow
+	descs map[string]*prometheus.Desc
+}
+
+func newCollector(flows []Flow) *collector {
+	c := &collector{flows: flows, descs: map[string]*prometheus.Desc{}}
+	for _, f := range families {
+		labels := []string{"flow"}
+		if f.label != "" {
+			labels = append(labels, f.label)
+		}
+		c.descs[f.name] = prometheus.NewDesc("bounceline_"+f.name, f.help, labels, nil)
+	}
+	return c
+}
+
+// Describe implements prometheus.Collector.
+func (c *collector) Describe(out chan<- *prometheus.Desc) {
+	for _, f := range families {
+		out <- c.descs[f.name]
+	}
+}
+
+// Collect implements prometheus.Collector.
+func (c *collector) Collect(out chan<- prometheus.Metric) {
+	for _, f := range c.flows {
+		values := f.figures()
+		for _, fam := range families {
+			kind := prometheus.CounterValue
+			if fam.gauge {
+				kind = prometheus.GaugeValue
+			}
+			for label, v := range values[fam.name] {
+				labels := []string{f.Name}
+				if fam.label != "" {
+					labels = append(labels, label)
+				}
+				out <- prometheus.MustNewConstMetric(c.descs[fam.name], kind, v, labels...)
+			}
+		}
+	}
+}
+
+// figures are the flow's values by family and label.
+func (f Flow) figures() map[string]map[string]float64 {
+	out := map[string]map[string]float64{}
+	set := func(name, label string, v float64) {
+		if out[name] == nil {
+			out[name] = map[string]float64{}
+		}
+		out[name][label] += v
+	}
+	n := f.Counts
+	set("lines_total", "event", float64(n.Events.Load()))
+	set("lines_total", "context", float64(n.Context.Load()))
+	set("lines_total", "other", float64(n.Other.Load()))
+	set("lines_total", "malformed", float64(n.Malformed.Load()))
+	for kind, v := range n.Kinds() {
+		class, name, _ := strings.Cut(kind, ": ")
+		set(class+"_lines_total", name, float64(v))
+	}
+	set("cut_lines_total", "", float64(n.Cut.Load()))
+	set("rows_total", "", float64(n.Rows.Load()))
+	set("batches_total", "", float64(n.Batches.Load()))
+	set("insert_retries_total", "", float64(n.Retries.Load()))
+	set("context_bytes_total", "", float64(n.Quiet.Load()))
+	set("context_evictions_total", "", float64(n.Evicted.Load()))
+	set("sink_refusing_seconds", "", n.Refused().Seconds())
+	if f.Counters != nil {
+		for _, c := range f.Counters() {
+			set(c.Name, c.Reason, float64(c.Value))
+		}
+	}
+	if f.Streams != nil {
+		lag, streams := int64(0), f.Streams()
+		for _, s := range streams {
+			lag += s.Lag()
+		}
+		set("source_lag_bytes", "", float64(lag))
+		set("streams", "", float64(len(streams)))
+	}
+	return out
+}
