@@ -45,6 +45,16 @@ type Chunk struct {
 	Tail   []byte // only where Data is the head of one line that was cut: the last bytes before Next
 	Quiet  bool   // gives context and no rows, whatever the ledger says: it is re-read to rebuild context
 	Last   bool   // the stream ends here: what is open of it is sealed at once. Such a chunk may be empty
+
+	Records []Record // where positions count records, Data is their texts one after the other; nil for bytes
+}
+
+// A Record takes one position, however many lines it has. Nothing stands between the record before it and itself, though
+// their positions may lie apart.
+type Record struct {
+	Next int64 // position after the record
+	End  int   // where its text ends in Data. A record without text only moves the position
+	Time int64 // its own time stamp: part of the marker, so that it tells equal texts at equal positions apart
 }
 
 // Buffers is a fixed number of buffers that sources and runner share.

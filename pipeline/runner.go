@@ -150,7 +150,13 @@ func (r *Runner) consume(in <-chan Chunk, broken <-chan struct{}) {
 func (r *Runner) chunk(c Chunk) {
 	defer r.Buffers.Give(c.Buffer)
 	st := r.state(c.Stream)
-	if len(c.Tail) > 0 {
+	if c.Records != nil {
+		at, begin := c.Offset, 0
+		for _, rec := range c.Records {
+			r.record(st, c, rec, c.Data[begin:rec.End], at)
+			at, begin = rec.Next, rec.End
+		}
+	} else if len(c.Tail) > 0 {
 		r.segment(st, c, c.Data, c.Offset, c.Next)
 	} else {
 		data, at := c.Data, c.Offset
@@ -190,7 +196,9 @@ func (r *Runner) segment(st *streamState, c Chunk, data []byte, from, to int64) 
 		if len(rest) == 0 {
 			next = to
 		}
-		r.line(st, c.Stream, line, at, next)
+		rg := r.rangeOf(st, c.Stream, at)
+		r.line(st, rg, line, at, 0)
+		rg.To = next
 		if !r.pinned && (r.current.Rows >= r.MaxRows || r.current.Bytes >= r.MaxBytes) {
 			st.keep(data[:len(data)-len(rest)], c.Tail)
 			data = rest
@@ -224,16 +232,14 @@ func (r *Runner) resolve() {
 	r.Context.Remember(&r.result)
 }
 
-// line processes one line whose bytes, its newline included, are [at, next) of the stream.
-func (r *Runner) line(st *streamState, s *Stream, line []byte, at, next int64) {
-	rg := r.rangeOf(st, s, at)
+// line processes one line at the position, the index-th of its record.
+func (r *Runner) line(st *streamState, rg *batch.Range, line []byte, at int64, index uint64) {
 	text := trim(line)
 	if len(text) > MaxLine {
 		text = text[:MaxLine]
 		r.Counts.Cut.Add(1)
 	}
 	st.parser.Parse(text, &r.result)
-	rg.To = next
 	rg.Lines++
 	r.Counts.add(&r.result)
 	switch r.result.Class {
@@ -257,6 +263,7 @@ func (r *Runner) line(st *streamState, s *Stream, line []byte, at, next int64) {
 	for i := range rows {
 		row := &rows[i]
 		row.Source, row.Stream, row.Pos = st.source, st.name, uint64(at)
+		row.Number = record.InRecord(index, row.Number)
 		if r.StoreRaw {
 			row.Raw = text
 		}

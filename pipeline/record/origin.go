@@ -12,8 +12,12 @@ type Origin struct {
 	Next   int64
 }
 
-// RowNumber is the third part of a row's identity: the index of the line in its message (0 for byte streams) and the
-// number of the row in its line.
-func RowNumber(lineInMessage uint32, rowInLine uint32) uint64 {
-	return uint64(lineInMessage)<<32 | uint64(rowInLine)
+// InRecord makes a row's number, which its line gave it, part of the identity of a row in a record of several lines: the
+// index of the line times 2^32 and the number, or, where the number is a hash, a hash of both. The first line's rows keep
+// their numbers, as in a stream of bytes.
+func InRecord(line, number uint64) uint64 {
+	if number>>32 == 0 {
+		return line<<32 | number
+	}
+	return number ^ line*0x9e3779b97f4a7c15 // odd: no two lines agree
 }

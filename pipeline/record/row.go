@@ -16,7 +16,7 @@ type Row struct {
 	Source []byte // configured input name
 	Stream []byte // identity: the name of the content (see Origin)
 	Pos    uint64 // identity: byte offset, Kafka offset or journal sequence number
-	Number uint64 // identity: row number inside the line, see RowNumber
+	Number uint64 // identity: row number inside the line, see InRecord
 
 	Host     []byte // host of the MTA
 	MTA      string // postfix, exim, sendmail, ...
