@@ -10,9 +10,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"bounceline/parsers/reply"
 	"bounceline/pipeline/classify"
-	"bounceline/pipeline/record"
 )
 
 // classifyInput is an object of --input ndjson.
@@ -132,57 +130,13 @@ func (c *classifier) all(in io.Reader, objects bool) error {
 	return nil
 }
 
-// verdict classifies one reply. Codes that are not given are read from the text.
+// verdict classifies one reply.
 func (c *classifier) verdict(in classifyInput) classifyOutput {
-	row := record.Row{EventType: record.Attempt, MTA: in.MTA, RelayHost: []byte(in.RelayHost), Status: []byte(in.Status), ResponseText: []byte(in.Text)}
-	remote, command := reply.Unwrap(row.ResponseText)
-	row.RemoteText, row.SMTPCommand = remote, command
-	separator := " "
-	if strings.Contains(in.Text, `\n`) {
-		separator = `\n`
-	}
-	row.SMTPCode, row.EnhancedCode = reply.Parse(remote, separator)
-	if row.EnhancedCode == nil && remote == nil {
-		row.EnhancedCode = reply.Enhanced(row.ResponseText, 0)
-	}
-	if in.SMTPCode != 0 {
-		row.SMTPCode = in.SMTPCode
-		if remote == nil {
-			row.RemoteText = row.ResponseText
-		}
-	}
-	if in.EnhancedCode != "" {
-		row.EnhancedCode = []byte(in.EnhancedCode)
-	}
-	row.Outcome = outcomeOf(in.Status, row.SMTPCode, row.EnhancedCode)
-	if row.Outcome == record.Expired {
-		row.EventType = record.Expiration
-	}
+	row := classify.Case{Text: in.Text, SMTPCode: in.SMTPCode, EnhancedCode: in.EnhancedCode, RelayHost: in.RelayHost, MTA: in.MTA, Status: in.Status}.Row()
 	v := c.engine.Classify(&row)
 	return classifyOutput{ID: in.ID, BounceType: v.BounceType, BounceCategory: v.Category, Action: v.Action, Rule: v.Rule, Confidence: v.Confidence,
 		SMTPCode: row.SMTPCode, EnhancedCode: string(row.EnhancedCode), SMTPCommand: row.SMTPCommand, Provider: v.Provider, ListName: v.ListName,
 		RetryAfter: v.RetryAfter, RuleSet: v.RuleSet, Text: in.Text}
-}
-
-// outcomeOf is the outcome that a status word names, in Postfix's or Exim's words; without one it follows from the codes.
-func outcomeOf(status string, code uint16, enhanced []byte) record.Outcome {
-	switch status {
-	case "sent", "=>", "->", ">>", "delivered":
-		return record.Delivered
-	case "deferred", "==", "SOFTBOUNCE":
-		return record.Deferred
-	case "bounced", "**":
-		return record.Bounced
-	case "expired", "force-expired":
-		return record.Expired
-	}
-	switch {
-	case code/100 == 2:
-		return record.Delivered
-	case code/100 == 4, code == 0 && len(enhanced) > 0 && enhanced[0] == '4':
-		return record.Deferred
-	}
-	return record.Bounced
 }
 
 func (c *classifier) print(o classifyOutput) error {

@@ -10,7 +10,7 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
-	"bounceline/pipeline/config"
+	"bounceline/pipeline/spell"
 )
 
 // A usageError is a mistake on the command line or in the configuration: exit code 2.
@@ -117,7 +117,7 @@ func flagError(cmd *cobra.Command, err error) error {
 func didYouMean(word string, names []string) string {
 	best, least := "", 1+len(word)/3
 	for _, n := range names {
-		d := config.Distance(word, n)
+		d := spell.Distance(word, n)
 		if strings.HasPrefix(n, word) {
 			d = min(d, 1)
 		}

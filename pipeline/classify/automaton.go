@@ -1,20 +1,35 @@
 package classify
 
-// An automaton finds all of a set of literals in one pass over a text (Aho and Corasick, 1975). Letters are classes of bytes, so that
-// bytes which no literal holds share one column and the table stays small.
+import (
+	"fmt"
+	"math"
+	"math/bits"
+	"slices"
+	"strings"
+)
+
+// An automaton finds all of a set of literals in one pass over a text (Aho and Corasick, 1975). Bytes which no literal holds
+// share one column, and states are numbered by depth, so that those which texts are mostly in lie together.
 type automaton struct {
 	class   [256]uint8
 	width   int
-	next    []int32   // state * width + class
-	matches [][]int32 // literals that end in a state, those of its suffixes included
+	next    []uint16 // state * width + class
+	output  []uint16 // by state: place in outputs; 0 is none
+	outputs [][]int32
 }
 
-// newAutomaton builds the automaton of the literals, which are in lower case; text is folded while it is read.
-func newAutomaton(literals []string) *automaton {
+// newAutomaton builds the automaton of distinct literals, which hold no capital letters of ASCII; texts are folded while they
+// are read. It fails where the literals are too many for the table.
+func newAutomaton(literals []string) (*automaton, error) {
 	a := &automaton{width: 1}
-	for _, l := range literals {
+	order := make([]int, len(literals))
+	for n, l := range literals {
+		order[n] = n
 		for i := range len(l) {
 			if a.class[l[i]] == 0 {
+				if a.width > math.MaxUint8 {
+					return nil, fmt.Errorf("rules: their literals hold more than %d different bytes", math.MaxUint8)
+				}
 				a.class[l[i]] = uint8(a.width)
 				a.width++
 			}
@@ -23,46 +38,80 @@ func newAutomaton(literals []string) *automaton {
 	for c := 'A'; c <= 'Z'; c++ {
 		a.class[c] = a.class[c+'a'-'A']
 	}
-	a.next = make([]int32, a.width)
-	a.matches = make([][]int32, 1)
-	for n, l := range literals {
-		state := 0
-		for i := range len(l) {
-			at := state*a.width + int(a.class[l[i]])
-			if a.next[at] == 0 {
-				a.next[at] = int32(len(a.matches))
-				a.next = append(a.next, make([]int32, a.width)...)
-				a.matches = append(a.matches, nil)
-			}
-			state = int(a.next[at])
+	slices.SortFunc(order, func(i, j int) int { return strings.Compare(literals[i], literals[j]) })
+	states := 1
+	for i, n := range order {
+		states += len(literals[n])
+		if i > 0 {
+			states -= common(literals[n], literals[order[i-1]])
 		}
-		a.matches[state] = append(a.matches[state], int32(n))
 	}
+	if states > math.MaxUint16 {
+		return nil, fmt.Errorf("rules: their literals need %d states, and %d are possible: use fewer or shorter ones", states, math.MaxUint16)
+	}
+	a.next = make([]uint16, states*a.width)
+	a.output = make([]uint16, states)
+	a.outputs = make([][]int32, 1)
+	a.grow(literals, order)
 	a.link()
-	return a
+	return a, nil
 }
 
-// link turns the trie into the automaton, breadth first.
-func (a *automaton) link() {
-	fail := make([]int32, len(a.matches))
-	var queue []int32
-	for c := range a.width {
-		if s := a.next[c]; s != 0 {
-			queue = append(queue, s)
-		}
+// common is the length of the longest common beginning.
+func common(a, b string) int {
+	n := 0
+	for n < len(a) && n < len(b) && a[n] == b[n] {
+		n++
 	}
-	for len(queue) > 0 {
-		s := queue[0]
-		queue = queue[1:]
-		a.matches[s] = append(a.matches[s], a.matches[fail[s]]...)
-		for c := range a.width {
-			at := int(s)*a.width + c
-			onFail := a.next[int(fail[s])*a.width+c]
-			if t := a.next[at]; t != 0 {
-				fail[t] = onFail
-				queue = append(queue, t)
+	return n
+}
+
+// grow makes the trie, depth by depth.
+func (a *automaton) grow(literals []string, order []int) {
+	state := make([]int, len(literals))
+	made := 1
+	for depth := 0; len(order) > 0; depth++ {
+		rest := order[:0]
+		for _, n := range order {
+			l := literals[n]
+			at := state[n]*a.width + int(a.class[l[depth]])
+			if a.next[at] == 0 {
+				a.next[at] = uint16(made)
+				made++
+			}
+			state[n] = int(a.next[at])
+			if depth+1 < len(l) {
+				rest = append(rest, n)
+				continue
+			}
+			a.output[state[n]] = uint16(len(a.outputs))
+			a.outputs = append(a.outputs, []int32{int32(n)})
+		}
+		order = rest
+	}
+}
+
+// link turns the trie into the automaton. Its numbers go by depth, so a state's suffixes come before it.
+func (a *automaton) link() {
+	fail := make([]uint16, len(a.output))
+	for s := range a.output {
+		row := a.next[s*a.width : (s+1)*a.width]
+		onFail := a.next[int(fail[s])*a.width:]
+		if f := a.output[fail[s]]; s != 0 && f != 0 {
+			if o := a.output[s]; o == 0 {
+				a.output[s] = f
 			} else {
-				a.next[at] = onFail
+				a.outputs[o] = append(a.outputs[o], a.outputs[f]...)
+			}
+		}
+		for c, t := range row {
+			switch {
+			case t == 0:
+				if s != 0 {
+					row[c] = onFail[c]
+				}
+			case s != 0:
+				fail[t] = onFail[c]
 			}
 		}
 	}
@@ -73,8 +122,16 @@ func (a *automaton) scan(text []byte, found []uint64) {
 	state := 0
 	for _, b := range text {
 		state = int(a.next[state*a.width+int(a.class[b])])
-		for _, m := range a.matches[state] {
-			found[m>>6] |= 1 << (m & 63)
+		if o := a.output[state]; o != 0 {
+			for _, m := range a.outputs[o] {
+				found[m>>6] |= 1 << (m & 63)
+			}
 		}
 	}
 }
+
+// size is the memory of its tables in bytes.
+func (a *automaton) size() int { return 2*len(a.next) + 2*len(a.output) + 24*len(a.outputs) }
+
+// trailing is the number of the lowest bit that is set.
+func trailing(b uint64) int { return bits.TrailingZeros64(b) }

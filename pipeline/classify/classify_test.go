@@ -7,7 +7,6 @@ import (
 	"strings"
 	"testing"
 
-	"bounceline/parsers/reply"
 	"bounceline/pipeline/record"
 )
 
@@ -21,30 +20,20 @@ func engine(t testing.TB) *Engine {
 }
 
 // answer is a row with a reply as a server gives it.
-func answer(text string) record.Row {
-	r := record.Row{EventType: record.Attempt, Outcome: record.Bounced, RemoteText: []byte(text)}
-	r.SMTPCode, r.EnhancedCode = reply.Parse(r.RemoteText, " ")
-	if r.SMTPCode/100 == 4 {
-		r.Outcome = record.Deferred
-	}
-	return r
-}
+func answer(text string) record.Row { return Case{Text: text}.Row() }
 
-func TestSamplesGetTheirRule(t *testing.T) {
+// TestShippedRules: they are without a mistake, and their samples are run.
+func TestShippedRules(t *testing.T) {
 	e := engine(t)
 	samples := 0
 	for i := range e.rules.rules {
-		rule := &e.rules.rules[i]
-		for _, text := range rule.Samples {
-			samples++
-			r := answer(text)
-			if c := e.Classify(&r); c.Rule != rule.ID {
-				t.Errorf("%s: rule %s does not get its sample %q: %s does", rule.where, rule.ID, text, c.Rule)
-			}
-		}
+		samples += len(e.rules.rules[i].Match)
 	}
 	if samples == 0 {
 		t.Error("no rule has a sample")
+	}
+	if size := e.rules.automaton.size(); size > 16<<20 {
+		t.Errorf("the automaton takes %d bytes", size)
 	}
 }
 
@@ -97,7 +86,10 @@ func TestAutomatonFindsWhatSearchFinds(t *testing.T) {
 				literals = append(literals, w)
 			}
 		}
-		a := newAutomaton(literals)
+		a, err := newAutomaton(literals)
+		if err != nil {
+			t.Fatal(err)
+		}
 		text := word(30)
 		found := make([]uint64, (len(literals)+63)/64)
 		a.scan([]byte(strings.ToUpper(text)), found)
@@ -109,13 +101,40 @@ func TestAutomatonFindsWhatSearchFinds(t *testing.T) {
 	}
 }
 
+// TestWrongRulesAreRefused: each with file, line and reason.
 func TestWrongRulesAreRefused(t *testing.T) {
 	for text, want := range map[string]string{
-		"- {id: a, category: spam_content, any: [x]}\n- {id: a, category: spam_content, any: [y]}": "rule a is already at",
-		"- {id: a, category: spamm, any: [x]}":                                                     `no category "spamm"`,
+		"- {id: a, category: spam_content, any: [x]}\n- {id: a, category: spam_content, any: [y]}": "rules.yaml:2: rule a: the id is already taken at",
+		"- {id: a, category: spam_contenr, any: [x]}":                                              `rules.yaml:1: rule a: there is no category "spam_contenr"; did you mean "spam_content"?`,
+		"- {category: spam_content, any: [x]}":                                                     "needs an id",
 		"- {id: a, category: spam_content}":                                                        "needs a literal",
-		"- {id: a, category: spam_content, any: [Upper]}":                                          "must be lower case",
-		"- {id: a, categry: spam_content}":                                                         "field categry not found",
+		"- {id: a, category: spam_content, any: [Upper]}":                                          "must be in lower case",
+		"- {id: a, category: spam_content, any: ['']}":                                             "an empty literal",
+		"- {id: a, category: spam_content, any: [x  y]}":                                           "white space",
+		"- {id: a, category: spam_content, any: [x], codes: [5500]}":                               `codes: "5500"`,
+		"- {id: a, category: spam_content, any: [x], enhanced: [5]}":                               `enhanced: "5"`,
+		"- {id: a, category: spam_content, any: [x], classes: [3]}":                                `classes: "3"`,
+		"- {id: a, category: spam_content, any: [x], commands: [RCPT]}":                            `commands: there is no "RCPT"`,
+		"- {id: a, category: spam_content, any: [x], provider: Googel}":                            `no provider "Googel"; did you mean "Google"?`,
+		"- {id: a, category: spam_content, any: [x], providers: [Googel]}":                         `no provider "Googel"`,
+		"- {id: a, category: spam_content, any: [x], regexp: '('}":                                 "missing closing )",
+		"- {id: a, category: spam_content, any: [x], regexp: 'x*'}":                                "matches every text",
+		"- {id: a, category: spam_content, any: [x], vague: maybe}":                                "neither true nor false",
+		"- {id: a, category: spam_content, any: [x], priority: high}":                              "no number",
+		"- {id: a, category: spam_content, any: {x: y}}":                                           "expected a list of texts",
+		"\n- id: a\n  categry: spam_content":                                                       `rules.yaml:3: unknown key "categry"; did you mean "category"?`,
+		"- {id: a, id: b, category: spam_content, any: [x]}":                                       "stands here twice",
+		"- a":  "expected a mapping",
+		"a: b": "expected a list",
+		"- {id: a, category: spam_content, any: [xyzzy], match: [plugh]}":                                                    `its sample "plugh" does not reach it: none of the literals`,
+		"- {id: a, category: spam_content, any: [xyzzy], none: [plugh], match: [xyzzy plugh]}":                               `"plugh" is in the text, which none forbids`,
+		"- {id: a, category: spam_content, all: [xyzzy, plugh], match: [xyzzy plug]}":                                        `"plugh" is not in the text`,
+		"- {id: a, category: spam_content, any: [xyzzy], codes: ['4'], match: [550 xyzzy]}":                                  "condition codes does not hold",
+		"- {id: a, category: spam_content, any: [xyzzy], regexp: 'xyzzy \\d', match: [550 xyzzy a]}":                         "regexp does not match",
+		"- {id: a, category: spam_content, any: [xyzzy], no_match: [550 xyzzy]}":                                             "which it must not",
+		"- {id: a, category: spam_content, any: [xyz]}\n- {id: b, category: spam_content, any: [xyzzy], match: [550 xyzzy]}": "rule a at",
+		"- {id: a, category: spam_content, any: [x], match: [{smtp_code: 550}]}":                                             "needs a text",
+		"- {id: a, category: spam_content, any: [x], match: [{text: x, smtp_code: abc}]}":                                    "is no code",
 	} {
 		path := filepath.Join(t.TempDir(), "rules.yaml")
 		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
@@ -123,6 +142,33 @@ func TestWrongRulesAreRefused(t *testing.T) {
 		}
 		if _, err := New(Options{UserRules: []string{path}}); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: %v", text, err)
+		}
+	}
+}
+
+// TestConditions: each condition of a rule lets through what it names, and nothing else.
+func TestConditions(t *testing.T) {
+	base := Case{Text: "host mx.example.org[192.0.2.1] said: 550 5.7.1 xyzzy 42 (in reply to RCPT TO command)", RelayHost: "aspmx.l.google.com", MTA: "postfix", Status: "bounced"}
+	for condition, want := range map[string]bool{
+		"codes: [550]": true, "codes: ['5']": true, "codes: ['55']": true, "codes: [551, '4']": false,
+		"enhanced: ['7.1']": true, "enhanced: ['7.']": true, "enhanced: ['7.14', '1.']": false,
+		"classes: [5]": true, "classes: [4]": false, "commands: [RCPT TO]": true, "commands: [MAIL FROM]": false,
+		"providers: [Google]": true, "providers: [Apple]": false, "mtas: postfix": true, "mtas: [exim]": false,
+		"statuses: [bounced]": true, "statuses: [deferred]": false, `regexp: 'xyzzy \d+'`: true, `regexp: 'xyzzy [a-z]'`: false,
+	} {
+		path := filepath.Join(t.TempDir(), "rules.yaml")
+		text := "- {id: mine, category: spam_content, any: [xyzzy], " + strings.ReplaceAll(condition, `\\`, `\`) + "}"
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		e, err := New(Options{UserRules: []string{path}})
+		if err != nil {
+			t.Errorf("%s: %v", condition, err)
+			continue
+		}
+		row := base.Row()
+		if got := e.Classify(&row).Rule == "mine"; got != want {
+			t.Errorf("%s: %v", condition, got)
 		}
 	}
 }

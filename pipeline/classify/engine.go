@@ -6,9 +6,12 @@ package classify
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
 	"strconv"
+	"strings"
 	"sync"
 
 	"bounceline/configs"
@@ -26,7 +29,7 @@ const (
 
 // Options say which rules are used.
 type Options struct {
-	UserRules []string // files whose rules are tried before the shipped ones
+	UserRules []string // files, or folders of *.yaml files, whose rules are tried before the shipped ones
 }
 
 // An Engine classifies. It is immutable and may be used concurrently.
@@ -36,35 +39,102 @@ type Engine struct {
 }
 
 type scratch struct {
-	text  []byte
-	found []uint64
-	in    input
-}
-
-// input is what rules look at.
-type input struct {
-	code     [3]byte // zero bytes where there was no reply
-	enhanced []byte
-	command  string
+	text       []byte
+	found      []uint64
+	candidates []uint64
+	in         input
 }
 
 // New reads and checks the rules. Its error names every rule that is wrong, with file and line.
 func New(o Options) (*Engine, error) {
-	var user [][]byte
-	for _, path := range o.UserRules {
-		data, err := os.ReadFile(path)
-		if err != nil {
-			return nil, fmt.Errorf("rules: %w", err)
-		}
-		user = append(user, data)
+	user, err := userRules(o.UserRules)
+	if err != nil {
+		return nil, err
 	}
-	set, err := load(configs.Rules, user)
+	shipped, err := shippedRules(configs.Rules)
+	if err != nil {
+		return nil, err
+	}
+	e, err := newEngine(append(user, shipped...))
+	if err != nil {
+		return nil, err
+	}
+	return e, e.verify()
+}
+
+// userRules reads files, and the *.yaml files of folders in the order of their names.
+func userRules(paths []string) ([]source, error) {
+	var out []source
+	for _, path := range paths {
+		names := []string{path}
+		if info, err := os.Stat(path); err != nil {
+			return nil, fmt.Errorf("rules: %w", err)
+		} else if info.IsDir() {
+			if names, err = filepath.Glob(filepath.Join(globQuote(path), "*.yaml")); err != nil {
+				return nil, fmt.Errorf("rules: %w", err)
+			}
+			if len(names) == 0 {
+				return nil, fmt.Errorf("rules: folder %s has no *.yaml file", path)
+			}
+		}
+		for _, name := range names {
+			data, err := os.ReadFile(name)
+			if err != nil {
+				return nil, fmt.Errorf("rules: %w", err)
+			}
+			out = append(out, source{name: name, data: data, user: true})
+		}
+	}
+	return out, nil
+}
+
+func newEngine(sources []source) (*Engine, error) {
+	set, err := compile(sources)
 	if err != nil {
 		return nil, err
 	}
 	e := &Engine{rules: set}
-	e.scratch.New = func() any { return &scratch{found: make([]uint64, set.words)} }
+	e.scratch.New = func() any {
+		return &scratch{found: make([]uint64, (len(set.literals)+63)/64), candidates: make([]uint64, (len(set.rules)+63)/64)}
+	}
 	return e, nil
+}
+
+// verify runs the rules' samples.
+func (e *Engine) verify() error {
+	var errs []error
+	for i := range e.rules.rules {
+		r := &e.rules.rules[i]
+		for _, c := range r.Match {
+			row := c.Row()
+			if v := e.Classify(&row); v.Rule != r.ID {
+				errs = append(errs, fmt.Errorf("%s: its sample %q does not reach it: %s", r.where(), c.Text, e.instead(&row, r, v)))
+			}
+		}
+		for _, c := range r.NoMatch {
+			row := c.Row()
+			if v := e.Classify(&row); v.Rule == r.ID {
+				errs = append(errs, fmt.Errorf("%s: it takes the reply %q, which it must not", r.where(), c.Text))
+			}
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// instead says why a row did not get a rule.
+func (e *Engine) instead(row *record.Row, r *Rule, v record.Class) string {
+	s := e.scratch.Get().(*scratch)
+	defer e.scratch.Put(s)
+	e.prepare(s, row)
+	if why := r.lacks(&s.in, s.found, e.rules.literals); why != "" {
+		return why
+	}
+	for i := range e.rules.rules {
+		if o := &e.rules.rules[i]; o.ID == v.Rule {
+			return fmt.Sprintf("rule %s at %s:%d comes before it and takes it", o.ID, o.File, o.Line)
+		}
+	}
+	return fmt.Sprintf("its verdict comes from %q", v.Rule)
 }
 
 // Version names the rule set by its content.
@@ -78,6 +148,26 @@ func (e *Engine) Classify(r *record.Row) record.Class {
 	return c
 }
 
+// prepare normalises the row's text and finds the literals and the candidates in it.
+func (e *Engine) prepare(s *scratch, r *record.Row) {
+	text := r.RemoteText
+	if len(text) == 0 {
+		text = r.ResponseText
+	}
+	s.text = normalise(append(s.text[:0], ' '), text)
+	s.text = append(s.text, ' ')
+	clear(s.found)
+	e.rules.automaton.scan(s.text, s.found)
+	e.rules.candidates(s.found, s.candidates)
+	s.in = input{text: s.text, enhanced: r.EnhancedCode, command: r.SMTPCommand, provider: byHost(r.RelayHost), mta: r.MTA, status: r.Status}
+	if class := permanent(r); class != 0 {
+		s.in.class = '0' + byte(class)
+	}
+	if r.SMTPCode != 0 {
+		strconv.AppendUint(s.in.code[:0], uint64(r.SMTPCode), 10)
+	}
+}
+
 func (e *Engine) decide(r *record.Row) record.Class {
 	switch {
 	case r.EventType == record.Expiration:
@@ -88,20 +178,10 @@ func (e *Engine) decide(r *record.Row) record.Class {
 	case r.SMTPCode/100 == 3:
 		return e.class(r, "informational", "code:3xx", ByCode)
 	}
-	text := r.RemoteText
-	if len(text) == 0 {
-		text = r.ResponseText
-	}
 	s := e.scratch.Get().(*scratch)
 	defer e.scratch.Put(s)
-	s.text = normalise(s.text[:0], text)
-	clear(s.found)
-	e.rules.automaton.scan(s.text, s.found)
-	s.in = input{enhanced: r.EnhancedCode, command: r.SMTPCommand}
-	if r.SMTPCode != 0 {
-		strconv.AppendUint(s.in.code[:0], uint64(r.SMTPCode), 10)
-	}
-	rule := e.rules.match(&s.in, s.found)
+	e.prepare(s, r)
+	rule := e.rules.match(&s.in, s.found, s.candidates)
 	if rule != nil && rule.Provider != "" {
 		return e.named(r, rule, ByProvider, s.text)
 	}
@@ -216,4 +296,9 @@ func retryAfter(text []byte) uint32 {
 		i = j
 	}
 	return 0
+}
+
+// globQuote makes a path stand for itself in a glob.
+func globQuote(path string) string {
+	return strings.NewReplacer(`\`, `\\`, `*`, `\*`, `?`, `\?`, `[`, `\[`).Replace(path)
 }

@@ -1,6 +1,8 @@
 package classify
 
 import (
+	"slices"
+
 	"bounceline/pipeline/record"
 )
 
@@ -57,3 +59,16 @@ func hasSuffixFold(host []byte, domain string) bool {
 	}
 	return true
 }
+
+// providerNames lists the providers.
+func providerNames() []string {
+	var names []string
+	for i := range providers {
+		if !slices.Contains(names, providers[i].name) {
+			names = append(names, providers[i].name)
+		}
+	}
+	return names
+}
+
+func knownProvider(name string) bool { return slices.Contains(providerNames(), name) }

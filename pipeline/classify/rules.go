@@ -7,137 +7,249 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"regexp"
 	"slices"
 	"strings"
-
-	"go.yaml.in/yaml/v3"
 )
 
-// A Rule gives a category to replies by what they say. All of its conditions must hold; literals are compared with the
-// normalised text, in lower case.
+// A Rule gives a category to replies by what they say. All of its conditions must hold. Literals are compared with the
+// normalised text, which is in lower case and has a blank at both ends; see normalise for what is masked in it.
 type Rule struct {
-	ID       string   `yaml:"id"`
-	Category string   `yaml:"category"`
-	Any      []string `yaml:"any"`      // at least one of these
-	All      []string `yaml:"all"`      // and each of these
-	None     []string `yaml:"none"`     // and none of these
-	Codes    []string `yaml:"codes"`    // basic codes, or their beginnings: 550, 5
-	Enhanced []string `yaml:"enhanced"` // enhanced codes without class, or their beginnings: 7.1, 7.
-	Commands []string `yaml:"commands"` // the command that was answered
-	Provider string   `yaml:"provider"` // name of the provider whose reply it is: the verdict's confidence is then "provider"
-	Vague    bool     `yaml:"vague"`    // its words say little: an enhanced code that says more wins
-	Samples  []string `yaml:"samples"`  // texts that must get this rule
+	ID       string
+	Category string
+	Priority int    // rules are tried from the highest to the lowest, those of equal priority in the order of the files
+	Provider string // whose documented reply it is: the verdict's confidence is then ByProvider
+	Vague    bool   // its words say little: an enhanced code that says more wins
 
-	where          string // file and line, for complaints
+	Any    []string // at least one of these literals
+	All    []string // and each of these
+	None   []string // and none of these
+	Regexp string   // and this (RE2), looked for only where the literals are
+
+	Codes     []string // basic codes or their beginnings: 550, 5
+	Enhanced  []string // enhanced codes without class, or their beginnings: 7.1, "7."
+	Classes   []string // 4 or 5: the class that decides the type, see Engine.Classify
+	Commands  []string // the command that was answered: RCPT TO, MAIL FROM, ...
+	Providers []string // who answered, by the words of the reply or the relay's name
+	MTAs      []string // the MTA that logged it: postfix, exim, ...
+	Statuses  []string // its word for the outcome: deferred, bounced, ==, **
+
+	Match   []Case // replies that must get this rule
+	NoMatch []Case // replies that must not
+
+	File string
+	Line int
+	User bool // not shipped
+
 	any, all, none []int32
+	regexp         *regexp.Regexp
 }
 
-// A ruleSet is rules in the order in which they are tried, compiled.
+func (r *Rule) where() string { return fmt.Sprintf("%s:%d: rule %s", r.File, r.Line, r.ID) }
+
+// A source is a file of rules.
+type source struct {
+	name string
+	data []byte
+	user bool
+}
+
+// A ruleSet is rules in the order in which they are tried, compiled. It is immutable.
 type ruleSet struct {
 	rules     []Rule
+	literals  []string
 	automaton *automaton
-	words     int // length of a set of found literals
+	triggers  [][]int32 // by literal: the rules that it makes candidates
 	version   string
 }
 
-// load reads all rule files of a folder, in the order of their names, after the user's own.
-func load(shipped fs.FS, user [][]byte) (*ruleSet, error) {
+// shippedRules reads the files of the folder rules, in the order of their names.
+func shippedRules(shipped fs.FS) ([]source, error) {
 	names, err := fs.Glob(shipped, "rules/*.yaml")
 	if err != nil {
 		return nil, err
 	}
 	slices.Sort(names)
-	sum := sha256.New()
-	set := &ruleSet{}
-	add := func(name string, data []byte) error {
-		sum.Write(data)
-		rules, err := decodeRules(name, data)
-		set.rules = append(set.rules, rules...)
-		return err
-	}
-	for i, data := range user {
-		if err := add(fmt.Sprintf("user rules %d", i+1), data); err != nil {
-			return nil, err
-		}
-	}
+	var out []source
 	for _, name := range names {
 		data, err := fs.ReadFile(shipped, name)
 		if err != nil {
 			return nil, err
 		}
-		if err := add(name, data); err != nil {
-			return nil, err
+		out = append(out, source{name: name, data: data})
+	}
+	return out, nil
+}
+
+// compile decodes the sources, checks what can be seen of each rule alone, and builds the automaton. Its error joins all that
+// is wrong.
+func compile(sources []source) (*ruleSet, error) {
+	sum := sha256.New()
+	set := &ruleSet{}
+	var errs []error
+	for _, s := range sources {
+		fmt.Fprintf(sum, "%d\n", len(s.data))
+		sum.Write(s.data)
+		rules, err := decodeRules(s)
+		if err != nil {
+			errs = append(errs, err)
 		}
+		set.rules = append(set.rules, rules...)
 	}
 	set.version = hex.EncodeToString(sum.Sum(nil)[:6])
-	return set, set.compile()
-}
-
-func decodeRules(name string, data []byte) ([]Rule, error) {
-	var nodes []yaml.Node
-	if err := yaml.Unmarshal(data, &nodes); err != nil {
-		return nil, fmt.Errorf("%s: %w", name, err)
-	}
-	var rules []Rule
-	dec := yaml.NewDecoder(bytes.NewReader(data))
-	dec.KnownFields(true)
-	if err := dec.Decode(&rules); err != nil {
-		return nil, fmt.Errorf("%s: %w", name, err)
-	}
-	for i := range rules {
-		rules[i].where = fmt.Sprintf("%s:%d", name, nodes[i].Line)
-	}
-	return rules, nil
-}
-
-// compile checks the rules and builds the automaton.
-func (s *ruleSet) compile() error {
-	var errs []error
-	ids := map[string]string{}
-	var literals []string
+	slices.SortStableFunc(set.rules, func(a, b Rule) int {
+		if a.User != b.User {
+			return map[bool]int{true: -1, false: 1}[a.User]
+		}
+		return b.Priority - a.Priority
+	})
 	index := map[string]int32{}
-	number := func(r *Rule, words []string) []int32 {
-		var out []int32
+	ids := map[string]*Rule{}
+	for i := range set.rules {
+		r := &set.rules[i]
+		if before := ids[r.ID]; before != nil && r.ID != "" {
+			errs = append(errs, fmt.Errorf("%s: the id is already taken at %s:%d", r.where(), before.File, before.Line))
+		}
+		ids[r.ID] = r
+		errs = append(errs, r.check())
+		number := func(words []string) []int32 {
+			out := make([]int32, 0, len(words))
+			for _, w := range words {
+				n, ok := index[w]
+				if !ok {
+					n = int32(len(set.literals))
+					index[w] = n
+					set.literals = append(set.literals, w)
+				}
+				out = append(out, n)
+			}
+			return out
+		}
+		r.any, r.all, r.none = number(r.Any), number(r.All), number(r.None)
+	}
+	if err := errors.Join(errs...); err != nil {
+		return nil, err
+	}
+	var err error
+	if set.automaton, err = newAutomaton(set.literals); err != nil {
+		return nil, err
+	}
+	set.triggers = make([][]int32, len(set.literals))
+	for i := range set.rules {
+		r := &set.rules[i]
+		by := r.any
+		if len(r.all) > 0 { // one literal that must be there is enough to look for: the longest is the rarest
+			by = []int32{slices.MaxFunc(r.all, func(a, b int32) int { return len(set.literals[a]) - len(set.literals[b]) })}
+		}
+		for _, n := range by {
+			set.triggers[n] = append(set.triggers[n], int32(i))
+		}
+	}
+	return set, nil
+}
+
+// check finds what is wrong with a rule by itself, and compiles its regular expression.
+func (r *Rule) check() error {
+	var errs []error
+	bad := func(format string, args ...any) {
+		errs = append(errs, fmt.Errorf("%s: %s", r.where(), fmt.Sprintf(format, args...)))
+	}
+	if r.ID == "" {
+		bad("it needs an id")
+	}
+	if r.Category == "" {
+		bad("it needs a category")
+	} else if byName[r.Category] == nil {
+		bad("there is no category %q%s", r.Category, nearest(r.Category, categoryNames()))
+	}
+	if len(r.Any)+len(r.All) == 0 {
+		bad("it needs a literal in any or all, so that it can be found without trying every rule")
+	}
+	for _, words := range [][]string{r.Any, r.All, r.None} {
 		for _, w := range words {
-			if w == "" || w != strings.ToLower(w) {
-				errs = append(errs, fmt.Errorf("%s: rule %s: literal %q must be lower case and not empty", r.where, r.ID, w))
-				continue
+			switch {
+			case strings.TrimSpace(w) == "":
+				bad("an empty literal is in every text")
+			case !utf8Lower(w):
+				bad("literal %q must be in lower case, as the normalised text is", w)
+			case strings.Contains(w, "  "), strings.ContainsAny(w, "\t\r\n"):
+				bad("literal %q cannot be found: a run of white space is one blank in the normalised text", w)
 			}
-			n, ok := index[w]
-			if !ok {
-				n = int32(len(literals))
-				index[w] = n
-				literals = append(literals, w)
-			}
-			out = append(out, n)
 		}
-		return out
 	}
-	for i := range s.rules {
-		r := &s.rules[i]
-		switch before, dup := ids[r.ID]; {
-		case r.ID == "":
-			errs = append(errs, fmt.Errorf("%s: a rule needs an id", r.where))
-		case dup:
-			errs = append(errs, fmt.Errorf("%s: rule %s is already at %s", r.where, r.ID, before))
-		case byName[r.Category] == nil:
-			errs = append(errs, fmt.Errorf("%s: rule %s: there is no category %q", r.where, r.ID, r.Category))
-		case len(r.Any)+len(r.All) == 0:
-			errs = append(errs, fmt.Errorf("%s: rule %s needs a literal in any or all", r.where, r.ID))
+	if r.Regexp != "" {
+		re, err := regexp.Compile(r.Regexp)
+		if err != nil {
+			bad("%v", err)
+		} else if re.MatchString("") {
+			bad("regexp %q matches every text", r.Regexp)
 		}
-		ids[r.ID] = r.where
-		r.any, r.all, r.none = number(r, r.Any), number(r, r.All), number(r, r.None)
+		r.regexp = re
 	}
-	s.automaton = newAutomaton(literals)
-	s.words = (len(literals) + 63) / 64
+	for _, c := range r.Codes {
+		if len(c) == 0 || len(c) > 3 || strings.Trim(c, "0123456789") != "" {
+			bad("codes: %q is neither a basic code nor the beginning of one", c)
+		}
+	}
+	for _, c := range r.Classes {
+		if c != "4" && c != "5" {
+			bad("classes: %q is neither 4 nor 5", c)
+		}
+	}
+	for _, c := range r.Enhanced {
+		if subject, detail, ok := strings.Cut(c, "."); !ok || subject == "" || strings.Trim(subject+detail, "0123456789") != "" {
+			bad(`enhanced: %q is neither subject and detail of a code, such as 7.1, nor a subject, such as "7."`, c)
+		}
+	}
+	for _, c := range r.Commands {
+		if !slices.Contains(commands, c) {
+			bad("commands: there is no %q%s", c, nearest(c, commands))
+		}
+	}
+	for _, p := range append(slices.Clone(r.Providers), r.Provider) {
+		if p != "" && !knownProvider(p) {
+			bad("there is no provider %q%s", p, nearest(p, providerNames()))
+		}
+	}
 	return errors.Join(errs...)
 }
 
-// match returns the first rule whose conditions hold, nil if there is none.
-func (s *ruleSet) match(in *input, found []uint64) *Rule {
-	for i := range s.rules {
-		if r := &s.rules[i]; r.holds(in, found) {
-			return r
+// utf8Lower reports whether a literal is as the normaliser leaves text: ASCII letters folded, all else as it was.
+func utf8Lower(w string) bool {
+	return !strings.ContainsFunc(w, func(r rune) bool { return 'A' <= r && r <= 'Z' })
+}
+
+// input is what rules look at besides the literals.
+type input struct {
+	text     []byte
+	code     [3]byte // zero bytes where there was no reply
+	enhanced []byte
+	class    byte // '4', '5', or 0
+	command  string
+	provider string
+	mta      string
+	status   []byte
+}
+
+// candidates sets the bit of every rule that one of the found literals makes a candidate.
+func (s *ruleSet) candidates(found, rules []uint64) {
+	clear(rules)
+	for w, bits := range found {
+		for ; bits != 0; bits &= bits - 1 {
+			for _, r := range s.triggers[w<<6+trailing(bits)] {
+				rules[r>>6] |= 1 << (r & 63)
+			}
+		}
+	}
+}
+
+// match returns the first of the candidates whose conditions hold, nil if there is none.
+func (s *ruleSet) match(in *input, found, candidates []uint64) *Rule {
+	for w, bits := range candidates {
+		for ; bits != 0; bits &= bits - 1 {
+			if r := &s.rules[w<<6+trailing(bits)]; r.holds(in, found) {
+				return r
+			}
 		}
 	}
 	return nil
@@ -157,20 +269,64 @@ func (r *Rule) holds(in *input, found []uint64) bool {
 			return false
 		}
 	}
-	return prefixed(r.Codes, in.code[:]) && (len(r.Enhanced) == 0 || len(in.enhanced) > 2 && prefixed(r.Enhanced, in.enhanced[2:])) &&
-		(len(r.Commands) == 0 || slices.Contains(r.Commands, in.command))
+	return r.unmet(in) == "" && (r.regexp == nil || r.regexp.Match(in.text))
+}
+
+// unmet names the first condition other than literals and regexp that does not hold; empty if all do.
+func (r *Rule) unmet(in *input) string {
+	switch {
+	case len(r.Codes) > 0 && !prefixed(r.Codes, in.code[:]):
+		return "codes"
+	case len(r.Enhanced) > 0 && (len(in.enhanced) < 3 || !prefixed(r.Enhanced, in.enhanced[2:])):
+		return "enhanced"
+	case len(r.Classes) > 0 && !slices.ContainsFunc(r.Classes, func(c string) bool { return c[0] == in.class }):
+		return "classes"
+	case len(r.Commands) > 0 && !slices.Contains(r.Commands, in.command):
+		return "commands"
+	case len(r.Providers) > 0 && !slices.Contains(r.Providers, in.provider):
+		return "providers"
+	case len(r.MTAs) > 0 && !slices.Contains(r.MTAs, in.mta):
+		return "mtas"
+	case len(r.Statuses) > 0 && !slices.ContainsFunc(r.Statuses, func(s string) bool { return string(in.status) == s }):
+		return "statuses"
+	}
+	return ""
+}
+
+// lacks says which of its conditions a rule misses; empty if all hold.
+func (r *Rule) lacks(in *input, found []uint64, literals []string) string {
+	if len(r.any) > 0 && !slices.ContainsFunc(r.any, func(n int32) bool { return has(found, n) }) {
+		return "none of the literals in any is in the text"
+	}
+	for _, n := range r.all {
+		if !has(found, n) {
+			return fmt.Sprintf("%q is not in the text", literals[n])
+		}
+	}
+	for _, n := range r.none {
+		if has(found, n) {
+			return fmt.Sprintf("%q is in the text, which none forbids", literals[n])
+		}
+	}
+	if c := r.unmet(in); c != "" {
+		return "condition " + c + " does not hold"
+	}
+	if r.regexp != nil && !r.regexp.Match(in.text) {
+		return "regexp does not match"
+	}
+	return ""
 }
 
 func has(found []uint64, n int32) bool { return found[n>>6]&(1<<(n&63)) != 0 }
 
-// prefixed reports whether the value begins with one of the words; no words hold for every value. A word that ends in a
-// digit is a whole number where the value goes on: 7.1 is not the beginning of 7.14.
+// prefixed reports whether the value is one of the words, or begins with one that stands for a group: a basic code's first
+// digits, or an enhanced code's subject with its dot. 7.1 is not the beginning of 7.14.
 func prefixed(words []string, v []byte) bool {
-	if len(words) == 0 {
-		return true
-	}
 	for _, w := range words {
-		if len(v) >= len(w) && string(v[:len(w)]) == w && (len(w) < 3 || len(v) == len(w) || w[len(w)-1] == '.' || !strings.Contains(w, ".")) {
+		if len(v) == len(w) && string(v) == w {
+			return true
+		}
+		if group := len(w) < 3 && (w[len(w)-1] == '.' || !strings.Contains(w, ".")); group && bytes.HasPrefix(v, []byte(w)) {
 			return true
 		}
 	}

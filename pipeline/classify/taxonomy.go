@@ -79,3 +79,11 @@ func Advice(category string) string {
 	}
 	return ""
 }
+
+func categoryNames() []string {
+	names := make([]string, len(Categories))
+	for i := range Categories {
+		names[i] = Categories[i].Name
+	}
+	return names
+}

@@ -18,6 +18,7 @@ import (
 
 	"bounceline/parsers"
 	"bounceline/pipeline/source/tail"
+	"bounceline/pipeline/spell"
 )
 
 // Config is the whole configuration. Its zero values are not its defaults: begin with Default.
@@ -204,29 +205,9 @@ func keys(name string) []string {
 func nearest(word string, candidates []string) string {
 	best, least := "", 1<<30
 	for _, c := range candidates {
-		if d := Distance(word, c); d < least {
+		if d := spell.Distance(word, c); d < least {
 			best, least = c, d
 		}
 	}
 	return best
-}
-
-// Distance is the number of insertions, deletions and replacements of bytes that make a into b, both short.
-func Distance(a, b string) int {
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := range len(a) {
-		diagonal := row[0]
-		row[0] = i + 1
-		for j := range len(b) {
-			cost := 1
-			if a[i] == b[j] {
-				cost = 0
-			}
-			diagonal, row[j+1] = row[j+1], min(row[j]+1, row[j+1]+1, diagonal+cost)
-		}
-	}
-	return row[len(b)]
 }

@@ -1,0 +1,82 @@
+package classify
+
+import (
+	"strings"
+
+	"bounceline/parsers/reply"
+	"bounceline/pipeline/record"
+)
+
+// A Case is a reply and what is known about it, as people write it: in the samples of a rule, in cases of their own, as the
+// input of classify. Only Text is needed; codes are read from it where they are not given.
+type Case struct {
+	Text         string // a reply, or what an MTA logged around one
+	SMTPCode     uint16
+	EnhancedCode string
+	SMTPCommand  string
+	RelayHost    string
+	Recipient    string
+	MTA          string
+	Status       string // the MTA's word for the outcome
+}
+
+// Row is the row that a log line with this reply would give, as far as the classifier looks at it.
+func (c Case) Row() record.Row {
+	text := c.Text
+	if strings.ContainsAny(text, "\r\n") {
+		text = strings.Join(strings.FieldsFunc(text, func(r rune) bool { return r == '\n' || r == '\r' }), " ")
+	}
+	row := record.Row{EventType: record.Attempt, MTA: c.MTA, RelayHost: []byte(c.RelayHost), Recipient: []byte(c.Recipient), Status: []byte(c.Status), ResponseText: []byte(text)}
+	remote, command := reply.Unwrap(row.ResponseText)
+	row.RemoteText, row.SMTPCommand = remote, command
+	separator := " "
+	if strings.Contains(text, `\n`) {
+		separator = `\n`
+	}
+	row.SMTPCode, row.EnhancedCode = reply.Parse(remote, separator)
+	if row.EnhancedCode == nil && remote == nil {
+		row.EnhancedCode = reply.Enhanced(row.ResponseText, 0)
+	}
+	if c.SMTPCode != 0 {
+		row.SMTPCode = c.SMTPCode
+		if remote == nil {
+			row.RemoteText = row.ResponseText
+		}
+	}
+	if c.EnhancedCode != "" {
+		row.EnhancedCode = []byte(c.EnhancedCode)
+	}
+	if c.SMTPCommand != "" {
+		row.SMTPCommand = c.SMTPCommand
+	}
+	row.Outcome = outcomeOf(c.Status, row.SMTPCode, row.EnhancedCode)
+	if row.Outcome == record.Expired {
+		row.EventType = record.Expiration
+	}
+	return row
+}
+
+// outcomeOf is the outcome that a status word names, in Postfix's or Exim's words; without one it follows from the codes.
+func outcomeOf(status string, code uint16, enhanced []byte) record.Outcome {
+	switch status {
+	case "sent", "=>", "->", ">>", "delivered":
+		return record.Delivered
+	case "deferred", "==", "SOFTBOUNCE":
+		return record.Deferred
+	case "bounced", "**":
+		return record.Bounced
+	case "expired", "force-expired":
+		return record.Expired
+	}
+	switch {
+	case code/100 == 2:
+		return record.Delivered
+	case code/100 == 4, code == 0 && len(enhanced) > 0 && enhanced[0] == '4':
+		return record.Deferred
+	}
+	return record.Bounced
+}
+
+// commands is the vocabulary of what a reply answers.
+var commands = []string{record.CmdConnect, record.CmdHELO, record.CmdEHLO, record.CmdLHLO, record.CmdSTARTTLS, record.CmdAUTH, record.CmdMAIL,
+	record.CmdRCPT, record.CmdDATA, record.CmdBDAT, record.CmdEndOfData}
