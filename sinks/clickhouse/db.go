@@ -66,7 +66,7 @@ func (c Config) parse() (*clickhouse.Options, error) {
 		}
 		o.Auth.Password = strings.TrimRight(string(data), "\r\n")
 	}
-	if c.CA != "" || c.Cert != "" {
+	if c.CA != "" || c.Cert != "" || c.Key != "" {
 		if o.TLS == nil {
 			o.TLS = &tls.Config{MinVersion: tls.VersionTLS12}
 		}
@@ -89,6 +89,9 @@ func (c Config) certificates(t *tls.Config) error {
 		if !t.RootCAs.AppendCertsFromPEM(pem) {
 			return fmt.Errorf("ClickHouse CA: %s holds no PEM certificate", c.CA)
 		}
+	}
+	if (c.Cert == "") != (c.Key == "") {
+		return errors.New("ClickHouse client certificate: --clickhouse-cert and --clickhouse-key are given together")
 	}
 	if c.Cert != "" {
 		pair, err := tls.LoadX509KeyPair(c.Cert, c.Key)

@@ -76,5 +76,8 @@ func explain(err error) error {
 	if h, ok := hints[Code(err)]; ok {
 		return fmt.Errorf("%w (%s)", err, h)
 	}
+	if Code(err) == 0 {
+		return explainTransport(err)
+	}
 	return err
 }
