@@ -102,7 +102,7 @@ func TestEnvelopes(t *testing.T) {
 		{"last message repeated, of no event", "Mar  4 05:06:07 mx1 postfix/smtp[812]: " + text + "\nMar  4 05:06:08 mx1 postfix/smtp[812]: disconnected\nMar  4 05:06:09 mx1 last message repeated 2 times", "other"},
 		{"last message repeated, other host", "Mar  4 05:06:07 mx1 postfix/smtp[812]: " + text + "\nMar  4 05:06:09 mx2 last message repeated 2 times", "other"},
 
-		{"localised month", "M\xe4r  4 05:06:07 mx1 postfix/smtp[812]: removed", "malformed no known envelope"},
+		{"unknown month", "Xyz  4 05:06:07 mx1 postfix/smtp[812]: " + text, "malformed stamp with an unknown month"},
 		{"not a log", "Hello, world", "malformed"},
 		{"binary", "\x1f\x8b\x08\x00\xff\xfe\x00", "malformed"},
 		{"empty", "", "other empty line"},

@@ -130,13 +130,27 @@ func (s *Stream) Restore(anchor string) error {
 // Parse reads one line, without its newline, into out, which it resets first. What it sets points into line or into the
 // stream's memory.
 func (s *Stream) Parse(line []byte, out *record.Result) {
+	text, ok := s.parse(line, out)
+	if out.Class == record.Context || !s.altered(line, out) {
+		return
+	}
+	if clean, changed := s.envelope.Clean(line); changed {
+		text, ok = s.parse(clean, out)
+	}
+	if (out.Class == record.Malformed || out.Kind == noMTA) && len(s.header.Program) == 0 && !s.envelope.Refused() {
+		s.search(text, ok, out)
+	}
+}
+
+// parse returns the text inside the envelope, and whether there was one.
+func (s *Stream) parse(line []byte, out *record.Result) ([]byte, bool) {
 	out.Reset()
 	h := &s.header
 	text, ok := s.envelope.Strip(line, h)
 	if h.Partial || s.partial.open {
 		if text = s.joinPartial(h, text); text == nil {
 			out.Class, out.Kind = record.Context, "part of a line"
-			return
+			return nil, false
 		}
 	}
 	if len(text) > 6 {
@@ -145,12 +159,12 @@ func (s *Stream) Parse(line []byte, out *record.Result) {
 			if rest, part, of := split(text); of > 0 {
 				if text = s.joinSplit(h, rest, part, of); text == nil {
 					out.Class, out.Kind = record.Context, "part of a line"
-					return
+					return nil, false
 				}
 			}
 		case 'm', 'l':
 			if s.repeated(h, text, out) {
-				return
+				return nil, false
 			}
 		}
 	}
@@ -161,7 +175,25 @@ func (s *Stream) Parse(line []byte, out *record.Result) {
 	} else if s.last.valid && bytes.Equal(s.last.host, h.Host) {
 		s.last.valid = false
 	}
+	return text, ok
 }
+
+// altered reports whether a line may be one that a terminal, a browser or an editor has changed.
+func (s *Stream) altered(line []byte, out *record.Result) bool {
+	switch {
+	case out.Class == record.Event:
+		return bytes.IndexByte(line, escape) >= 0
+	case out.Class == record.Malformed, postfix.MayDeliver(out.Kind):
+		return true
+	case out.Kind == noMTA && len(s.header.Program) == 0:
+		return bytes.Contains(line, []byte("status=")) || bytes.IndexByte(line, escape) >= 0 || bytes.IndexByte(line, '\t') >= 0 || bytes.IndexByte(line, 0xc2) >= 0
+	}
+	return false
+}
+
+const escape = 0x1b
+
+const noMTA = "no MTA's line"
 
 // read lets the dialect whose line it is read the text.
 func (s *Stream) read(h *envelope.Header, text []byte, enveloped bool, out *record.Result) {
@@ -182,14 +214,47 @@ func (s *Stream) read(h *envelope.Header, text []byte, enveloped bool, out *reco
 		return
 	}
 	switch {
+	case !enveloped && s.envelope.Refused():
+		out.Class, out.Kind = record.Malformed, "stamp with an unknown month"
+		return
+	case envelope.Wrapper(h.Program):
+		h.Program = nil
+		s.read(h, s.envelope.Inner(text, h), enveloped, out)
+		return
+	}
+	switch {
 	case len(bytes.TrimSpace(text)) == 0:
 		out.Class, out.Kind = record.Other, "empty line"
 	case !enveloped:
 		out.Class, out.Kind = record.Malformed, "no known envelope"
 	default:
-		out.Class, out.Kind = record.Other, "no MTA's line"
+		out.Class, out.Kind = record.Other, noMTA
 	}
 }
+
+// search looks for a delivery record inside a text that begins with none, where its copy has more before it than an
+// envelope.
+func (s *Stream) search(text []byte, enveloped bool, out *record.Result) {
+	for i := 1; i < len(text) && i < maxBefore; i++ {
+		if c := text[i-1]; c > ' ' && c != '"' && c != '\'' && c != '>' && c != ',' {
+			continue
+		}
+		if bytes.HasSuffix(bytes.TrimRight(text[:i], " "), []byte("warning:")) {
+			return
+		}
+		for _, d := range s.dialects {
+			if d.Claims(nil, text[i:]) {
+				out.Reset()
+				s.read(&s.header, text[i:], enveloped, out)
+				s.internal(out)
+				return
+			}
+		}
+	}
+}
+
+// maxBefore is how much may stand before a delivery record.
+const maxBefore = 128
 
 // internal marks rows to the configured relays as internal hops.
 func (s *Stream) internal(out *record.Result) {

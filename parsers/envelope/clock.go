@@ -95,20 +95,10 @@ func (c *Clock) bsd(stamp []byte, year int) (int64, record.TimeFlags, bool) {
 	if !ok1 || !ok2 || !ok3 || h > 23 || m > 59 || s > 60 {
 		return 0, 0, false
 	}
-	var flags record.TimeFlags
-	if c.assumed {
-		flags |= record.ZoneAssumed
+	t, flags, ok := c.date(year, month, d, h, m, s)
+	if !ok {
+		return 0, 0, false
 	}
-	var t int64
-	if year != 0 {
-		t = c.nearest(time.Date(year, month, d, h, m, s, 0, c.zone))
-	} else {
-		flags |= record.YearInferred
-		if t, ok = c.infer(month, d, h, m, s); !ok {
-			return 0, 0, false
-		}
-	}
-	c.last = t
 	if year == 0 && len(stamp) <= len(c.stamp) {
 		c.length = copy(c.stamp[:], stamp)
 		c.value, c.flags = t, flags
@@ -117,6 +107,30 @@ func (c *Clock) bsd(stamp []byte, year int) (int64, record.TimeFlags, bool) {
 			c.low, c.high = binary.LittleEndian.Uint64(stamp), binary.LittleEndian.Uint64(stamp[7:])
 		}
 	}
+	return t, flags, true
+}
+
+// date gives the time of a date and time of day without a zone, of the year that it infers if year is 0.
+func (c *Clock) date(year int, month time.Month, d, h, m, s int) (int64, record.TimeFlags, bool) {
+	var flags record.TimeFlags
+	if c.assumed {
+		flags |= record.ZoneAssumed
+	}
+	var t int64
+	if year != 0 {
+		date := time.Date(year, month, d, h, m, s, 0, c.zone)
+		if date.Month() != month && s != 60 {
+			return 0, 0, false
+		}
+		t = c.nearest(date)
+	} else {
+		flags |= record.YearInferred
+		var ok bool
+		if t, ok = c.infer(month, d, h, m, s); !ok {
+			return 0, 0, false
+		}
+	}
+	c.last = t
 	return t, flags, true
 }
 

@@ -39,12 +39,18 @@ type Reader struct {
 	clock   Clock
 	form    Form
 	scratch []byte // decoded JSON strings of the current line
+	clean   []byte // the current line without what copies did to it
+	refused bool   // the current line has a stamp that cannot be read
 }
 
 // NewReader returns a reader whose stamps are in zone where they name none; assumed says that the zone was not configured.
 func NewReader(zone *time.Location, assumed bool) *Reader {
 	return &Reader{clock: Clock{zone: zone, assumed: assumed}}
 }
+
+// Refused reports whether the last line has a stamp whose month has a name that is not known. To read the line as one without
+// a stamp would give it a wrong time.
+func (r *Reader) Refused() bool { return r.refused }
 
 // Clock returns the reader's clock.
 func (r *Reader) Clock() *Clock { return &r.clock }
@@ -67,12 +73,9 @@ func (r *Reader) Strip(line []byte, h *Header) (text []byte, ok bool) {
 	if !ok {
 		*h = Header{}
 		if text, ok = r.detect(line, h); !ok && !r.bare(line, h, &text) {
-			rest := copied(line)
-			if rest == nil {
-				return line, false
-			}
-			if text, ok = r.detect(rest, h); !ok && !r.bare(rest, h, &text) {
-				return line, false
+			r.refused = false
+			if text, ok = r.find(line, h); !ok {
+				return text, false
 			}
 		}
 	}
@@ -188,26 +191,31 @@ func (h *Header) merge(in *Header) {
 func (r *Reader) bare(line []byte, h *Header, text *[]byte) bool {
 	*text = line
 	rest, ok := tag(line, h)
-	if !ok || h.PID == 0 && !mailer(h.Program) {
+	if !ok || h.PID == 0 && !mailer(h.Program) || !tagName(h.Program) {
 		h.Program, h.PID = nil, 0
 		i := bytes.IndexByte(line, ' ')
 		if i <= 0 || i > 255 {
 			return false
 		}
-		if rest, ok = tag(line[i+1:], h); !ok || h.PID == 0 || !mailer(h.Program) {
+		if rest, ok = tag(line[i+1:], h); !ok || h.PID == 0 || !mailer(h.Program) || !tagName(h.Program) {
 			*h = Header{}
 			return false
 		}
 		h.Host = line[:i]
 	}
-	if in := (Header{}); len(rest) > 20 && rest[4] == '-' {
-		if t, ok := r.Stamp(rest, &in); ok {
+	*text = r.behindTag(rest, h)
+	return true
+}
+
+// behindTag takes off the stamp that Exim writes behind its tag.
+func (r *Reader) behindTag(text []byte, h *Header) []byte {
+	if in := (Header{}); len(text) > 20 && text[4] == '-' {
+		if rest, ok := r.Stamp(text, &in); ok {
 			h.merge(&in)
-			rest = t
+			return rest
 		}
 	}
-	*text = rest
-	return true
+	return text
 }
 
 // mailer reports whether a program is by its name one of the mail servers that are read.
@@ -243,6 +251,52 @@ func skipSpace(b []byte) []byte {
 	}
 	return b
 }
+
+// MessageID is the length of the message id that Exim begins a line with, without the blank behind it: 6-6-2 characters before
+// Exim 4.97, 6-11-4 since (local_scan.h, MESSAGE_ID_LENGTH). 0 if none stands there.
+func MessageID(t []byte) int {
+	for _, form := range [2][3]int{{6, 6, 2}, {6, 11, 4}} {
+		n := form[0] + form[1] + form[2] + 2
+		if len(t) <= n || t[n] != ' ' || t[form[0]] != '-' || t[form[0]+1+form[1]] != '-' {
+			continue
+		}
+		if alphanumeric(t[:form[0]]) && alphanumeric(t[form[0]+1:form[0]+1+form[1]]) && alphanumeric(t[n-form[2]:n]) {
+			return n
+		}
+	}
+	return 0
+}
+
+func alphanumeric(b []byte) bool {
+	for _, c := range b {
+		if !(digit(c) || 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z') {
+			return false
+		}
+	}
+	return true
+}
+
+// Wrapper reports whether a program hands on what other programs log: a container runtime, known by its name or by the
+// container's id for a name, journald, logger, or a tag that the administrator chose for a mail container.
+func Wrapper(program []byte) bool {
+	switch string(program) {
+	case "journal", "systemd", "podman", "containerd", "conmon", "kubelet", "logger", "mail", "syslog", "rsyslogd", "syslog-ng", "supervisord", "s6", "runit":
+		return true
+	}
+	if n := len(program); n == 12 || n == 64 {
+		if _, ok := hexadecimal(program); ok {
+			return true
+		}
+	}
+	for _, part := range wrappers {
+		if bytes.Contains(program, part) {
+			return true
+		}
+	}
+	return mailer(program)
+}
+
+var wrappers = [][]byte{[]byte("docker"), []byte("mailserver"), []byte("mailcow"), []byte("container"), []byte("k8s_")}
 
 // Inner takes off what stands before a text that was put together from pieces, as Exim's own stamp does, and adds to h what
 // it says.

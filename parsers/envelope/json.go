@@ -1,6 +1,8 @@
 package envelope
 
 import (
+	"bytes"
+
 	"bounceline/parsers/jsonline"
 	"bounceline/pipeline/record"
 )
@@ -22,6 +24,9 @@ func (r *Reader) json(line []byte, h *Header) ([]byte, bool) {
 		var in Header
 		if _, ok := tag(t, &in); ok {
 			h.Program, h.PID = in.Program, in.PID
+		} else if open := bytes.IndexByte(t, '['); open > 0 { // "postfix/smtp[417]" without its colon
+			n, _ := number(bytes.TrimSuffix(t[open+1:], []byte("]")))
+			h.Program, h.PID = t[:open], uint32(n)
 		}
 	}
 	if n, ok := number(m.value[pid]); ok && h.PID == 0 {
@@ -115,7 +120,7 @@ func member(where int, key []byte) (role int, rank uint8) {
 			return text, 6
 		case "log": // Docker, Fluent Bit
 			return text, 5
-		case "@message", "textPayload", "_raw", "raw", "line", "event", "rawmsg": // collectors' own
+		case "@message", "textPayload", "_raw", "raw", "line", "event", "rawmsg", "content", "body", "text", "data": // collectors' own
 			return text, 4
 		case "_HOSTNAME", "hostname", "HOST", "host", "Hostname", "fromhost":
 			return host, 5

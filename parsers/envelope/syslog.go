@@ -149,6 +149,9 @@ func (r *Reader) iso(line []byte, h *Header) ([]byte, bool) {
 		h.Flags |= record.FromEnvelope
 		return rest, true
 	}
+	if MessageID(rest) > 0 {
+		return rest, true
+	}
 	return r.hostAndTag(rest, h)
 }
 
@@ -206,7 +209,7 @@ func zoneName(w []byte) bool {
 
 // behindStamp looks for a host and a tag behind a stamp. Exim's own lines have none.
 func (r *Reader) behindStamp(rest []byte, h *Header) []byte {
-	if len(rest) > 6 && (rest[6] == '-' || rest[0] == '[') { // a message id
+	if len(rest) > 6 && (rest[6] == '-' && MessageID(rest) > 0 || rest[0] == '[') {
 		return rest
 	}
 	if text, partial, ok := container(rest); ok {
@@ -243,6 +246,10 @@ func (r *Reader) epoch(line []byte, h *Header) ([]byte, bool) {
 		return nil, false
 	}
 	rest := skipSpace(line[n:])
+	if begins(rest) {
+		h.Flags |= record.FromEnvelope
+		return rest, true
+	}
 	if text, ok := r.hostAndTag(rest, h); ok {
 		return text, true
 	}

@@ -70,7 +70,11 @@ func untagged(rest []byte, h *Header) []byte {
 		}
 		return skipSpace(rest[n:])
 	}
-	if mailer(word) {
+	if word[0] > ' ' && mailer(word) {
+		if end := bytes.IndexAny(word, "[(:"); end > 0 { // "postfix/smtp[xxx]:", "postfix/smtp(417):"
+			pid, _ := number(bytes.Trim(word[end:], "[(:)]"))
+			word, h.PID = word[:end], uint32(pid)
+		}
 		h.Program = word
 		return skipSpace(rest[n:])
 	}
@@ -133,6 +137,12 @@ func tag(line []byte, h *Header) ([]byte, bool) {
 	case ':':
 		if idLike(line[:i]) || j < len(line) && line[j] != ' ' {
 			return nil, false
+		}
+		if line[i-1] == ')' { // "postfix/smtp(417):"
+			if open := bytes.IndexByte(line[:i], '('); open > 0 {
+				pid, _ := number(line[open+1 : i-1])
+				h.PID, i = uint32(pid), open
+			}
 		}
 	default:
 		return nil, false

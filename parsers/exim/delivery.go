@@ -19,6 +19,10 @@ func delivery(h *envelope.Header, id, flag, body []byte, out *record.Result) {
 		out.Class, out.Kind = record.Malformed, "exim: delivery without address"
 		return
 	}
+	if i := bytes.IndexByte(body[:n], '&'); i >= 0 && bytes.HasPrefix(body[i:], []byte("&lt;")) {
+		out.Class, out.Kind = record.Malformed, "exim: HTML entities"
+		return
+	}
 	r := out.Rows.Add()
 	out.Class, out.Kind = record.Event, "delivery"
 	r.EventTime, r.TimeInferred, r.Host, r.PID = h.Time, h.Flags, h.Host, h.PID

@@ -23,17 +23,20 @@ func (Parser) Claims(program, text []byte) bool {
 	if bytes.HasPrefix(program, []byte("exim")) {
 		return true
 	}
-	return len(program) == 0 && idLength(text) > 0
+	return len(program) == 0 && envelope.MessageID(text) > 0
 }
 
 // Parse reads the text of one line, behind Exim's own stamp.
 func (Parser) Parse(h *envelope.Header, text []byte, out *record.Result) {
-	n := idLength(text)
+	n := envelope.MessageID(text)
 	if n == 0 {
 		out.Class, out.Kind = record.Other, "no message id"
 		return
 	}
 	id, rest := text[:n], text[n+1:]
+	if len(rest) > 0 && rest[0] == ' ' { // a copy's
+		rest = bytes.TrimLeft(rest, " ")
+	}
 	if len(rest) >= 3 && rest[2] == ' ' {
 		body := bytes.TrimLeft(rest[3:], " ")
 		switch string(rest[:2]) {
@@ -52,33 +55,11 @@ func (Parser) Parse(h *envelope.Header, text []byte, out *record.Result) {
 	case bytes.HasPrefix(rest, []byte("removed by ")), bytes.HasPrefix(rest, []byte("cancelled by ")):
 		out.Class, out.Kind = record.Context, "removed"
 		out.Fact = record.Fact{Op: record.Close, Host: h.Host, QueueID: id, Time: h.Time}
+	case len(rest) > 4 && bytes.IndexByte(rest[:4], '&') >= 0:
+		out.Class, out.Kind = record.Malformed, "exim: HTML entities"
 	default:
 		out.Class, out.Kind = record.Other, "message note"
 	}
-}
-
-// idLength is the length of the message id and the blank that begin the text, less the blank: 6-6-2 characters before
-// Exim 4.97, 6-11-4 since (local_scan.h, MESSAGE_ID_LENGTH). 0 if none stands there.
-func idLength(t []byte) int {
-	for _, form := range [2][3]int{{6, 6, 2}, {6, 11, 4}} {
-		n := form[0] + form[1] + form[2] + 2
-		if len(t) <= n || t[n] != ' ' || t[form[0]] != '-' || t[form[0]+1+form[1]] != '-' {
-			continue
-		}
-		if alphanumeric(t[:form[0]]) && alphanumeric(t[form[0]+1:form[0]+1+form[1]]) && alphanumeric(t[n-form[2]:n]) {
-			return n
-		}
-	}
-	return 0
-}
-
-func alphanumeric(b []byte) bool {
-	for _, c := range b {
-		if !('0' <= c && c <= '9' || 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z') {
-			return false
-		}
-	}
-	return true
 }
 
 // reception reads "<= sender H=host [ip] P=proto S=size id=message-id ...".

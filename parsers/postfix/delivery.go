@@ -22,7 +22,7 @@ func delivery(h *envelope.Header, id, rest []byte, out *record.Result) {
 	for {
 		n := separator(rest)
 		if n == 0 {
-			malformed(out, "postfix: delivery without status=")
+			unseparated(r, rest, out)
 			return
 		}
 		rest = rest[n:]
@@ -58,12 +58,21 @@ func delivery(h *envelope.Header, id, rest []byte, out *record.Result) {
 		default: // a key that a later Postfix has added
 			v := fieldValue(rest)
 			if i := bytes.IndexByte(v, '='); i <= 0 || i > maxKey {
-				malformed(out, "postfix: delivery without status=")
+				unseparated(r, rest, out)
 				return
 			}
 			rest = rest[len(v):]
 		}
 	}
+}
+
+// unseparated goes on with a record that does not look as Postfix writes it.
+func unseparated(r *record.Row, rest []byte, out *record.Result) {
+	if !scattered(r, rest) {
+		malformed(out, "postfix: delivery without status=")
+		return
+	}
+	out.Class, out.Kind = record.Event, "delivery"
 }
 
 // fieldValue is what stands before the next comma.
@@ -141,7 +150,11 @@ func status(r *record.Row, rest []byte) {
 		n = len(rest)
 	}
 	r.Status = rest[:n]
-	if rest = rest[n:]; len(rest) > 1 && rest[1] == '(' {
+	rest = rest[n:]
+	for len(rest) > 2 && rest[1] == ' ' { // a copy's
+		rest = rest[1:]
+	}
+	if len(rest) > 1 && rest[1] == '(' {
 		rest = rest[2:]
 		if end := bytes.LastIndexByte(rest, ')'); end >= 0 {
 			r.ResponseText = rest[:end]
@@ -154,7 +167,7 @@ func status(r *record.Row, rest []byte) {
 			r.ResponseText = rest
 		}
 	} else {
-		r.Truncated = true
+		r.ResponseText, r.Truncated = bytes.TrimLeft(rest, " "), true
 	}
 	reason(r)
 	outcome(r)
@@ -294,7 +307,6 @@ func stage(t []byte) string {
 }
 
 // address reads an address in angle brackets, of which a quoted local part may hold some, too, and returns what follows.
-// Brackets that a copy has lost or escaped for HTML are made good.
 func address(b []byte) (addr, rest []byte, ok bool) {
 	if len(b) == 0 || b[0] != '<' {
 		return unbracketed(b)
@@ -325,11 +337,9 @@ func address(b []byte) (addr, rest []byte, ok bool) {
 	return b[:end], b[end+1:], true // a lone quote
 }
 
+// unbracketed reads an address whose brackets are lost. Those that were escaped for HTML are read when they are made good.
 func unbracketed(b []byte) (addr, rest []byte, ok bool) {
-	if inner, ok := bytes.CutPrefix(b, []byte("&lt;")); ok {
-		if i := bytes.Index(inner, []byte("&gt;")); i >= 0 {
-			return inner[:i], inner[i+len("&gt;"):], true
-		}
+	if bytes.HasPrefix(b, []byte("&lt;")) {
 		return nil, nil, false
 	}
 	if i := bytes.IndexByte(b, ','); i >= 0 {

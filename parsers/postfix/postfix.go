@@ -26,6 +26,7 @@ var (
 	client    = []byte("client=")
 	uid       = []byte("uid=")
 	removed   = []byte("removed")
+	noQueue   = []byte("NOQUEUE: ")
 )
 
 // Claims reports whether a program's lines are Postfix's: by the name, which syslog_name may have changed before the slash,
@@ -45,9 +46,10 @@ func shaped(text []byte) bool {
 	id, rest := queueID(text)
 	switch {
 	case id == nil:
-		return false
+		_, _, ok := oddID(text)
+		return ok || bytes.HasPrefix(text, noQueue)
 	case bytes.HasPrefix(rest, to):
-		return bytes.Contains(rest, []byte("status="))
+		return bytes.Contains(rest, statusKey)
 	case bytes.HasPrefix(rest, from):
 		return bytes.Contains(rest, []byte(", nrcpt=")) || bytes.Contains(rest, expiredStatus) || bytes.Contains(rest, forceExpired)
 	}
@@ -59,6 +61,9 @@ func (Parser) Parse(h *envelope.Header, text []byte, out *record.Result) {
 	id, rest := queueID(text)
 	if id == nil {
 		out.Class, out.Kind = record.Other, program(h)
+		if MayDeliver(out.Kind) {
+			copied(h, text, out)
+		}
 		return
 	}
 	switch {
@@ -75,7 +80,10 @@ func (Parser) Parse(h *envelope.Header, text []byte, out *record.Result) {
 	case bytes.HasPrefix(rest, uid):
 		learn(h, id, out, "pickup").Op = record.Renew
 	default:
-		out.Class, out.Kind = record.Other, "queue ID note"
+		out.Class, out.Kind = record.Other, queueNote
+		if len(rest) > 0 && rest[0] == ' ' && copied(h, text, out) {
+			return
+		}
 		if bytes.Contains(rest, notification) {
 			out.Class, out.Kind = record.Context, "notification"
 		}
@@ -97,6 +105,25 @@ func brackets(v []byte) []byte {
 
 var notification = []byte("notification: ")
 
+// Kinds of lines that are no delivery records although their daemon may write some.
+const (
+	smtpNote  = "smtp"
+	lmtpNote  = "lmtp"
+	agentNote = "delivery agent"
+	otherNote = "other program"
+	queueNote = "queue ID note"
+)
+
+// MayDeliver reports whether lines of a kind come from programs that write delivery records, too: one of them may be a
+// record that cannot be recognised as it stands.
+func MayDeliver(kind string) bool {
+	switch kind {
+	case smtpNote, lmtpNote, agentNote, otherNote, queueNote:
+		return true
+	}
+	return false
+}
+
 // program names a line without queue ID by the daemon that wrote it.
 func program(h *envelope.Header) string {
 	p := h.Program
@@ -106,7 +133,7 @@ func program(h *envelope.Header) string {
 	if kind := daemon(p); kind != "" {
 		return kind
 	}
-	return "other program"
+	return otherNote
 }
 
 // daemon gives the kind of a daemon's lines, empty where Postfix has no such program (postfix(1), master(5)).
@@ -115,9 +142,9 @@ func daemon(p []byte) string {
 	case "smtpd":
 		return "smtpd"
 	case "smtp":
-		return "smtp"
+		return smtpNote
 	case "lmtp":
-		return "lmtp"
+		return lmtpNote
 	case "qmgr", "oqmgr", "nqmgr":
 		return "qmgr"
 	case "cleanup":
@@ -127,7 +154,7 @@ func daemon(p []byte) string {
 	case "postscreen", "dnsblog", "tlsproxy":
 		return "postscreen"
 	case "local", "virtual", "pipe", "error", "retry", "discard":
-		return "delivery agent"
+		return agentNote
 	case "bounce", "defer", "trace":
 		return "bounce"
 	case "anvil", "scache", "verify", "tlsmgr", "trivial-rewrite", "proxymap", "proxywrite", "flush", "showq", "postlogd", "spawn", "qmqpd":
