@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"net"
 	"os"
@@ -22,7 +23,6 @@ import (
 	"bounceline/pipeline/classify"
 	"bounceline/pipeline/config"
 	qctx "bounceline/pipeline/context"
-	"bounceline/pipeline/source/content"
 	"bounceline/pipeline/source/pipe"
 	"bounceline/pipeline/source/tail"
 	"bounceline/sinks/clickhouse"
@@ -140,24 +140,24 @@ func (d *daemon) files(ctx context.Context, inputs []tail.Input) (flow, error) {
 	}
 	follower := tail.New(tail.Config{Inputs: inputs, Ledger: d.db, Store: store, Buffers: d.buffers, Log: slog.Default(),
 		Lock: func(stream string) (func(), error) { return lockStream(locks, stream) },
-		Same: func(ctx context.Context, path string, options parsers.Options, stream string) (bool, error) {
-			in, err := content.Open(path)
-			if err != nil {
-				return false, err
-			}
-			defer in.Close()
-			return d.db.sameRows(ctx, in, options, time.Now(), stream)
+		Same: func(ctx context.Context, r io.Reader, options parsers.Options, stream string) (bool, error) {
+			return d.db.sameRows(ctx, r, options, time.Now(), stream)
 		},
-		Poll: time.Duration(d.config.Poll), RotateWait: time.Duration(d.config.RotateWait)})
+		Retryable: clickhouse.Retryable,
+		Poll:      time.Duration(d.config.Poll), RotateWait: time.Duration(d.config.RotateWait)})
 	if err := d.recoverIntent(ctx, follower, store); err != nil {
 		return flow{}, err
 	}
 	counters := func() []admin.Counter {
-		return []admin.Counter{
+		out := []admin.Counter{
 			{Name: "rotations_total", Value: follower.Rotations.Load()},
 			{Name: "truncations_total", Value: follower.Truncations.Load()},
-			{Name: "lost_bytes_total", Reason: "truncated", Value: follower.Lost.Load()},
+			{Name: "vanished_files_total", Value: follower.Vanished.Load()},
 		}
+		follower.Lost.Each(func(reason string, n int64) {
+			out = append(out, admin.Counter{Name: "lost_bytes_total", Reason: reason, Value: n})
+		})
+		return out
 	}
 	return flow{"files", follower.Run, pipeline.NewRunner(d.runner(store)), counters, func() []admin.Stream { return followed(store) }}, nil
 }
@@ -239,13 +239,12 @@ func drive(ctx context.Context, source func(context.Context, chan<- pipeline.Chu
 	return errors.Join(err, <-ended)
 }
 
-// lockStream keeps other processes of this state directory from writing the stream.
+// lockStream keeps other processes of this state directory from writing the stream. Where one does the error is
+// checkpoint.ErrLocked.
 func lockStream(dir, stream string) (func(), error) {
-	path := filepath.Join(dir, stream)
-	store, _, err := checkpoint.Open(path, false)
+	store, _, err := checkpoint.Open(filepath.Join(dir, stream), false)
 	if errors.Is(err, checkpoint.ErrLocked) {
-		slog.Warn("the file is being stored by another process; waiting for it", "stream", stream)
-		store, _, err = checkpoint.Open(path, true)
+		return nil, fmt.Errorf("its lines are being stored by another process: %w", err)
 	}
 	if err != nil {
 		return nil, err

@@ -56,6 +56,7 @@ var families = []family{
 	{"context_evictions_total", "Messages forgotten before they were done, for want of room.", "", false},
 	{"rotations_total", "Files that were rotated while they were followed.", "", false},
 	{"truncations_total", "Files that were cut while they were followed.", "", false},
+	{"vanished_files_total", "Files that were gone before they were read to their end; how much was lost is not known.", "", false},
 	{"lost_bytes_total", "Bytes that could not be read any more, by reason.", "reason", false},
 	{"source_lag_bytes", "Bytes of the followed files that are not stored yet.", "", true},
 	{"streams", "Contents that are followed.", "", true},

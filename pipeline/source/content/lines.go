@@ -16,6 +16,7 @@ type Lines struct {
 	offset int64  // position of the first byte of rest
 	rest   []byte // read, but its newline has not come yet
 	cut    *cutLine
+	holes  int64 // NUL bytes read at the stream's beginning, see hole
 }
 
 // cutLine is a line longer than a buffer: its head is kept, the rest is counted.
@@ -37,7 +38,7 @@ func (l *Lines) Pending() int64 {
 	if l.cut != nil {
 		return l.cut.size
 	}
-	return int64(len(l.rest))
+	return l.holes + int64(len(l.rest))
 }
 
 // Next returns the next chunk of whole lines. It blocks while no buffer is free. At the end of what there is now it
@@ -55,6 +56,11 @@ func (l *Lines) Next() (pipeline.Chunk, error) {
 		n += m
 		if l.cut != nil {
 			if c, ok := l.skip(buf, fresh); ok {
+				return c, nil
+			}
+			n = 0
+		} else if l.offset == 0 && n > 0 && buf[0] == 0 {
+			if c, ok := l.hole(buf, n); ok {
 				return c, nil
 			}
 			n = 0
@@ -96,12 +102,36 @@ func (l *Lines) skip(buf, fresh []byte) (pipeline.Chunk, bool) {
 	return c, true
 }
 
+// hole counts the NUL bytes that a stream may begin with: a file that was truncated under a writer that does not append
+// goes on behind a hole, and its first real line follows without a newline. They are handed out as one line that was cut,
+// so that what follows is whole.
+func (l *Lines) hole(buf []byte, n int) (pipeline.Chunk, bool) {
+	line := bytes.TrimLeft(buf[:n], "\x00")
+	l.holes += int64(n - len(line))
+	if len(line) == 0 {
+		return pipeline.Chunk{}, false
+	}
+	l.src = &prefixed{head: append([]byte(nil), line...), r: unprefixed(l.src)}
+	return l.nuls(buf), true
+}
+
+// nuls is the chunk that stands for the hole.
+func (l *Lines) nuls(buf []byte) pipeline.Chunk {
+	c := pipeline.Chunk{Stream: l.stream, Offset: 0, Next: l.holes, Tail: make([]byte, min(l.holes, batch.MarkerBytes)), Data: buf[:1], Buffer: buf}
+	buf[0] = 0
+	l.rest, l.holes, l.offset = l.rest[:0], 0, c.Next
+	return c
+}
+
 // Rest returns what stands after the last newline, as the last chunk of a stream that is finished.
 func (l *Lines) Rest() (pipeline.Chunk, bool) {
 	if l.Pending() == 0 {
 		return pipeline.Chunk{}, false
 	}
 	buf := l.pool.Take()
+	if l.holes > 0 {
+		return l.nuls(buf), true
+	}
 	c := pipeline.Chunk{Stream: l.stream, Offset: l.offset, Next: l.offset + l.Pending(), Data: buf[:copy(buf, l.rest)], Buffer: buf}
 	if l.cut != nil {
 		c.Tail = l.cut.tail

@@ -22,6 +22,7 @@ type Ledger interface {
 type Known struct {
 	Name   string
 	Ranges []batch.Range // what is stored of it, sorted by position
+	Free   int           // the lowest counter that the ledger knows for no content that begins so
 }
 
 // Resolve names the content that begins with head. Of the streams that begin alike it is the first whose markers inside
@@ -64,7 +65,7 @@ func Resolve(ctx context.Context, l Ledger, head []byte, preferred string, marke
 	for n := range free {
 		switch inside, agree := compare(streams[n], found); {
 		case inside > 0 && agree:
-			return Known{Name: Name(prefix, n), Ranges: streams[n]}, nil
+			return Known{Name: Name(prefix, n), Ranges: streams[n], Free: free}, nil
 		case inside == 0 && len(streams[n]) > 0:
 			outside = append(outside, n)
 		}
@@ -72,7 +73,7 @@ func Resolve(ctx context.Context, l Ledger, head []byte, preferred string, marke
 	if _, ok := Counter(prefix, preferred); ok {
 		n, _ := Counter(prefix, preferred)
 		if inside, _ := compare(streams[n], found); inside == 0 {
-			return Known{Name: preferred, Ranges: streams[n]}, nil
+			return Known{Name: preferred, Ranges: streams[n], Free: free}, nil
 		}
 	}
 	for _, n := range outside {
@@ -81,10 +82,10 @@ func Resolve(ctx context.Context, l Ledger, head []byte, preferred string, marke
 			return Known{}, err
 		}
 		if ok {
-			return Known{Name: Name(prefix, n), Ranges: streams[n]}, nil
+			return Known{Name: Name(prefix, n), Ranges: streams[n], Free: free}, nil
 		}
 	}
-	return Known{Name: Name(prefix, free)}, nil
+	return Known{Name: Name(prefix, free), Free: free + 1}, nil
 }
 
 // compare counts the ranges that end inside the content and says whether all their markers agree.

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"errors"
-	"fmt"
 	"io"
 	"os"
 	"syscall"
@@ -19,19 +18,32 @@ import (
 // turn is how much is read of one file before the others have their turn.
 const turn = 4 << 20
 
-// A generation is one physical content that is open.
+// A generation is one physical file that is open.
 type generation struct {
 	target  target
-	path    string
-	file    io.ReadCloser // *os.File, or a decompressed rotated file
-	plain   *os.File      // the same where it is not compressed
+	path    string // where it was found
+	file    *os.File
 	id      fileID
-	head    []byte // the first bytes, to notice that the file was filled anew
+	found   time.Time // the file's last change when it was opened
+	retired time.Time // since when it is no longer at its path; zero while it is
+	quiet   time.Time // when a retired file last grew
+	recent  bool      // found at its path or by its time, not by its content alone
+	packed  bool      // it is compressed, and finished
+	size    int64     // how long the file was when last seen
+	gone    bool      // the content that was read is no longer in the file
+
+	// Set when the content is named.
 	stream  *pipeline.Stream
+	decoder *content.File // of a compressed file
+	head    []byte        // the first bytes
+	at      int64         // the position: before it everything was sent
+	before  []byte        // the last bytes before it: with head they tell whether the file was filled anew
 	lines   *content.Lines
 	release func()
-	retired time.Time // since when it is no longer at its path; zero while it is
-	quiet   time.Time // when a retired file last gave something
+	damaged bool // it cannot be read on until it changes
+
+	retry time.Time // when naming it is tried again
+	pause time.Duration
 }
 
 type fileID struct{ device, inode uint64 }
@@ -41,161 +53,127 @@ func identify(st os.FileInfo) fileID {
 	return fileID{uint64(s.Dev), s.Ino}
 }
 
-func (g *generation) close() {
-	g.file.Close()
-	g.release()
-}
-
-// open opens the file, names its content, and puts it behind what the ledger has of it. It returns nil while the file has
-// no complete line, or cannot be opened. Only the ledger's, the checkpoint's and the lock's errors are returned.
-func (f *Follower) open(ctx context.Context, t target, path, preferred string) (*generation, error) {
-	g := &generation{target: t, path: path}
-	file, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0)
+// hold opens a file for a target.
+func (f *Follower) hold(t target, path string) (*generation, error) {
+	file, err := openRegular(path)
 	if err != nil {
-		f.wait(path, err)
-		return nil, nil
-	}
-	st, err := file.Stat()
-	if err != nil || !st.Mode().IsRegular() {
-		file.Close()
-		return nil, nil
-	}
-	g.id, g.file, g.plain = identify(st), file, file
-	ok, err := f.name(ctx, g, preferred)
-	if err != nil || !ok {
-		g.file.Close()
 		return nil, err
 	}
-	delete(f.waiting, path)
+	st, err := file.Stat()
+	if err != nil {
+		file.Close()
+		return nil, err
+	}
+	if g := f.byID(identify(st)); g != nil { // it took another's place since it was looked at
+		file.Close()
+		return g, nil
+	}
+	g := &generation{target: t, path: path, file: file, id: identify(st), found: st.ModTime(), size: st.Size(), recent: true}
 	f.live = append(f.live, g)
-	f.Log.Info("following", "path", path, "stream", g.stream.Name, "from", g.lines.Offset(), "stored_to", storedTo(g.stream))
-	return g, f.Store.Update(func(s *checkpoint.State) {
-		now := checkpoint.Stream{Name: g.stream.Name, Path: t.path, Device: g.id.device, Inode: g.id.inode, Next: storedTo(g.stream), Seen: time.Now()}
-		for i := range s.Streams {
-			if s.Streams[i].Name == now.Name {
-				s.Streams[i] = now
-				return
-			}
-		}
-		s.Streams = append(s.Streams, now)
-	})
+	return g, nil
 }
 
-// name finds out which stream the content is, locks it, and opens its lines. It reports false where nothing can be said yet.
-func (f *Follower) name(ctx context.Context, g *generation, preferred string) (bool, error) {
-	compressed, err := content.Open(g.path)
-	if err != nil {
-		f.wait(g.path, err)
-		return false, nil
+func (g *generation) close() {
+	if g.decoder != nil {
+		g.decoder.Close()
 	}
-	defer compressed.Close()
-	head, read, err := content.ReadHead(compressed)
-	if err != nil || head == nil {
-		return false, nil
+	g.file.Close()
+	if g.release != nil {
+		g.release()
 	}
-	if compressed.Compression == "" {
-		if _, complete := content.Head(read, false); !complete {
-			return false, nil // its first line is still being written
+}
+
+// content opens the file's content from its beginning, decompressed, apart from the reading that goes on.
+func (g *generation) content() (*content.File, error) {
+	return content.Decode(io.NewSectionReader(g.file, 0, 1<<62))
+}
+
+// last returns the last bytes of the content before the position, or before its end where that comes first, and which it
+// was.
+func (g *generation) last(at int64) (int64, []byte, error) {
+	if g.packed {
+		c, err := g.content()
+		if err != nil {
+			return 0, nil, err
 		}
-	} else {
-		g.plain = nil
+		defer c.Close()
+		return lastBefore(c, at)
 	}
-	if preferred == "" {
-		preferred = f.remembered(g.id, content.Prefix(head))
+	at = min(at, g.size)
+	buf := make([]byte, min(at, batch.MarkerBytes))
+	_, err := g.file.ReadAt(buf, at-int64(len(buf)))
+	return at, buf, err
+}
+
+// lastBefore does the same for what is read from its beginning.
+func lastBefore(r io.Reader, at int64) (int64, []byte, error) {
+	buf := make([]byte, pipeline.BufferSize)
+	var last []byte
+	pos := int64(0)
+	for pos < at {
+		n, err := r.Read(buf[:min(int64(len(buf)), at-pos)])
+		last = lastBytes(last, buf[:n])
+		pos += int64(n)
+		if errors.Is(err, io.EOF) {
+			break
+		}
+		if err != nil {
+			return 0, nil, err
+		}
 	}
-	markers := func(at []int64) (map[int64]string, error) {
-		r, err := content.Open(g.path)
+	return pos, last, nil
+}
+
+// markers returns the marker at each of the positions, which are sorted, as far as the content reaches.
+func (g *generation) markers(at []int64) (map[int64]string, error) {
+	if g.packed {
+		c, err := g.content()
 		if err != nil {
 			return nil, err
 		}
-		defer r.Close()
-		return content.MarkersOf(r, at)
+		defer c.Close()
+		return content.MarkersOf(c, at)
 	}
-	same := func(name string) (bool, error) { return f.Same(ctx, g.path, g.target.input.Parser, name) }
-	known, err := content.Resolve(ctx, f.Ledger, head, preferred, markers, same)
-	if err != nil {
-		return false, fmt.Errorf("%s: %w", g.path, err)
-	}
-	if f.followed(known.Name) {
-		return false, nil // a copy of a file that is being followed
-	}
-	if g.release, err = f.Lock(known.Name); err != nil {
-		return false, err
-	}
-	g.head = append([]byte(nil), read[:min(len(read), len(head), batch.MarkerBytes)]...)
-	g.stream = &pipeline.Stream{Name: known.Name, Source: g.target.input.Name, Path: g.path, Parser: g.target.input.Parser,
-		Reference: time.Now(), Stored: content.Spans(known.Ranges)}
-	at := f.begin(g.stream, known.Ranges)
-	var src io.Reader
-	if g.plain != nil {
-		if _, err := g.plain.Seek(at, io.SeekStart); err != nil {
-			return false, fmt.Errorf("%s: %w", g.path, err)
-		}
-		src = g.plain
-	} else {
-		c, err := content.Open(g.path)
+	out := map[int64]string{}
+	for _, p := range at {
+		reached, last, err := g.last(p)
 		if err != nil {
-			g.release()
-			return false, nil
+			return nil, err
 		}
-		if _, err := io.CopyN(io.Discard, c, at); err != nil {
-			c.Close()
-			g.release()
-			return false, nil
-		}
-		g.file.Close()
-		g.file, src = c, c
-	}
-	g.lines = content.NewLines(src, g.stream, at, f.Buffers)
-	return true, nil
-}
-
-func (f *Follower) followed(stream string) bool {
-	for _, g := range f.live {
-		if g.stream.Name == stream {
-			return true
-		}
-	}
-	return false
-}
-
-// remembered is the stream that the checkpoint has for the file, if it begins so.
-func (f *Follower) remembered(id fileID, prefix string) string {
-	for _, s := range f.Store.State().Streams {
-		if _, ok := content.Counter(prefix, s.Name); ok && (fileID{s.Device, s.Inode}) == id {
-			return s.Name
-		}
-	}
-	return ""
-}
-
-// begin returns where reading begins, a horizon before what is not stored, and gives the stream the anchor of that place.
-func (f *Follower) begin(s *pipeline.Stream, ranges []batch.Range) int64 {
-	goal := storedTo(s) - f.Horizon
-	at := int64(0)
-	for _, r := range ranges {
-		if r.From > storedTo(s) {
+		if reached < p {
 			break
 		}
-		if r.From == 0 || r.From <= goal {
-			at, s.Anchor = r.From, r.Anchor
-		}
+		out[p] = batch.Marker(last)
 	}
-	return at
+	return out, nil
 }
 
-// storedTo is the end of what is stored from the stream's beginning on without a gap.
-func storedTo(s *pipeline.Stream) int64 {
-	if len(s.Stored) > 0 && s.Stored[0].From == 0 {
-		return s.Stored[0].To
+// measure notes the file's length, and whether its content is gone: then the length stays the last that was seen of it.
+func (g *generation) measure() {
+	st, err := g.file.Stat()
+	if err != nil || g.gone || st.Size() == g.size {
+		return
 	}
-	return 0
+	g.damaged = false
+	if st.Size() < g.size || g.stream != nil && !g.ours() {
+		if g.gone = g.stream != nil && !g.packed; g.gone {
+			return
+		}
+	} else if !g.retired.IsZero() {
+		g.quiet = time.Now()
+	}
+	g.size = st.Size()
 }
 
 // read sends what there is to read of the file, a turn at the most.
 func (f *Follower) read(ctx context.Context, g *generation, out chan<- pipeline.Chunk) (more bool, err error) {
-	if truncated, err := f.truncated(ctx, g); truncated || err != nil {
-		return false, err
+	g.measure()
+	switch {
+	case g.gone:
+		f.anew(g)
+		return false, nil
+	case !g.packed && g.size == g.lines.Offset()+g.lines.Pending():
+		return false, f.settle(ctx, g, out)
 	}
 	for begun := g.lines.Offset(); g.lines.Offset()-begun < turn; {
 		c, err := g.lines.Next()
@@ -203,27 +181,65 @@ func (f *Follower) read(ctx context.Context, g *generation, out chan<- pipeline.
 			return false, f.settle(ctx, g, out)
 		}
 		if err != nil {
-			f.wait(g.path, err)
-			return false, nil
+			return false, f.broken(ctx, g, err, out)
 		}
 		if !g.ours() {
 			f.Buffers.Give(c.Buffer)
-			return false, f.anew(ctx, g)
+			f.anew(g)
+			return false, nil
 		}
-		g.quiet = time.Now()
-		select {
-		case out <- c:
-		case <-ctx.Done():
-			f.Buffers.Give(c.Buffer)
-			return false, ctx.Err()
+		if !g.retired.IsZero() {
+			g.quiet = time.Now()
+		}
+		if err := f.pass(ctx, g, c, out); err != nil {
+			return false, err
 		}
 	}
 	return true, nil
 }
 
-// settle leaves a rotated file when it has been quiet long enough.
+// pass sends a chunk and remembers how far the stream has come.
+func (f *Follower) pass(ctx context.Context, g *generation, c pipeline.Chunk, out chan<- pipeline.Chunk) error {
+	tail := c.Data
+	if len(c.Tail) > 0 {
+		tail = c.Tail
+	}
+	before := lastBytes(g.before, tail) // a copy: the receiver owns the buffer once it is sent
+	if err := f.send(ctx, out, c); err != nil {
+		return err
+	}
+	g.at, g.before = c.Next, before
+	e := f.streams[g.stream.Name]
+	e.offset, e.before = c.Next, before
+	return nil
+}
+
+func lastBytes(before, data []byte) []byte {
+	if len(data) < batch.MarkerBytes {
+		data = append(append([]byte(nil), before...), data...)
+	}
+	return bytes.Clone(data[max(0, len(data)-batch.MarkerBytes):])
+}
+
+// ours reports whether the file still begins as it did, and still has the same bytes before the position: if not it was
+// truncated and filled again. It is asked after reading, so that what was read is the content's if it says so.
+func (g *generation) ours() bool {
+	if g.packed {
+		return true
+	}
+	var buf [batch.MarkerBytes]byte
+	now := buf[:len(g.head)]
+	if _, err := g.file.ReadAt(now, 0); err != nil || !bytes.Equal(now, g.head) {
+		return false
+	}
+	now = buf[:len(g.before)]
+	_, err := g.file.ReadAt(now, g.at-int64(len(now)))
+	return err == nil && bytes.Equal(now, g.before)
+}
+
+// settle leaves a rotated file when it has been quiet long enough; a compressed one is finished.
 func (f *Follower) settle(ctx context.Context, g *generation, out chan<- pipeline.Chunk) error {
-	if g.retired.IsZero() || g.plain != nil && time.Since(g.quiet) < f.RotateWait {
+	if g.retired.IsZero() || !g.packed && time.Since(g.quiet) < f.RotateWait {
 		return nil
 	}
 	at := g.lines.Offset()
@@ -232,22 +248,31 @@ func (f *Follower) settle(ctx context.Context, g *generation, out chan<- pipelin
 		c = pipeline.Chunk{Stream: g.stream, Offset: at, Next: at}
 	}
 	c.Last = true
-	select {
-	case out <- c:
-	case <-ctx.Done():
-		f.Buffers.Give(c.Buffer)
-		return ctx.Err()
-	}
-	f.drop(g)
-	if storedTo(g.stream) == c.Next { // known to be stored since it was opened: nothing of it is in flight
-		if err := f.forget(g.stream.Name); err != nil {
-			return err
-		}
+	if err := f.pass(ctx, g, c, out); err != nil {
+		return err
 	}
 	f.Log.Info("a rotated file is done", "path", g.path, "stream", g.stream.Name, "bytes", c.Next)
-	return nil
+	e := f.streams[g.stream.Name]
+	if e.peak > c.Next { // a copy, shorter than the file had been when it was truncated
+		f.lose(e, &f.Lost.Truncated, e.peak-c.Next)
+	}
+	return f.leave(g, e)
 }
 
+// leave drops a generation whose stream is done, and notes in the checkpoint how long the content was.
+func (f *Follower) leave(g *generation, e *followed) error {
+	e.done = true
+	f.drop(g)
+	return f.Store.Update(func(st *checkpoint.State) {
+		for i := range st.Streams {
+			if st.Streams[i].Name == e.name {
+				st.Streams[i].End = e.offset
+			}
+		}
+	})
+}
+
+// drop closes the generation. Its stream is kept until it is committed.
 func (f *Follower) drop(g *generation) {
 	g.close()
 	for i := range f.live {
@@ -261,36 +286,40 @@ func (f *Follower) drop(g *generation) {
 			delete(f.paths, p)
 		}
 	}
-}
-
-// truncated sees whether the file has become shorter than what was read of it.
-func (f *Follower) truncated(ctx context.Context, g *generation) (bool, error) {
-	if g.plain == nil {
-		return false, nil
+	if g.stream != nil {
+		if e := f.streams[g.stream.Name]; e.gen == g {
+			e.gen, e.deadline = nil, time.Now().Add(f.RotateWait)
+		}
 	}
-	st, err := g.plain.Stat()
-	if err != nil || st.Size() >= g.lines.Offset()+g.lines.Pending() {
-		return false, nil
-	}
-	return true, f.anew(ctx, g)
-}
-
-// ours reports whether the file still begins as it did: if not it was truncated and filled again.
-func (g *generation) ours() bool {
-	if g.plain == nil {
-		return true
-	}
-	now := make([]byte, len(g.head))
-	_, err := g.plain.ReadAt(now, 0)
-	return err == nil && bytes.Equal(now, g.head)
 }
 
 // anew leaves a content that is gone from its file. What is in the file now is opened as another content at the next look;
-// a copy of the old one, as logrotate's copytruncate leaves it, is read to its end.
-func (f *Follower) anew(ctx context.Context, g *generation) error {
+// a copy of the old one, as logrotate's copytruncate leaves it, is read on.
+func (f *Follower) anew(g *generation) {
 	f.Truncations.Add(1)
 	f.Log.Warn("the file was truncated while it was followed; rename it and signal the writer instead, to lose nothing",
 		"path", g.path, "read_to", g.lines.Offset())
+	e := f.streams[g.stream.Name]
+	e.peak = max(e.peak, g.size, g.lines.Offset()+g.lines.Pending())
 	f.drop(g)
-	return f.adopt(ctx, g.target, g.stream.Name)
+	f.startScan(g.target, g.found)
+}
+
+// broken notes that a file cannot be read on. A failing disk may recover, and a compressed file at its path may still be
+// written; of one that was rotated the rest is lost.
+func (f *Follower) broken(ctx context.Context, g *generation, err error, out chan<- pipeline.Chunk) error {
+	f.wait(g.path, err)
+	if !g.packed {
+		return nil
+	}
+	if g.retired.IsZero() {
+		g.damaged = true
+		return nil
+	}
+	f.Vanished.Add(1)
+	f.Log.Error("a compressed file is damaged; the rest of it is lost", "path", g.path, "read_to", g.at, "error", err)
+	if err := f.pass(ctx, g, pipeline.Chunk{Stream: g.stream, Offset: g.at, Next: g.at, Last: true}, out); err != nil {
+		return err
+	}
+	return f.leave(g, f.streams[g.stream.Name])
 }

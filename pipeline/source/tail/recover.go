@@ -35,7 +35,7 @@ func (f *Follower) Again(ctx context.Context, intent *checkpoint.Intent, out cha
 	for i, r := range intent.Ranges {
 		path, input, ok := f.find(r.Stream, r.To)
 		if !ok {
-			f.Lost.Add(r.To - r.From)
+			f.Lost.Intent.Add(r.To - r.From)
 			f.Log.Error("a batch cannot be sent again: the file with its lines is gone", "stream", r.Stream, "from", r.From, "to", r.To)
 			continue
 		}
@@ -100,7 +100,11 @@ func (f *Follower) find(stream string, size int64) (path string, input *Input, o
 		if !ok {
 			return "", nil, false
 		}
-		for _, p := range append([]string{s.Path}, siblings(s.Path)...) {
+		paths := []string{s.Path}
+		for _, x := range siblings(s.Path) {
+			paths = append(paths, x.path)
+		}
+		for _, p := range paths {
 			head, err := headOf(p)
 			if err == nil && strings.HasPrefix(stream, content.Prefix(head)) && reaches(p, size) {
 				return p, t.input, true
