@@ -54,13 +54,11 @@ func (c *Counts) LastError() string {
 	return c.last.Error()
 }
 
-// Lost is how much was gone before it could be read, by reason: bytes of files, entries of a journal. It may be read while
-// it is added to.
+// Lost is how many bytes of files were gone before they could be read, by reason. It may be read while it is added to.
 type Lost struct {
 	Truncated atomic.Int64 // a file was cut, and no copy held what had been seen in it
 	Deleted   atomic.Int64 // a finished file was deleted
 	Intent    atomic.Int64 // the lines of a batch that was being sent cannot be read again
-	Vacuumed  atomic.Int64 // entries that a journal dropped
 }
 
 // Each calls f with each reason, as metrics name it, and its amount.
@@ -68,7 +66,6 @@ func (l *Lost) Each(f func(reason string, n int64)) {
 	f("truncated", l.Truncated.Load())
 	f("deleted", l.Deleted.Load())
 	f("unreadable_intent", l.Intent.Load())
-	f("vacuumed", l.Vacuumed.Load())
 }
 
 type kind struct {
