@@ -62,7 +62,7 @@ func (d *daemon) run(ctx context.Context, listener net.Listener, flows ...flow) 
 			continue
 		}
 		shown = append(shown, admin.Flow{Name: f.name, Counts: &f.runner.Counts, Counters: f.counters, Streams: f.streams})
-		g.Go(func() error { return drive(ctx, f.source, f.runner) })
+		g.Go(func() error { return pipeline.Drive(ctx, f.source, f.runner) })
 	}
 	if listener != nil {
 		slog.Info("status and metrics", "address", "http://"+listener.Addr().String()+"/status")
@@ -145,7 +145,7 @@ func (d *daemon) files(ctx context.Context, inputs []tail.Input) (flow, error) {
 		},
 		Retryable: clickhouse.Retryable,
 		Poll:      time.Duration(d.config.Poll), RotateWait: time.Duration(d.config.RotateWait)})
-	if err := d.recoverIntent(ctx, follower, store); err != nil {
+	if err := follower.Recover(ctx, d.runner(store)); err != nil {
 		return flow{}, err
 	}
 	counters := func() []admin.Counter {
@@ -177,30 +177,6 @@ func followed(store *checkpoint.Store) []admin.Stream {
 	return out
 }
 
-// recoverIntent settles the batch that was being sent when the last run ended: what the ledger has of it is done, else the
-// very same batch is made again from the files and sent under its own token.
-func (d *daemon) recoverIntent(ctx context.Context, f *tail.Follower, store *checkpoint.Store) error {
-	intent := store.State().Intent
-	if intent == nil {
-		return nil
-	}
-	open, err := f.Unsettled(ctx, intent)
-	if err != nil {
-		return err
-	}
-	if open {
-		slog.Info("a batch was being sent when the last run ended; it is sent again", "batch", intent.ID)
-		c := d.runner(store)
-		c.MaxRows, c.MaxBytes = 1<<40, 1<<40
-		c.MaxDelay, c.IdleDelay = 1000*time.Hour, 1000*time.Hour
-		again := func(ctx context.Context, out chan<- pipeline.Chunk) error { return f.Again(ctx, intent, out) }
-		if err := drive(ctx, again, pipeline.NewRunner(c)); err != nil {
-			return err
-		}
-	}
-	return store.Update(func(s *checkpoint.State) { s.Intent = nil })
-}
-
 // pipes reads those of the inputs' paths that are named pipes, now or later.
 func (d *daemon) pipes(inputs []tail.Input) flow {
 	if len(inputs) == 0 {
@@ -220,24 +196,6 @@ type noReplay struct{}
 
 func (noReplay) Intend(*batch.Batch) error { return nil }
 func (noReplay) Commit(*batch.Batch) error { return nil }
-
-// drive runs a source into a runner until the source ends or the runner fails.
-func drive(ctx context.Context, source func(context.Context, chan<- pipeline.Chunk) error, runner *pipeline.Runner) error {
-	reading, cancel := context.WithCancel(ctx)
-	defer cancel()
-	chunks := make(chan pipeline.Chunk, 2)
-	ended := make(chan error, 1)
-	go func() {
-		defer close(chunks)
-		ended <- source(reading, chunks)
-	}()
-	err := runner.Run(ctx, chunks)
-	cancel()
-	for c := range chunks {
-		runner.Buffers.Give(c.Buffer)
-	}
-	return errors.Join(err, <-ended)
-}
 
 // lockStream keeps other processes of this state directory from writing the stream. Where one does the error is
 // checkpoint.ErrLocked.

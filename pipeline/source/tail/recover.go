@@ -5,14 +5,39 @@ import (
 	"fmt"
 	"io"
 	"strings"
+	"time"
 
 	"bounceline/pipeline"
 	"bounceline/pipeline/checkpoint"
 	"bounceline/pipeline/source/content"
 )
 
-// Unsettled reports whether the ledger lacks a range of the intent: then its batch must be sent again.
-func (f *Follower) Unsettled(ctx context.Context, intent *checkpoint.Intent) (bool, error) {
+// Recover settles the batch that was being sent when the last run ended: what the ledger has of it is done, else the very
+// same batch is made again from the files and sent under its own token, by a runner made of c, whose limits do not count.
+// It is called before Run and blocks until the batch is stored.
+func (f *Follower) Recover(ctx context.Context, c pipeline.Config) error {
+	intent := f.Store.State().Intent
+	if intent == nil {
+		return nil
+	}
+	open, err := f.unsettled(ctx, intent)
+	if err != nil {
+		return err
+	}
+	if open {
+		f.Log.Info("a batch was being sent when the last run ended; it is sent again", "batch", intent.ID)
+		c.MaxRows, c.MaxBytes = 1<<40, 1<<40
+		c.MaxDelay, c.IdleDelay = 1000*time.Hour, 1000*time.Hour
+		again := func(ctx context.Context, out chan<- pipeline.Chunk) error { return f.again(ctx, intent, out) }
+		if err := pipeline.Drive(ctx, again, pipeline.NewRunner(c)); err != nil || ctx.Err() != nil {
+			return err
+		}
+	}
+	return f.Store.Update(func(s *checkpoint.State) { s.Intent = nil })
+}
+
+// unsettled reports whether the ledger lacks a range of the intent: then its batch must be sent again.
+func (f *Follower) unsettled(ctx context.Context, intent *checkpoint.Intent) (bool, error) {
 	for _, r := range intent.Ranges {
 		ranges, err := f.Ledger.Ledger(ctx, r.Stream)
 		if err != nil {
@@ -29,9 +54,9 @@ func (f *Follower) Unsettled(ctx context.Context, intent *checkpoint.Intent) (bo
 	return false, nil
 }
 
-// Again sends the lines of the intent's ranges, each after the stretch before it that gives context, and nothing else, so
+// again sends the lines of the intent's ranges, each after the stretch before it that gives context, and nothing else, so
 // that the receiver makes the same batch. A range whose file is gone is counted as lost and left out.
-func (f *Follower) Again(ctx context.Context, intent *checkpoint.Intent, out chan<- pipeline.Chunk) error {
+func (f *Follower) again(ctx context.Context, intent *checkpoint.Intent, out chan<- pipeline.Chunk) error {
 	for i, r := range intent.Ranges {
 		path, input, ok := f.find(r.Stream, r.To)
 		if !ok {
