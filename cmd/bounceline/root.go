@@ -75,6 +75,7 @@ recipient and attempt in ClickHouse: in the engine that comes with it, or in a s
 		newMigrateCommand(),
 		newQueryCommand(),
 		newReportCommand(),
+		newValidateCommand(),
 		newVersionCommand(),
 	)
 	root.InitDefaultHelpCmd()

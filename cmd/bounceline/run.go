@@ -46,7 +46,7 @@ SIGTERM or SIGINT lets it store what it has read, a second one ends it at once.`
 				return usagef("name the files to follow, or a configuration with --config")
 			default:
 				for _, a := range args {
-					c.Inputs = append(c.Inputs, config.Input{Name: filepath.Base(a), Paths: []string{a}, Parser: options.Dialect, Zone: reading.zone, Host: options.Host})
+					c.Inputs = append(c.Inputs, config.Input{Name: filepath.Base(a), Paths: []string{a}, Parser: options.Dialect, Zone: reading.zone, Host: options.Host, Relays: options.InternalRelays})
 				}
 			}
 			if listen != "" {

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"net/url"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -35,12 +36,13 @@ type Config struct {
 
 // Input is a set of files that are read alike.
 type Input struct {
-	Name    string   `yaml:"name"`    // column source
-	Paths   []string `yaml:"paths"`   // files and globs
-	Exclude []string `yaml:"exclude"` // globs of files not to follow
-	Parser  string   `yaml:"parser"`  // auto, or a dialect
-	Zone    string   `yaml:"zone"`    // time zone of stamps without one
-	Host    string   `yaml:"host"`    // for lines that carry no host
+	Name    string   `yaml:"name"`            // column source
+	Paths   []string `yaml:"paths"`           // files and globs
+	Exclude []string `yaml:"exclude"`         // globs of files not to follow
+	Parser  string   `yaml:"parser"`          // auto, or a dialect
+	Zone    string   `yaml:"zone"`            // time zone of stamps without one
+	Host    string   `yaml:"host"`            // for lines that carry no host
+	Relays  []string `yaml:"internal_relays"` // hosts and addresses inside the site that hand mail on
 }
 
 // Batch says when rows are sent.
@@ -74,7 +76,8 @@ func Default() Config {
 		Batch: Batch{MaxRows: 100_000, MaxDelay: Duration(time.Second)}}
 }
 
-// Load reads a file over the defaults. Its errors name the file, and the line where there is one.
+// Load reads a file over the defaults; strings in it may refer to the environment and to files, see expand. Its errors name
+// the file, and the line where there is one.
 func Load(path string) (Config, error) {
 	data, err := os.ReadFile(path)
 	if err != nil {
@@ -86,8 +89,25 @@ func Load(path string) (Config, error) {
 	if err := dec.Decode(&c); err != nil && !errors.Is(err, io.EOF) {
 		return Config{}, fmt.Errorf("%s: %w", path, explain(err))
 	}
+	if err := expand(reflect.ValueOf(&c).Elem()); err != nil {
+		return Config{}, fmt.Errorf("%s: %w", path, err)
+	}
 	return c, nil
 }
+
+// Redacted returns the configuration as YAML without its secrets.
+func (c Config) Redacted() ([]byte, error) {
+	if u, err := url.Parse(c.ClickHouse.DSN); err == nil && c.ClickHouse.DSN != "" {
+		if _, has := u.User.Password(); has {
+			u.User = url.UserPassword(u.User.Username(), "redacted")
+			c.ClickHouse.DSN = u.String()
+		}
+	}
+	return yaml.Marshal(c)
+}
+
+// MarshalYAML implements yaml.Marshaler.
+func (d Duration) MarshalYAML() (any, error) { return time.Duration(d).String(), nil }
 
 // Validate checks the values. Its error joins all that is wrong, each with its place.
 func (c Config) Validate() error {
@@ -128,7 +148,7 @@ func (c Config) Validate() error {
 }
 
 func (in Input) options() (parsers.Options, error) {
-	o := parsers.Options{Dialect: in.Parser, AssumedZone: time.Local, Host: in.Host}
+	o := parsers.Options{Dialect: in.Parser, AssumedZone: time.Local, Host: in.Host, InternalRelays: in.Relays}
 	if o.Dialect == "" {
 		o.Dialect = "auto"
 	}

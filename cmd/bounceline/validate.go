@@ -1,0 +1,43 @@
+package main
+
+import (
+	"fmt"
+
+	"github.com/spf13/cobra"
+
+	"bounceline/pipeline/config"
+)
+
+func newValidateCommand() *cobra.Command {
+	var show bool
+	cmd := &cobra.Command{
+		Use:   "validate FILE",
+		Short: "Check a configuration without running it",
+		Long: `Validate reads a configuration as run would and says what is wrong with it: unknown keys with the nearest known one, values
+that make no sense, references that lead nowhere. Nothing is opened and nothing is changed.`,
+		Example: `  bounceline validate /etc/bounceline.yaml && systemctl reload bounceline
+  bounceline validate --print /etc/bounceline.yaml`,
+		Args: cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			c, err := config.Load(args[0])
+			if err == nil {
+				err = c.Validate()
+			}
+			if err != nil {
+				return usagef("%v", err)
+			}
+			if !show {
+				_, err = fmt.Fprintf(cmd.OutOrStdout(), "%s: good\n", escapeTerminal([]byte(args[0])))
+				return err
+			}
+			text, err := c.Redacted()
+			if err != nil {
+				return err
+			}
+			_, err = cmd.OutOrStdout().Write(text)
+			return err
+		},
+	}
+	cmd.Flags().BoolVar(&show, "print", false, "print the configuration with its defaults, and without passwords")
+	return cmd
+}
