@@ -72,6 +72,8 @@ func (d *daemon) run(ctx context.Context, listener net.Listener, flows ...flow) 
 			}
 		}()
 	}
+	stop := context.AfterFunc(ctx, func() { slog.Info("stopping: what has been read is stored first; a second signal ends at once") })
+	defer stop()
 	tellSystemd(ctx)
 	return g.Wait()
 }
