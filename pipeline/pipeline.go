@@ -29,6 +29,7 @@ type Stream struct {
 	Anchor    string          // parser state at the first chunk's offset; empty at the start of a new stream
 	Reference time.Time       // for the first inferred year, where there is no anchor: file mtime, or now when live
 	Stored    []Span          // what the ledger knows to be stored, sorted: lines in it give context and no rows
+	Doubt     int64           // before it rows may be stored that the ledger does not know: the sink is asked before any is sent
 	Intent    Span            // an interrupted batch's range: it is sealed exactly so again, to get its ID; empty is none
 }
 
@@ -92,6 +93,16 @@ type Sink interface {
 	Write(ctx context.Context, b *batch.Batch, token string) error
 	// WriteLedger records that all of the batch's ranges are stored. It is called after Write.
 	WriteLedger(ctx context.Context, b *batch.Batch) error
+}
+
+// An Auditor says what a sink holds, whatever it acknowledged. Where the fate of a batch is not known it is asked, not
+// believed: an acknowledged retry proves nothing.
+type Auditor interface {
+	// Present returns where in [from, to) of the stream there are rows. It first waits for inserts that are running to end,
+	// also those that another process left behind.
+	Present(ctx context.Context, stream string, from, to int64) (map[batch.Place]struct{}, error)
+	// Mend makes what is derived from the rows, in the hours that touch [first, last] (Unix milliseconds), agree with them.
+	Mend(ctx context.Context, first, last int64) error
 }
 
 // A Journal keeps what a restart needs. Both calls return when the change is durable.

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"math/rand/v2"
 	"sync"
 	"time"
 
@@ -26,6 +25,7 @@ type Config struct {
 	Classifier Classifier
 	Context    *qctx.Table
 	Sink       Sink
+	Audit      Auditor // optional: a sink that keeps no rows of its own cannot be asked
 	Journal    Journal
 	Buffers    *Buffers
 	Retryable  func(error) bool // whether a sink's error may pass when tried again
@@ -298,6 +298,9 @@ func (r *Runner) open(rg *batch.Range, st *streamState, s *Stream) {
 	if rg.Lines == 0 {
 		rg.Source, rg.Anchor = s.Source, st.parser.Anchor()
 	}
+	if rg.To < s.Doubt || r.pinned {
+		r.current.Doubt = true
+	}
 }
 
 // seal fixes the current batch and hands it to the writer; it blocks while the writer has one.
@@ -337,53 +340,6 @@ func (r *Runner) state(s *Stream) *streamState {
 	st = &streamState{parser: p, source: []byte(s.Source), name: []byte(s.Name)}
 	r.streams[s] = st
 	return st
-}
-
-// write makes one batch durable, however often it must be tried.
-func (r *Runner) write(ctx context.Context, b *batch.Batch) error {
-	if err := r.Journal.Intend(b); err != nil {
-		return fmt.Errorf("record intent: %w", err)
-	}
-	if b.Rows > 0 {
-		if err := r.retry(ctx, "insert", func() error { return r.Sink.Write(ctx, b, b.ID) }); err != nil {
-			return err
-		}
-	}
-	if err := r.retry(ctx, "write ledger", func() error { return r.Sink.WriteLedger(ctx, b) }); err != nil {
-		return err
-	}
-	if err := r.Journal.Commit(b); err != nil {
-		return fmt.Errorf("commit: %w", err)
-	}
-	r.Counts.Batches.Add(1)
-	return nil
-}
-
-// retry calls f until it succeeds, fails for good, or time is over. Waits are jittered over their whole length and grow to
-// 30 s.
-func (r *Runner) retry(ctx context.Context, what string, f func() error) error {
-	begun := time.Now()
-	for wait := 200 * time.Millisecond; ; wait = min(2*wait, 30*time.Second) {
-		err := f()
-		switch {
-		case err == nil:
-			r.Counts.refuse(nil)
-			return nil
-		case !r.Retryable(err):
-			return fmt.Errorf("%s: %w", what, err)
-		case r.RetryFor > 0 && time.Since(begun) > r.RetryFor:
-			return fmt.Errorf("%s: given up after %s: %w", what, time.Since(begun).Round(time.Second), err)
-		}
-		pause := time.Duration(rand.Int64N(int64(wait)))
-		r.Counts.Retries.Add(1)
-		r.Counts.refuse(err)
-		r.Log.Warn("the sink refused a batch; it is tried again", "step", what, "again_in", pause.Round(time.Millisecond), "error", err)
-		select {
-		case <-time.After(pause):
-		case <-ctx.Done():
-			return fmt.Errorf("%s: %w (last error: %w)", what, context.Cause(ctx), err)
-		}
-	}
 }
 
 // keep notes the last bytes before the position reached: those of data, or tail where data is a line that was cut.

@@ -92,6 +92,17 @@ func (d *database) WriteLedger(ctx context.Context, b *batch.Batch) error {
 	return d.revive(ctx, d.DB.WriteLedger(ctx, b))
 }
 
+// Present implements pipeline.Auditor, as Write does the sink.
+func (d *database) Present(ctx context.Context, stream string, from, to int64) (map[batch.Place]struct{}, error) {
+	out, err := d.DB.Present(ctx, stream, from, to)
+	return out, d.revive(ctx, err)
+}
+
+// Mend implements pipeline.Auditor.
+func (d *database) Mend(ctx context.Context, first, last int64) error {
+	return d.revive(ctx, d.DB.Mend(ctx, first, last))
+}
+
 // revive starts the local engine again if it is dead; it keeps its port and passwords, so that connections find it. It returns
 // the error that it was given, and what went wrong with starting.
 func (d *database) revive(ctx context.Context, err error) error {

@@ -117,6 +117,15 @@ func (s *store) number(t *testing.T, sql string) uint64 {
 	}
 }
 
+// exec changes the store behind the program's back.
+func (s *store) exec(t *testing.T, sql string) {
+	t.Helper()
+	s.number(t, "SELECT count() FROM system.one") // an engine that died with a client is started again
+	if err := s.db.Exec(t.Context(), sql); err != nil {
+		t.Fatalf("%s: %v", sql, err)
+	}
+}
+
 func (s *store) ask(sql string) (n uint64, err error) {
 	rows, err := s.db.Query(context.Background(), sql, nil)
 	if err != nil {
@@ -250,6 +259,49 @@ func TestImportKilled(t *testing.T) {
 	const sum = "SELECT sum(cityHash64(* EXCEPT ingest_time)) FROM delivery_events"
 	if s.rows(t) != want.rows(t) || s.number(t, sum) != want.number(t, sum) {
 		t.Errorf("after %d kills there are %d rows, not %d", kills, s.rows(t), want.rows(t))
+	}
+}
+
+// TestImportWithoutItsMemory kills imports and takes their checkpoints away, then the ledger's rows too, and cuts the file into
+// other batches each time: what is stored already is found by asking for it.
+func TestImportWithoutItsMemory(t *testing.T) {
+	want := newStore(t)
+	log := write(t, filepath.Join(t.TempDir(), "mail.log"), demoLog(t, "postfix.log.zst"))
+	bounceline(t, "import", "--state-dir", want.dir, log)
+	const sum = "SELECT sum(cityHash64(* EXCEPT ingest_time)) FROM delivery_events"
+	s := newStore(t)
+	seed := rand.Uint64()
+	t.Logf("seed %d", seed)
+	random := rand.New(rand.NewPCG(seed, 0))
+	kills := 0
+	for try := range 6 {
+		cmd := command("import", "--state-dir", s.dir, "--batch-rows", fmt.Sprint(31+7*try), log)
+		if err := cmd.Start(); err != nil {
+			t.Fatal(err)
+		}
+		kill := time.AfterFunc(time.Duration(100+random.IntN(400))*time.Millisecond, func() { cmd.Process.Kill() })
+		if cmd.Wait() != nil {
+			kills++
+		}
+		kill.Stop()
+		if err := os.RemoveAll(filepath.Join(s.dir, "import")); err != nil {
+			t.Fatal(err)
+		}
+		if try%2 == 0 { // a ledger row that was never written
+			s.exec(t, "ALTER TABLE ingest_batches DELETE WHERE from_pos = (SELECT max(from_pos) FROM ingest_batches) SETTINGS mutations_sync = 2")
+		}
+	}
+	if kills == 0 {
+		t.Error("no import was killed")
+	}
+	bounceline(t, "import", "--state-dir", s.dir, log)
+	if s.rows(t) != want.rows(t) || s.number(t, sum) != want.number(t, sum) {
+		t.Errorf("after %d kills there are %d rows, not %d", kills, s.rows(t), want.rows(t))
+	}
+	s.exec(t, "TRUNCATE TABLE ingest_batches")
+	bounceline(t, "import", "--state-dir", s.dir, "--batch-rows", "111", log)
+	if s.rows(t) != want.rows(t) || s.number(t, sum) != want.number(t, sum) {
+		t.Errorf("without a ledger there are %d rows, not %d", s.rows(t), want.rows(t))
 	}
 }
 

@@ -143,7 +143,7 @@ func (im *importer) run(ctx context.Context, paths []string, raw bool, rows int)
 		return fmt.Errorf("state directory: %w", err)
 	}
 	im.runner = pipeline.NewRunner(pipeline.Config{
-		Classifier: im.engine, Context: qctx.New(contextMemory), Sink: im.db, Journal: &im.journal, Buffers: im.pool,
+		Classifier: im.engine, Context: qctx.New(contextMemory), Sink: im.db, Audit: im.db, Journal: &im.journal, Buffers: im.pool,
 		Retryable: clickhouse.Retryable, Log: slog.Default(), RetryFor: importRetry, StoreRaw: raw, MaxRows: rows,
 		MaxDelay: time.Hour, IdleDelay: time.Hour, // a finite input seals by size
 	})
@@ -178,7 +178,7 @@ func (im *importer) file(ctx context.Context, path string, followed bool) error 
 		return err
 	}
 	s := &pipeline.Stream{Name: known.Name, Source: sourceName(path), Path: path, Parser: im.options, Reference: in.modified,
-		Stored: content.Spans(known.Ranges)}
+		Stored: content.Spans(known.Ranges), Doubt: known.Doubt}
 	if len(known.Ranges) > 0 && known.Ranges[0].From == 0 {
 		s.Anchor = known.Ranges[0].Anchor
 	}

@@ -4,15 +4,18 @@ import (
 	"bytes"
 	"context"
 	"io"
+	"slices"
 	"time"
 
 	"bounceline/parsers"
+	"bounceline/pipeline/batch"
 	"bounceline/pipeline/record"
 	"bounceline/pipeline/source/stream"
 )
 
 // sameRows reports whether the rows stored under the stream's name agree with the content wherever the content reaches: then
-// it is an earlier, shorter copy of that stream.
+// it is an earlier, shorter copy of that stream. Of a stream that the ledger does not know, storing was interrupted: there it
+// is enough that all its rows are in the content.
 func (d *database) sameRows(ctx context.Context, r io.Reader, options parsers.Options, reference time.Time, name string) (bool, error) {
 	p, err := parsers.NewStream(options)
 	if err != nil {
@@ -23,14 +26,23 @@ func (d *database) sameRows(ctx context.Context, r io.Reader, options parsers.Op
 	if err != nil {
 		return false, err
 	}
+	ledger, err := d.Ledger(ctx, name)
+	if err != nil {
+		return false, err
+	}
+	interrupted := !slices.ContainsFunc(ledger, func(r batch.Range) bool { return r.Stream == name })
 	var res record.Result
 	end, rows, equal := int64(0), 0, true
 	err = stream.Each(r, func(line []byte, at, next int64) bool {
 		p.Parse(bytes.TrimSuffix(line, []byte("\n")), &res)
 		end = next
 		if res.Class == record.Event && res.Rows.Len() > 0 {
+			id, there := stored[at]
+			if !there && interrupted {
+				return true
+			}
 			rows++
-			equal = stored[at] == string(res.Rows.All()[0].QueueID)
+			equal = there && id == string(res.Rows.All()[0].QueueID)
 		}
 		return equal
 	})

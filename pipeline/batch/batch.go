@@ -44,7 +44,8 @@ type Batch struct {
 	Bytes   int       // size of all text in the rows
 	Sealed  time.Time // part of what is kept with the intent; also the rows' ingest_time
 
-	ReplacedUTF8 int // values in which invalid UTF-8 was replaced
+	Doubt        bool // rows of its ranges may be stored already: the sink is asked before anything is sent
+	ReplacedUTF8 int  // values in which invalid UTF-8 was replaced
 }
 
 // New returns an empty batch.
@@ -99,7 +100,7 @@ func (b *Batch) Reset() {
 	for i := range b.Columns {
 		b.Columns[i].reset()
 	}
-	b.ID, b.Ranges, b.Rows, b.Bytes, b.ReplacedUTF8, b.Sealed = "", b.Ranges[:0], 0, 0, 0, time.Time{}
+	b.ID, b.Ranges, b.Rows, b.Bytes, b.Doubt, b.ReplacedUTF8, b.Sealed = "", b.Ranges[:0], 0, 0, false, 0, time.Time{}
 }
 
 // ID names a batch by its ranges, which are sorted by stream: the same ranges give the same ID on every replay, after

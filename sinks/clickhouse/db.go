@@ -174,6 +174,9 @@ func (d *DB) Query(ctx context.Context, sql string, params map[string]string) (d
 	return rows, explain(err)
 }
 
+// Exec runs a statement that changes something.
+func (d *DB) Exec(ctx context.Context, sql string) error { return explain(d.conn.Exec(ctx, sql)) }
+
 // Ledger returns the stored ranges of the streams whose name begins with prefix, sorted by stream and position.
 func (d *DB) Ledger(ctx context.Context, prefix string) ([]batch.Range, error) {
 	rows, err := d.conn.Query(ctx, `SELECT stream, from_pos, to_pos, marker, source, via, anchor, lines, event_lines, rows,

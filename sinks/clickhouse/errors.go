@@ -13,6 +13,7 @@ import (
 const (
 	codeNoSuchTable    = 60
 	codeNoSuchDatabase = 81
+	codeAccessDenied   = 497
 )
 
 // passing are the codes of errors that may pass without anybody's help: time-outs, load, memory, disk, replicas, network.

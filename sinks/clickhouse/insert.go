@@ -98,13 +98,12 @@ func (d *DB) WriteLedger(ctx context.Context, b *batch.Batch) error {
 	return nil
 }
 
-// month is the number of the partition that the time is in, as toYYYYMM gives it; 0 for no time.
+// month is the number of the partition that the time is in; 0 for no time.
 func month(ms int64) uint32 {
 	if ms == 0 {
 		return 0
 	}
-	t := time.UnixMilli(ms).UTC()
-	return uint32(t.Year()*100 + int(t.Month()))
+	return batch.Month(ms)
 }
 
 var _ proto.ColInput = (*column)(nil)

@@ -131,6 +131,48 @@ func (l ledger) Ledger(_ context.Context, prefix string) ([]batch.Range, error) 
 	return out, nil
 }
 
+func (l ledger) Reach(context.Context, string) (map[string]int64, error) { return nil, nil }
+
+// unledgered has rows and no ledger.
+type unledgered struct {
+	ledger
+	stream string
+	end    int64
+}
+
+func (u unledgered) Reach(_ context.Context, prefix string) (map[string]int64, error) {
+	if strings.HasPrefix(u.stream, prefix) {
+		return map[string]int64{u.stream: u.end}, nil
+	}
+	return nil, nil
+}
+
+// TestResolveInDoubt: rows that no ledger row speaks of are a stream of their own, or this content's, and then in doubt.
+func TestResolveInDoubt(t *testing.T) {
+	head := []byte("a first line\n")
+	prefix := Prefix(head)
+	markers := func([]int64) (map[int64]string, error) { return nil, nil }
+	for _, c := range []struct {
+		what  string
+		l     Ledger
+		same  bool
+		want  int
+		doubt int64
+	}{
+		{"nothing is stored", unledgered{}, false, 0, 0},
+		{"its rows", unledgered{stream: Name(prefix, 0), end: 7}, true, 0, 7},
+		{"another content's rows", unledgered{stream: Name(prefix, 0), end: 7}, false, 1, 0},
+		{"rows that the ledger knows", unledgered{ledger{{Stream: Name(prefix, 0), To: 9}}, Name(prefix, 0), 7}, true, 0, 0},
+		{"rows behind what it knows", unledgered{ledger{{Stream: Name(prefix, 0), To: 9}}, Name(prefix, 0), 12}, true, 0, 12},
+		{"rows before what it knows", unledgered{ledger{{Stream: Name(prefix, 0), From: 4, To: 9}}, Name(prefix, 0), 7}, true, 0, 7},
+	} {
+		known, err := Resolve(t.Context(), c.l, head, "", markers, func(string) (bool, error) { return c.same, nil })
+		if err != nil || known.Name != Name(prefix, c.want) || known.Doubt != c.doubt {
+			t.Errorf("%s: %+v, %v; want counter %d and doubt %d", c.what, known, err, c.want, c.doubt)
+		}
+	}
+}
+
 // TestResolve tells contents that begin alike by the ledger's markers.
 func TestResolve(t *testing.T) {
 	head := []byte("the same first line\n")

@@ -16,13 +16,16 @@ import (
 type Ledger interface {
 	// Ledger returns the stored ranges of all streams whose name begins with prefix, sorted by stream and position.
 	Ledger(ctx context.Context, prefix string) ([]batch.Range, error)
+	// Reach returns, for each such stream that has rows, the position after its last row, ledger or not.
+	Reach(ctx context.Context, prefix string) (map[string]int64, error)
 }
 
 // Known is what a file turned out to be.
 type Known struct {
 	Name   string
 	Ranges []batch.Range // what is stored of it, sorted by position
-	Free   int           // the lowest counter that the ledger knows for no content that begins so
+	Doubt  int64         // before it there are rows that the ledger does not know; 0 if there are none
+	Free   int           // the lowest counter that ledger and rows know for no content that begins so
 }
 
 // Resolve names the content that begins with head. Of the streams that begin alike it is the first whose markers inside
@@ -30,9 +33,31 @@ type Known struct {
 // decides, and where it knows none the content is a new stream.
 //
 // markers returns the marker at each of the positions, which are sorted, as far as the content reaches; same reports
-// whether a stream whose stored ranges all end behind the content holds the same rows at its positions.
+// whether a stream of which no marker lies inside the content holds the same rows at its positions: all that the content
+// gives, or, of a stream that the ledger does not know, some of them.
 func Resolve(ctx context.Context, l Ledger, head []byte, preferred string, markers func(at []int64) (map[int64]string, error),
 	same func(name string) (bool, error)) (Known, error) {
+	reach, err := l.Reach(ctx, Prefix(head))
+	if err != nil {
+		return Known{}, fmt.Errorf("ask what is stored: %w", err)
+	}
+	k, err := resolve(ctx, l, reach, head, preferred, markers, same)
+	if end := reach[k.Name]; end > storedTo(k.Ranges) {
+		k.Doubt = end
+	}
+	return k, err
+}
+
+// storedTo is the end of what is stored from the beginning on without a gap.
+func storedTo(ranges []batch.Range) int64 {
+	if spans := Spans(ranges); len(spans) > 0 && spans[0].From == 0 {
+		return spans[0].To
+	}
+	return 0
+}
+
+func resolve(ctx context.Context, l Ledger, reach map[string]int64, head []byte, preferred string,
+	markers func(at []int64) (map[int64]string, error), same func(name string) (bool, error)) (Known, error) {
 	prefix := Prefix(head)
 	ranges, err := l.Ledger(ctx, prefix)
 	if err != nil {
@@ -50,6 +75,11 @@ func Resolve(ctx context.Context, l Ledger, head []byte, preferred string, marke
 		positions = append(positions, r.To)
 		free = max(free, n+1)
 	}
+	for name := range reach {
+		if n, ok := Counter(prefix, name); ok {
+			free = max(free, n+1)
+		}
+	}
 	if n, ok := Counter(prefix, preferred); ok {
 		free = max(free, n+1)
 	}
@@ -66,7 +96,7 @@ func Resolve(ctx context.Context, l Ledger, head []byte, preferred string, marke
 		switch inside, agree := compare(streams[n], found); {
 		case inside > 0 && agree:
 			return Known{Name: Name(prefix, n), Ranges: streams[n], Free: free}, nil
-		case inside == 0 && len(streams[n]) > 0:
+		case inside == 0 && (len(streams[n]) > 0 || reach[Name(prefix, n)] > 0):
 			outside = append(outside, n)
 		}
 	}

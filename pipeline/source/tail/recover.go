@@ -68,7 +68,7 @@ func (f *Follower) again(ctx context.Context, intent *checkpoint.Intent, out cha
 		if err != nil {
 			return fmt.Errorf("ask the ledger: %w", err)
 		}
-		s := &pipeline.Stream{Name: r.Stream, Source: r.Source, Path: path, Parser: input.Parser, Stored: content.Spans(ranges)}
+		s := &pipeline.Stream{Name: r.Stream, Source: r.Source, Path: path, Parser: input.Parser, Stored: content.Spans(ranges), Doubt: r.To}
 		at := f.begin(s, ranges)
 		if len(ranges) == 0 {
 			at, s.Anchor = r.From, r.Anchor

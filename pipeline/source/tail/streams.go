@@ -245,7 +245,7 @@ func (f *Follower) behind(known content.Known) error {
 // start opens the content's lines: of a stream that is continued where it was left, else behind what is stored.
 func (f *Follower) start(g *generation, known content.Known, e *followed, head []byte) error {
 	s := &pipeline.Stream{Name: known.Name, Source: g.target.input.Name, Path: g.path, Parser: g.target.input.Parser,
-		Reference: time.Now(), Stored: content.Spans(known.Ranges)}
+		Reference: time.Now(), Stored: content.Spans(known.Ranges), Doubt: known.Doubt}
 	at := f.begin(s, known.Ranges)
 	if e != nil && e.stream != nil {
 		s, at = e.stream, e.offset

@@ -1,0 +1,139 @@
+package pipeline
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"time"
+
+	"bounceline/pipeline/batch"
+)
+
+// maxRounds is how often rows that a sink has acknowledged are sent again because they are not there.
+const maxRounds = 5
+
+// write makes one batch durable, however often it must be tried.
+func (r *Runner) write(ctx context.Context, b *batch.Batch) error {
+	if err := r.Journal.Intend(b); err != nil {
+		return fmt.Errorf("record intent: %w", err)
+	}
+	if b.Rows > 0 {
+		if err := r.store(ctx, b); err != nil {
+			return err
+		}
+	}
+	if _, err := r.retry(ctx, "write ledger", func() error { return r.Sink.WriteLedger(ctx, b) }); err != nil {
+		return err
+	}
+	if err := r.Journal.Commit(b); err != nil {
+		return fmt.Errorf("commit: %w", err)
+	}
+	r.Counts.Batches.Add(1)
+	return nil
+}
+
+// store brings the batch's rows into the sink, each once. A batch in doubt, and one whose insert had to be repeated, is
+// compared with what is there: what is missing goes in under a token of its own, since the batch's token may be known to
+// the server although its rows are gone. What is derived from the rows is mended at the end.
+func (r *Runner) store(ctx context.Context, b *batch.Batch) error {
+	first, last := eventTimes(b)
+	doubt := b.Doubt && r.Audit != nil
+	for round := 0; ; round++ {
+		if doubt {
+			if err := r.keepMissing(ctx, b); err != nil {
+				return err
+			}
+			if b.Rows == 0 {
+				break
+			}
+		}
+		if round > maxRounds {
+			return fmt.Errorf("insert: %d rows of batch %s are not there although the server acknowledged them %d times", b.Rows, b.ID, maxRounds)
+		}
+		token := b.ID
+		if round > 0 {
+			token = fmt.Sprintf("%s/r%d", b.ID, round)
+			r.Counts.Healed.Add(int64(b.Rows))
+			r.Log.Warn("rows that the sink had acknowledged are not there; they are sent again", "batch", b.ID, "rows", b.Rows, "round", round)
+		}
+		repeated, err := r.retry(ctx, "insert", func() error { return r.Sink.Write(ctx, b, token) })
+		if err != nil {
+			return err
+		}
+		doubt = doubt || repeated && r.Audit != nil
+		if !doubt {
+			return nil
+		}
+	}
+	_, err := r.retry(ctx, "compare the rollups", func() error { return r.Audit.Mend(ctx, first, last) })
+	return err
+}
+
+// keepMissing leaves in the batch the rows of those lines that have none in the sink.
+func (r *Runner) keepMissing(ctx context.Context, b *batch.Batch) error {
+	for i := range b.Ranges {
+		rg := &b.Ranges[i]
+		if rg.Rows == 0 {
+			continue
+		}
+		var present map[batch.Place]struct{}
+		_, err := r.retry(ctx, "ask what is stored", func() (err error) {
+			present, err = r.Audit.Present(ctx, rg.Stream, rg.From, rg.To)
+			return err
+		})
+		if err != nil {
+			return err
+		}
+		if len(present) == 0 {
+			continue
+		}
+		b.Keep(func(i int) bool {
+			stream, at := b.Place(i)
+			if string(stream) != rg.Stream {
+				return true
+			}
+			_, there := present[at]
+			return !there
+		})
+	}
+	return nil
+}
+
+// eventTimes are the earliest and the latest time of the batch's rows.
+func eventTimes(b *batch.Batch) (first, last int64) {
+	for i := range b.Ranges {
+		if rg := &b.Ranges[i]; rg.Rows > 0 {
+			if first == 0 || rg.FirstEvent < first {
+				first = rg.FirstEvent
+			}
+			last = max(last, rg.LastEvent)
+		}
+	}
+	return first, last
+}
+
+// retry calls f until it succeeds, fails for good, or time is over, and reports whether it was called more than once. Waits
+// are jittered over their whole length and grow to 30 s.
+func (r *Runner) retry(ctx context.Context, what string, f func() error) (repeated bool, err error) {
+	begun := time.Now()
+	for wait := 200 * time.Millisecond; ; wait = min(2*wait, 30*time.Second) {
+		err := f()
+		switch {
+		case err == nil:
+			return repeated, nil
+		case !r.Retryable(err):
+			return repeated, fmt.Errorf("%s: %w", what, err)
+		case r.RetryFor > 0 && time.Since(begun) > r.RetryFor:
+			return repeated, fmt.Errorf("%s: given up after %s: %w", what, time.Since(begun).Round(time.Second), err)
+		}
+		repeated = true
+		pause := time.Duration(rand.Int64N(int64(wait)))
+		r.Counts.Retries.Add(1)
+		r.Log.Warn("the sink refused a batch; it is tried again", "step", what, "again_in", pause.Round(time.Millisecond), "error", err)
+		select {
+		case <-time.After(pause):
+		case <-ctx.Done():
+			return repeated, fmt.Errorf("%s: %w (last error: %w)", what, context.Cause(ctx), err)
+		}
+	}
+}
