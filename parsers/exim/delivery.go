@@ -320,7 +320,7 @@ func outcome(r *record.Row, final []byte) {
 	case "=>", "->", ">>":
 		r.Outcome = record.Delivered
 		switch {
-		case final[0] == '>':
+		case len(final) > 0 && final[0] == '>':
 			r.EventType, r.Outcome = record.Autoreply, record.OtherOutcome
 		case bytes.HasPrefix(final, blackhole), bytes.HasPrefix(final, []byte("discarded")), bytes.HasPrefix(final, []byte("blackhole")), string(final) == "/dev/null":
 			r.EventType, r.Outcome = record.Discard, record.OtherOutcome
