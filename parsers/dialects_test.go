@@ -55,6 +55,8 @@ func TestPowerMTA(t *testing.T) {
 		{"transient", header + "\n" + `t,2026-03-04 05:06:07+0000,c@example.com,a@example.org,4.4.1 (no answer from host),smtp;451 later,mx,quota-issues,v,,,`, "event | outcome=deferred | smtp_code=451"},
 		{"feedback", header + "\n" + `f,2026-03-04 05:06:07+0000,c@example.com,a@example.org,,,,,,,,`, "other no delivery"},
 		{"reception", header + "\n" + `r,2026-03-04 05:06:07+0000,c@example.com,a@example.org,,,,,,,,`, "other"},
+		{"line breaks in a value", header + "\nd,2026-03-04 05:06:07+0000,c@example.com,a@example.org,2.0.0,\"smtp;250 ok\nfirst\nsecond\",mx1,,,,,job7", "event | recipient=a@example.org | smtp_code=250 | response_text=smtp;250 ok\nfirst\nsecond | queue_id=job7"},
+		{"part of a value", header + "\nd,2026-03-04 05:06:07+0000,c@example.com,a@example.org,2.0.0,\"smtp;250 ok", "context part of a record"},
 		{"short row", header + "\n" + `d,2026-03-04 05:06:07+0000`, "malformed"},
 	})
 }

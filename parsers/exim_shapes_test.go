@@ -1,12 +1,16 @@
 package parsers
 
-import "testing"
+import (
+	"strings"
+	"testing"
+)
 
 // Every shape of Exim's main log lines.
 func TestExim(t *testing.T) {
 	const head = "2026-03-04 05:06:07 1tZxYa-0001Bc-De "
 	const smtp = "ann@example.org R=dnslookup T=remote_smtp "
 	const host = "H=mx1.example.org [192.0.2.25]"
+	cut := "SMTP error from remote mail server after RCPT TO:<ann@example.org>: 550-5.7.1 " + strings.Repeat("long ", 300)
 	checkShapes(t, []shape{
 		{"delivery", head + "=> " + smtp + host + `:25 X=TLS1.3:TLS_AES_256_GCM_SHA384:256 CV=yes DN="CN=mx1, O=\"X\" T=y" C="250 2.0.0 Ok: queued as 6D01F22A" QT=1d2h3m4s DT=0.5s`,
 			"event delivery | mta=exim | status==> | outcome=delivered | recipient=ann@example.org | router=dnslookup | service=remote_smtp | relay_host=mx1.example.org | relay_ip=192.0.2.25 | relay_port=25 | tls=TLS1.3:TLS_AES_256_GCM_SHA384:256 | smtp_code=250 | enhanced_code=2.0.0 | next_queue_id=6D01F22A | response_text=250 2.0.0 Ok: queued as 6D01F22A | delay=93784 | delay_xmit=0.5 | conn_use=1"},
@@ -34,6 +38,9 @@ func TestExim(t *testing.T) {
 		{"interface and proxy", head + "=> " + smtp + host + ":25 PRX=[192.0.2.9] I=[198.51.100.1]:40000 DS TFO* PS=3 PRDR K", "event | local_ip=198.51.100.1 | relay_port=25"},
 		{"IPv6", head + "=> " + smtp + "H=mx1.example.org [2001:db8::25]:25 X=TLS", "event | relay_ip=2001:db8::25 | relay_port=25"},
 		{"escaped reply", head + "=> " + smtp + host + ` C="250-first\\n250 2.6.0 <\"x\"> => -> Queued"`, `event | response_text=250-first\n250 2.6.0 <"x"> => -> Queued | enhanced_code=2.6.0`},
+		{"reply that is cut", head + "=> " + smtp + host + ` C="250 2.0.0 O`, "event | truncated=1 | smtp_code=250"},
+		{"error cut by Exim", head + "** " + smtp + host + ": " + cut[:1024], "event | truncated=1 | smtp_code=550 | smtp_command=RCPT TO"},
+		{"error nearly cut", head + "** " + smtp + host + ": " + cut[:1023], "event | truncated= | smtp_code=550"},
 		{"unknown fields", head + "=> ann@example.org SRS=<x@y> Q=slow R=r T=t Ci=12 ST=shadow " + host, "event | relay_ip=192.0.2.25 | router=r"},
 		{"filter hop", head + "=> ann@example.org R=scan T=spam H=127.0.0.1 [127.0.0.1]:10025 C=\"250 ok\"", "event | internal_hop=1"},
 

@@ -2,6 +2,7 @@ package parsers
 
 import (
 	"bytes"
+	"encoding/json"
 
 	"bounceline/parsers/envelope"
 	"bounceline/pipeline/record"
@@ -52,6 +53,52 @@ func (s *Stream) joinPartial(h *envelope.Header, text []byte) []byte {
 	p.open = false
 	*h = p.header
 	return p.text
+}
+
+// A savedPiece is a piece as the anchor has it.
+type savedPiece struct {
+	Header envelope.Header
+	Text   []byte
+	Next   int
+}
+
+// open is what the stream knows of lines whose end is still to come, as text; empty if there are none.
+func (s *Stream) open() string {
+	saved := make([]savedPiece, 0, maxParts+1)
+	if s.partial.open {
+		saved = append(saved, savedPiece{s.partial.header, s.partial.text, 0})
+	}
+	for i := range s.parts {
+		if p := &s.parts[i]; p.next > 0 {
+			saved = append(saved, savedPiece{p.header, p.text, p.next})
+		}
+	}
+	if len(saved) == 0 {
+		return ""
+	}
+	text, err := json.Marshal(saved)
+	if err != nil {
+		return "" // cannot be: bytes and numbers
+	}
+	return string(text)
+}
+
+// reopen takes back what open gave.
+func (s *Stream) reopen(text string) error {
+	var saved []savedPiece
+	if err := json.Unmarshal([]byte(text), &saved); err != nil {
+		return err
+	}
+	s.partial.open, s.parts = false, s.parts[:0]
+	for _, o := range saved[:min(len(saved), maxParts)] {
+		p := &s.partial
+		if o.Next > 0 {
+			s.parts = append(s.parts, piece{next: o.Next})
+			p = &s.parts[len(s.parts)-1]
+		}
+		p.begin(&o.Header, o.Text)
+	}
+	return nil
 }
 
 // split reads "[2/3] " and "[2\3] ", which Exim puts before the pieces of what is too long for a syslog record (Exim

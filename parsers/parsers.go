@@ -5,6 +5,7 @@ package parsers
 import (
 	"bytes"
 	"fmt"
+	"net/url"
 	"strings"
 	"time"
 
@@ -32,7 +33,7 @@ type Dialect interface {
 }
 
 // Stateful is a dialect whose lines cannot be read without one that came before, such as the header row of a table. The
-// state is part of the stream's anchor: one line of text, empty at the beginning.
+// state is part of the stream's anchor: short text, empty at the beginning.
 type Stateful interface {
 	State() string
 	SetState(string)
@@ -99,16 +100,29 @@ func NewStream(o Options) (*Stream, error) {
 // SetReference sets what the first year that no stamp names is reckoned from.
 func (s *Stream) SetReference(t time.Time) { s.envelope.Clock().SetReference(t) }
 
+// Renew sets what stamps may be ahead of to now, once the stream has a time of its own that years are inferred from.
+func (s *Stream) Renew(now time.Time) { s.envelope.Clock().Renew(now) }
+
 // Anchor is what later rows depend on besides their bytes, in one line.
 func (s *Stream) Anchor() string {
 	anchor := s.envelope.Clock().Anchor()
 	for _, d := range s.dialects {
 		if st, ok := d.(Stateful); ok && st.State() != "" {
-			anchor += "\t" + d.Name() + "=" + st.State()
+			anchor += "\t" + d.Name() + "=" + url.QueryEscape(st.State())
 		}
+	}
+	if open := s.open(); open != "" && len(open) < maxOpen {
+		anchor += "\t" + openPieces + "=" + url.QueryEscape(open)
 	}
 	return anchor
 }
+
+// openPieces is what the anchor calls lines whose end is still to come, and maxOpen how many bytes of them it takes: an anchor
+// travels with every batch. Longer ones are lost at a restart, unless their beginning is read again.
+const (
+	openPieces = "open"
+	maxOpen    = 8 << 10
+)
 
 // Restore brings the stream to the state that gave the anchor.
 func (s *Stream) Restore(anchor string) error {
@@ -118,6 +132,15 @@ func (s *Stream) Restore(anchor string) error {
 	}
 	for _, state := range strings.Split(states, "\t") {
 		name, value, _ := strings.Cut(state, "=")
+		value, err := url.QueryUnescape(value)
+		if err != nil {
+			return fmt.Errorf("anchor: %w", err)
+		}
+		if name == openPieces {
+			if err := s.reopen(value); err != nil {
+				return fmt.Errorf("anchor: open lines: %w", err)
+			}
+		}
 		for _, d := range s.dialects {
 			if st, ok := d.(Stateful); ok && d.Name() == name {
 				st.SetState(value)

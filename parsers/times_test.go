@@ -1,6 +1,7 @@
 package parsers
 
 import (
+	"strings"
 	"testing"
 	"time"
 	_ "time/tzdata" // the zones of these tests, wherever they run
@@ -56,6 +57,25 @@ func eventTime(t *testing.T, s *Stream, line string) (time.Time, record.TimeFlag
 	}
 	r := &res.Rows.All()[0]
 	return time.UnixMilli(r.EventTime).UTC(), r.TimeInferred
+}
+
+// A stamp more than a day after the reference is kept and flagged, wherever it stands and whether it says a zone or not.
+func TestAheadOfTime(t *testing.T) {
+	for _, stamp := range []string{"2026-03-12T12:00:01Z", "2026-03-12 12:00:01", "2026 Mar 12 12:00:01"} {
+		s := newStream(t, Options{Zone: time.UTC})
+		for i, step := range []struct {
+			stamp string
+			flags record.TimeFlags
+		}{{"2026-03-10T12:00:00Z", 0}, {stamp, record.AheadOfTime}, {"2026-03-11T11:00:00Z", 0}, {stamp, record.AheadOfTime}} {
+			if _, flags := eventTime(t, s, step.stamp+" mx1 "+sentText); flags != step.flags {
+				t.Errorf("line %d: %s has flags %d", i, step.stamp, flags)
+			}
+		}
+		s.Renew(reference.Add(25 * time.Hour))
+		if _, flags := eventTime(t, s, strings.Replace(stamp, ":01", ":02", 1)+" mx1 "+sentText); flags != 0 {
+			t.Errorf("%s is ahead of a reference that was renewed", stamp)
+		}
+	}
 }
 
 // What does not exist is refused and not moved to another day.

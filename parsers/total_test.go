@@ -100,6 +100,38 @@ func TestAllocations(t *testing.T) {
 	}
 }
 
+// A restart between the pieces of a line changes nothing.
+func TestOpenLinesSurvive(t *testing.T) {
+	for _, tt := range []struct {
+		lines []string
+		want  string
+	}{
+		{[]string{"2026-03-04T05:06:07.1Z stdout P Mar  4 05:06:07 mx1 postfix/smtp[812]: 4F2A91C0B7: to=<ann@", "2026-03-04T05:06:07.2Z stdout P example.org>, relay=none, delay=0, ", "2026-03-04T05:06:07.3Z stdout F status=sent (250 \xff \"ok\")"},
+			"event | recipient=ann@example.org | host=mx1 | pid=812 | event_time=2026-03-04T05:06:07.000"},
+		{[]string{"Mar  4 05:06:07 mx1 exim[812]: [1/3] 1tZxYa-0001Bc-De ** ann@example.org R=r T=t H=mx [192.0.2.25]: SMTP error from remote mail server after RCPT TO:<a>: 550 5.1.1 ", "Mar  4 05:06:07 mx1 exim[812]: [2/3] No such ", "Mar  4 05:06:07 mx1 exim[812]: [3/3] user"},
+			"event | recipient=ann@example.org | remote_text=550 5.1.1 No such user | pid=812"},
+		{[]string{"type,timeLogged,rcpt,dsnDiag", "d,2026-03-04 05:06:07+0000,a@example.org,\"smtp;250 ok", "more \"\"text\"\"", "end\""},
+			"event | recipient=a@example.org | response_text=smtp;250 ok\nmore \"text\"\nend"},
+	} {
+		var res record.Result
+		s := newStream(t, Options{})
+		for _, line := range tt.lines {
+			again := newStream(t, Options{})
+			if err := again.Restore(s.Anchor()); err != nil {
+				t.Fatal(err)
+			}
+			again.Parse([]byte(line), &res)
+			s = again
+		}
+		for _, problem := range compare(&res, tt.want) {
+			t.Errorf("%s: %s", tt.lines[0], problem)
+		}
+		if again := newStream(t, Options{}); again.Restore(s.Anchor()+"\topen=x") == nil || again.Restore(s.Anchor()+"\topen=%") == nil {
+			t.Error("a broken anchor was taken")
+		}
+	}
+}
+
 func FuzzParse(f *testing.F) {
 	for _, line := range seeds {
 		f.Add([]byte(line), []byte(seeds[0]))

@@ -78,7 +78,9 @@ func (c *Counts) add(res *record.Result) {
 	switch res.Class {
 	case record.Event:
 		c.Events.Add(1)
-		return
+		if res.Kind == "delivery" {
+			return
+		}
 	case record.Context:
 		c.Context.Add(1)
 		return
@@ -95,7 +97,7 @@ func (c *Counts) add(res *record.Result) {
 	c.mu.Unlock()
 }
 
-// Kinds returns how often each kind of other and malformed line was seen.
+// Kinds returns how often each kind of other and malformed line was seen, and of event other than a plain delivery.
 func (c *Counts) Kinds() map[string]int64 {
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -44,6 +44,7 @@ type Config struct {
 type Runner struct {
 	Config
 	Counts Counts
+	Unread Unread
 
 	streams map[*Stream]*streamState
 	current *batch.Batch
@@ -251,6 +252,7 @@ func (r *Runner) line(st *streamState, rg *batch.Range, line []byte, at int64, i
 		rg.Other++
 	default:
 		rg.Malformed++
+		r.Unread.add(r.result.Kind, rg.Stream, at, text)
 	}
 	if r.result.Class != record.Event && len(r.result.Fact.QueueID) == 0 {
 		return
@@ -296,6 +298,9 @@ func (r *Runner) rangeOf(st *streamState, s *Stream, at int64) *batch.Range {
 
 func (r *Runner) open(rg *batch.Range, st *streamState, s *Stream) {
 	if rg.Lines == 0 {
+		if !r.pinned { // a range that is repeated keeps the reference that it had
+			st.parser.Renew(time.Now())
+		}
 		rg.Source, rg.Anchor = s.Source, st.parser.Anchor()
 	}
 	if rg.To < s.Doubt || r.pinned {

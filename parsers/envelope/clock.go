@@ -39,8 +39,16 @@ type plainDay struct {
 	midnight int64
 }
 
-// SetReference sets what the first inferred year is reckoned from: a file's mtime, or now for a live one.
+// SetReference sets what the first inferred year is reckoned from, and what a stamp may be ahead of: a file's mtime, or now
+// for a live one.
 func (c *Clock) SetReference(t time.Time) { c.ref = t.UnixMilli() }
+
+// Renew sets the reference anew, where the year no longer depends on it.
+func (c *Clock) Renew(now time.Time) {
+	if c.last != 0 {
+		c.ref = max(c.ref, now.UnixMilli())
+	}
+}
 
 // Anchor is what times of later lines depend on besides their bytes.
 func (c *Clock) Anchor() string { return fmt.Sprintf("%d %d %t %s", c.last, c.ref, c.assumed, c.zone) }
@@ -123,6 +131,7 @@ func (c *Clock) date(year int, month time.Month, d, h, m, s int) (int64, record.
 			return 0, 0, false
 		}
 		t = c.nearest(date)
+		flags |= c.ahead(t)
 	} else {
 		flags |= record.YearInferred
 		var ok bool
@@ -215,12 +224,16 @@ func distance(a, b int64) int64 {
 
 // absolute takes in the time of a stamp that says year and zone.
 func (c *Clock) absolute(ms int64) (int64, record.TimeFlags) {
-	var flags record.TimeFlags
-	if c.last == 0 && c.ref != 0 && ms > c.ref+dayMillis {
-		flags = record.AheadOfTime
-	}
 	c.last = ms
-	return ms, flags
+	return ms, c.ahead(ms)
+}
+
+// ahead flags a time that is more than a day after the reference.
+func (c *Clock) ahead(ms int64) record.TimeFlags {
+	if c.ref != 0 && ms > c.ref+dayMillis {
+		return record.AheadOfTime
+	}
+	return 0
 }
 
 // Now is the best guess for a line that has no time at all: that of the line before, else the reference.
@@ -278,6 +291,7 @@ func (c *Clock) local(civil int64, stamp []byte) (int64, record.TimeFlags) {
 	}
 	t := time.UnixMilli(civil).UTC()
 	whole := c.nearest(time.Date(t.Year(), t.Month(), t.Day(), t.Hour(), t.Minute(), t.Second(), 0, c.zone))
+	flags |= c.ahead(whole)
 	c.length = copy(c.stamp[:], stamp)
 	c.low, c.high = 0, 0
 	c.value, c.flags, c.last = whole, flags, whole

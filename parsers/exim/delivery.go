@@ -113,6 +113,7 @@ func field(r *record.Row, s *scanner, out *record.Result) {
 		r.TLS = s.value
 	case "C":
 		r.ResponseText = unescape(s.value, out)
+		r.Truncated = s.cut || len(s.value) >= maxReply
 		r.RemoteText = r.ResponseText
 		r.SMTPCode, r.EnhancedCode = reply.Parse(r.ResponseText, `\n`)
 		if r.SMTPCode != 0 {
@@ -176,6 +177,9 @@ func duration(v []byte) float32 {
 	}
 	return float32(total)
 }
+
+// maxReply is where Exim 4.96 cuts the texts of replies and errors, without a mark.
+const maxReply = 1024
 
 // deferral reads "[routing ]defer (n)[: strerror][ H=host [ip]][ DT=...][: message]".
 func deferral(r *record.Row, rest []byte) {
@@ -252,6 +256,7 @@ func reason(r *record.Row, t []byte) {
 		}
 	}
 	r.ResponseText = t
+	r.Truncated = r.Truncated || len(t) == maxReply
 	r.SMTPCommand = stage(t)
 	if !bytes.HasPrefix(t, remoteError) && !bytes.HasPrefix(t, lmtpError) && !bytes.HasPrefix(t, prdrError) {
 		return

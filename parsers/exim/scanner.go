@@ -14,6 +14,7 @@ type scanner struct {
 	key   []byte
 	value []byte
 	host  host // of the last H=
+	cut   bool // the last quoted value has no end
 }
 
 // host is what H= says: "name (helo) [ip]:port*".
@@ -82,6 +83,7 @@ func withColon(v, rest []byte) []byte { return v[len(v) : len(v)+1+len(rest)] }
 
 // quoted reads a value between quotes; quotes and backslashes in it are escaped.
 func (s *scanner) quoted() {
+	s.cut = false
 	for i := 1; i < len(s.rest); i++ {
 		switch s.rest[i] {
 		case '\\':
@@ -91,7 +93,7 @@ func (s *scanner) quoted() {
 			return
 		}
 	}
-	s.value, s.rest = s.rest[1:], nil
+	s.value, s.rest, s.cut = s.rest[1:], nil, true
 }
 
 func (s *scanner) bracketed() {

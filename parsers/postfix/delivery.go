@@ -19,6 +19,7 @@ func delivery(h *envelope.Header, id, rest []byte, out *record.Result) {
 	}
 	r := begin(h, id, out)
 	r.Recipient = recipient
+	kind := "delivery"
 	for {
 		n := separator(rest)
 		if n == 0 {
@@ -41,7 +42,7 @@ func delivery(h *envelope.Header, id, rest []byte, out *record.Result) {
 			rest = rest[4+len(r.DSN):]
 		case len(rest) > 7 && string(rest[:7]) == "status=":
 			status(r, rest[7:])
-			out.Class, out.Kind = record.Event, "delivery"
+			out.Class, out.Kind = record.Event, kind
 			return
 		case len(rest) > 8 && string(rest[:8]) == "orig_to=":
 			if r.OrigRecipient, rest, ok = address(rest[8:]); !ok {
@@ -61,10 +62,13 @@ func delivery(h *envelope.Header, id, rest []byte, out *record.Result) {
 				unseparated(r, rest, out)
 				return
 			}
-			rest = rest[len(v):]
+			kind, rest = unknownField, rest[len(v):]
 		}
 	}
 }
+
+// unknownField is the kind of records with a key that is not known: counted, since a new release of Postfix may say more.
+const unknownField = "delivery with an unknown field"
 
 // unseparated goes on with a record that does not look as Postfix writes it.
 func unseparated(r *record.Row, rest []byte, out *record.Result) {

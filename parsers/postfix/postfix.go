@@ -26,6 +26,7 @@ var (
 	client    = []byte("client=")
 	uid       = []byte("uid=")
 	removed   = []byte("removed")
+	resent    = []byte("resent-message-id=")
 	noQueue   = []byte("NOQUEUE: ")
 )
 
@@ -75,17 +76,21 @@ func (Parser) Parse(h *envelope.Header, text []byte, out *record.Result) {
 		learn(h, id, out, "removed").Op = record.Close
 	case len(rest) > 7 && string(rest[:7]) == "client=":
 		clientLine(h, id, rest, out)
-	case len(rest) > 11 && string(rest[:8]) == "message-" && string(rest[8:11]) == "id=":
+	case len(rest) > 10 && string(rest[:8]) == "message-" && string(rest[8:11]) == "id=":
 		learn(h, id, out, "message-id").MessageID = brackets(rest[11:])
 	case bytes.HasPrefix(rest, uid):
-		learn(h, id, out, "pickup").Op = record.Renew
+		f := learn(h, id, out, "pickup")
+		f.Op, f.OrigQueueID = record.Renew, valueOf(rest, origID)
 	default:
 		out.Class, out.Kind = record.Other, queueNote
 		if len(rest) > 0 && rest[0] == ' ' && copied(h, text, out) {
 			return
 		}
-		if bytes.Contains(rest, notification) {
+		switch {
+		case bytes.Contains(rest, notification):
 			out.Class, out.Kind = record.Context, "notification"
+		case bytes.HasPrefix(rest, resent): // of a message that has a message id, too
+			out.Class, out.Kind = record.Context, "message-id"
 		}
 	}
 }
@@ -94,7 +99,11 @@ func (Parser) Parse(h *envelope.Header, text []byte, out *record.Result) {
 func brackets(v []byte) []byte {
 	i := bytes.IndexByte(v, '<')
 	if i < 0 {
-		return bytes.TrimSpace(v)
+		v = bytes.TrimSpace(v)
+		if j := bytes.IndexByte(v, ' '); j >= 0 {
+			v = v[:j]
+		}
+		return v
 	}
 	v = v[i+1:]
 	if j := bytes.IndexByte(v, '>'); j >= 0 {
@@ -274,18 +283,32 @@ func clientLine(h *envelope.Header, id, rest []byte, out *record.Result) {
 	f.Op = record.Renew
 	rest = rest[len(client):]
 	f.ClientIP, _ = bracketed(rest)
-	if i := bytes.Index(rest, saslUser); i >= 0 {
-		v := rest[i+len(saslUser):]
-		if j := bytes.Index(v, comma); j >= 0 {
-			v = v[:j]
-		}
-		f.AuthUser = v
+	f.AuthUser = valueOf(rest, saslUser)
+	f.OrigQueueID = valueOf(rest, origQueueID)
+	if ip, ok := bracketed(valueOf(rest, origClient)); ok { // before the filter
+		f.ClientIP = ip
 	}
 }
 
+// valueOf is what stands behind a key, up to ", "; nil where the key is not there.
+func valueOf(b, key []byte) []byte {
+	i := bytes.Index(b, key)
+	if i < 0 {
+		return nil
+	}
+	v := b[i+len(key):]
+	if j := bytes.Index(v, comma); j >= 0 {
+		v = v[:j]
+	}
+	return v
+}
+
 var (
-	saslUser = []byte("sasl_username=")
-	comma    = []byte(", ")
+	saslUser    = []byte(", sasl_username=")
+	origQueueID = []byte(", orig_queue_id=")
+	origClient  = []byte(", orig_client=")
+	origID      = []byte(" orig_id=")
+	comma       = []byte(", ")
 )
 
 // begin adds a row with what every row of a line has.

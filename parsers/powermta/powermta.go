@@ -24,6 +24,7 @@ const maxColumns = 128
 // Parser reads one row at a time and remembers the header row. The zero value is ready.
 type Parser struct {
 	header  string
+	open    []byte // lines of a record whose quoted value goes on in the next
 	columns []column
 	values  [][]byte
 }
@@ -63,20 +64,30 @@ var names = map[string]column{
 // Name is the dialect's name.
 func (*Parser) Name() string { return "powermta" }
 
-// State is the header row.
-func (p *Parser) State() string { return p.header }
+// State is the header row, and behind a newline the lines of an open record.
+func (p *Parser) State() string {
+	if len(p.open) == 0 {
+		return p.header
+	}
+	return p.header + "\n" + string(p.open)
+}
 
-// SetState takes the header row back.
-func (p *Parser) SetState(header string) {
+// SetState takes back what State gave.
+func (p *Parser) SetState(state string) {
+	header, open, _ := strings.Cut(state, "\n")
 	if header != "" {
 		p.setHeader([]byte(header))
 	}
+	p.open = append(p.open[:0], open...)
 }
 
 // Claims reports whether a text is a header row or a record: a type of one or two letters and a time.
-func (*Parser) Claims(program, text []byte) bool {
+func (p *Parser) Claims(program, text []byte) bool {
 	if len(program) > 0 {
 		return false
+	}
+	if len(p.open) > 0 {
+		return true
 	}
 	if isHeader(text) {
 		return true
@@ -121,6 +132,10 @@ func (p *Parser) Parse(h *envelope.Header, text []byte, out *record.Result) {
 		}
 		p.setHeader(text)
 		out.Class, out.Kind = record.Context, "header row"
+		return
+	}
+	if text = p.join(text); text == nil {
+		out.Class, out.Kind = record.Context, "part of a record"
 		return
 	}
 	if p.columns == nil {
@@ -188,6 +203,29 @@ func (p *Parser) Parse(h *envelope.Header, text []byte, out *record.Result) {
 	}
 	status(r, v[dsnStatus], v[dsnDiag])
 }
+
+// maxOpen bounds the lines of one record.
+const maxOpen = 16 << 10
+
+// join puts the lines of a record together: a quoted value may hold line breaks (RFC 4180, section 2). It returns nil until the
+// last one is there. The record belongs to its last line. One that does not end is read as far as it goes.
+func (p *Parser) join(text []byte) []byte {
+	if len(p.open) == 0 && bytes.Count(text, quote)%2 == 0 {
+		return text
+	}
+	if len(p.open) > 0 {
+		p.open = append(p.open, '\n')
+	}
+	p.open = append(p.open, text...)
+	if bytes.Count(p.open, quote)%2 != 0 && len(p.open) < maxOpen {
+		return nil
+	}
+	whole := p.open
+	p.open = p.open[:0]
+	return whole
+}
+
+var quote = []byte{'"'}
 
 // relay reads "mx1.example.org (192.0.2.25)".
 func relay(r *record.Row, v []byte) {

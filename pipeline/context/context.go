@@ -8,6 +8,7 @@ package context
 import (
 	"hash/fnv"
 
+	"bounceline/parsers/reply"
 	"bounceline/pipeline/record"
 )
 
@@ -87,6 +88,9 @@ func (t *Table) Enrich(out *record.Result) {
 		return
 	}
 	first := &out.Rows.All()[0]
+	if len(first.QueueID) == 0 {
+		return // it says nothing about which message it was
+	}
 	m := t.find(first.Host, first.QueueID)
 	if m == nil {
 		return
@@ -188,6 +192,9 @@ func (t *Table) note(r *record.Row) {
 	default:
 		return
 	}
+	if len(r.QueueID) == 0 {
+		return
+	}
 	m := t.find(r.Host, r.QueueID)
 	if r.Outcome != record.Deferred {
 		if m != nil {
@@ -250,6 +257,9 @@ func (t *Table) learn(f *record.Fact) {
 		m = t.add(f.Host, f.QueueID)
 	}
 	t.touch(m, f.Time)
+	if len(f.OrigQueueID) > 0 {
+		t.inherit(m, f)
+	}
 	if f.SenderKnown {
 		t.charge(m, len(f.Sender)-len(m.sender))
 		m.sender, m.senderKnown = append(m.sender[:0], f.Sender...), true
@@ -270,6 +280,26 @@ func (t *Table) learn(f *record.Fact) {
 	}
 	if f.Recipients > 0 {
 		m.recipients = f.Recipients
+	}
+}
+
+// inherit gives a message that came back from a content filter, or was queued again, what is known of its submission: its own
+// client is the filter. What the line says itself goes before.
+func (t *Table) inherit(m *message, f *record.Fact) {
+	from := t.find(f.Host, f.OrigQueueID)
+	if from == nil || from == m {
+		return
+	}
+	if len(m.authUser) == 0 && len(from.authUser) > 0 {
+		t.charge(m, len(from.authUser))
+		m.authUser = append(m.authUser, from.authUser...)
+	}
+	if len(m.messageID) == 0 && len(from.messageID) > 0 {
+		t.charge(m, len(from.messageID))
+		m.messageID = append(m.messageID, from.messageID...)
+	}
+	if from.clientIP != (record.Addr{}) && (f.ClientIP == (record.Addr{}) || reply.Loopback(f.ClientIP)) {
+		f.ClientIP = from.clientIP
 	}
 }
 

@@ -2,6 +2,7 @@ package context_test
 
 import (
 	"fmt"
+	"net/netip"
 	"strings"
 	"testing"
 	"time"
@@ -209,5 +210,34 @@ func TestRebuild(t *testing.T) {
 	b := show(newReader(t, 1<<20).read(append(lines, last)...))
 	if a != b || !strings.HasPrefix(a, "b@example.org ") {
 		t.Errorf("%q and %q", a, b)
+	}
+}
+
+// A message that comes back from a content filter has the client, the user and the message id of its submission, not the
+// filter's; so has one that is queued again.
+func TestOrigQueueID(t *testing.T) {
+	for _, tt := range []struct{ name, line, user, client string }{
+		{"filter", "smtpd[1]: 5A2A91C0B7: client=localhost[127.0.0.1], orig_queue_id=4F2A91C0B7, orig_client=app.example.com[198.51.100.7]", "ann", "198.51.100.7"},
+		{"filter that does not say the client", "smtpd[1]: 5A2A91C0B7: client=localhost[127.0.0.1], orig_queue_id=4F2A91C0B7", "ann", "198.51.100.7"},
+		{"queued again", "pickup[1]: 5A2A91C0B7: uid=99 from=<ann@example.com> orig_id=4F2A91C0B7", "ann", "198.51.100.7"},
+		{"unknown", "smtpd[1]: 5A2A91C0B7: client=localhost[127.0.0.1], orig_queue_id=4F2A91C0B8, orig_client=app.example.com[198.51.100.9]", "", "198.51.100.9"},
+	} {
+		r := newReader(t, 1<<20)
+		rows := r.read(
+			head+"smtpd[1]: 4F2A91C0B7: client=app.example.com[198.51.100.7], sasl_method=PLAIN, sasl_username=ann",
+			head+tt.line,
+			deferred("5A2A91C0B7", "bob@example.org", "4.2.0"))
+		if user, client := string(rows[0].AuthUser), netip.AddrFrom16(rows[0].ClientIP).Unmap().String(); user != tt.user || client != tt.client {
+			t.Errorf("%s: user %q, client %s", tt.name, user, client)
+		}
+	}
+}
+
+// Rows whose queue ID is blotted out tell nothing about one another.
+func TestNoQueueID(t *testing.T) {
+	r := newReader(t, 1<<20)
+	r.read(head + "smtp[8]: to=<bob@example.org>, relay=none, delay=2, dsn=4.0.0, status=deferred (x)")
+	if n := r.table.Stats().Messages; n != 0 {
+		t.Errorf("%d messages are remembered", n)
 	}
 }

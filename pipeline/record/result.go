@@ -56,5 +56,5 @@ type Fact struct {
 	MessageID   []byte
 	AuthUser    []byte
 	ClientIP    Addr
-	NextQueueID []byte
+	OrigQueueID []byte // the ID that the message had before: it came back from a content filter, or was queued again
 }
