@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"context"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/ClickHouse/clickhouse-go/v2/lib/driver"
@@ -148,13 +149,20 @@ func (r *report) groups(ctx context.Context, out *bufio.Writer, by, output strin
 	}
 	if output == "table" {
 		r.heading(out)
+		columns = append(columns, "failures")
 	} else {
 		columns = append(columns, "zone")
+	}
+	most := uint64(1)
+	for _, g := range list {
+		most = max(most, g.failed())
 	}
 	w := newRowWriter(out, output, columns)
 	for _, g := range list {
 		values := append([]any{g.name}, g.values()...)
-		if output != "table" {
+		if output == "table" {
+			values = append(values, bars(&g.counts, most))
+		} else {
 			values = append(values, r.zone.String())
 		}
 		if err := w.Write(values); err != nil {
@@ -164,8 +172,31 @@ func (r *report) groups(ctx context.Context, out *bufio.Writer, by, output strin
 	if err := w.Close(); err != nil {
 		return err
 	}
+	if output == "table" && len(list) > 0 {
+		fmt.Fprintf(out, "Failures: %s hard, %s soft, %s block; the longest bar is %s.\n", shades[0], shades[1], shades[2], thousands(most))
+	}
 	r.footing(out, output, len(list), all)
 	return nil
+}
+
+// barWidth is how many characters the longest bar takes.
+const barWidth = 24
+
+// shades are what the hard, soft and block parts of a bar are drawn with.
+var shades = [3]string{"█", "▓", "░"}
+
+// bars draws the parts of the failures, most of which in one group is drawn in full width. A part ends where the sum up to it
+// does, so that rounding adds up.
+func bars(c *counts, most uint64) string {
+	var b strings.Builder
+	sum, drawn := uint64(0), 0
+	for i, n := range [3]uint64{c.hard, c.soft, c.block} {
+		sum += n
+		end := int((sum*barWidth + most/2) / most)
+		b.WriteString(strings.Repeat(shades[i], max(0, end-drawn)))
+		drawn = max(drawn, end)
+	}
+	return b.String()
 }
 
 // categories prints the failures and deferrals of each category.

@@ -273,3 +273,20 @@ func TestZone(t *testing.T) {
 		}
 	}
 }
+
+func TestBars(t *testing.T) {
+	for _, c := range []struct {
+		hard, soft, block, most uint64
+		want                    string
+	}{
+		{0, 0, 0, 1, ""},
+		{24, 0, 0, 24, "████████████████████████"},
+		{12, 6, 6, 24, "████████████▓▓▓▓▓▓░░░░░░"},
+		{1, 1, 1, 72, "▓"},
+		{1, 0, 0, 1000, ""},
+	} {
+		if got := bars(&counts{hard: c.hard, soft: c.soft, block: c.block}, c.most); got != c.want {
+			t.Errorf("%+v: %q, not %q", c, got, c.want)
+		}
+	}
+}
