@@ -7,3 +7,13 @@ import "embed"
 //
 //go:embed rules/*.yaml
 var Rules embed.FS
+
+// Providers is the table of mailbox providers and gateways.
+//
+//go:embed providers.yaml
+var Providers []byte
+
+// Blocklists is the table of blocklists.
+//
+//go:embed blocklists.yaml
+var Blocklists []byte

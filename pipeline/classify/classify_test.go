@@ -26,13 +26,13 @@ func answer(text string) record.Row { return Case{Text: text}.Row() }
 func TestShippedRules(t *testing.T) {
 	e := engine(t)
 	samples := 0
-	for i := range e.rules.rules {
-		samples += len(e.rules.rules[i].Match)
+	for i := range e.current.Load().rules.rules {
+		samples += len(e.current.Load().rules.rules[i].Match)
 	}
 	if samples == 0 {
 		t.Error("no rule has a sample")
 	}
-	if size := e.rules.automaton.size(); size > 16<<20 {
+	if size := e.current.Load().rules.automaton.size(); size > 16<<20 {
 		t.Errorf("the automaton takes %d bytes", size)
 	}
 }

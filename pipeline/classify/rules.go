@@ -10,6 +10,8 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+
+	"bounceline/configs"
 )
 
 // A Rule gives a category to replies by what they say. All of its conditions must hold. Literals are compared with the
@@ -28,7 +30,7 @@ type Rule struct {
 
 	Codes     []string // basic codes or their beginnings: 550, 5
 	Enhanced  []string // enhanced codes without class, or their beginnings: 7.1, "7."
-	Classes   []string // 4 or 5: the class that decides the type, see Engine.Classify
+	Classes   []string // 4 or 5: the class that decides the type
 	Commands  []string // the command that was answered: RCPT TO, MAIL FROM, ...
 	Providers []string // who answered, by the words of the reply or the relay's name
 	MTAs      []string // the MTA that logged it: postfix, exim, ...
@@ -60,8 +62,14 @@ type ruleSet struct {
 	literals  []string
 	automaton *automaton
 	triggers  [][]int32 // by literal: the rules that it makes candidates
-	version   string
+
+	signatures []mark // literals that name a provider, and lists: those that name a blocklist, in the order of the tables
+	lists      []mark
+	version    string
 }
+
+// A mark is a literal that names an entry of a table.
+type mark struct{ literal, value int32 }
 
 // shippedRules reads the files of the folder rules, in the order of their names.
 func shippedRules(shipped fs.FS) ([]source, error) {
@@ -83,8 +91,10 @@ func shippedRules(shipped fs.FS) ([]source, error) {
 
 // compile decodes the sources, checks what can be seen of each rule alone, and builds the automaton. Its error joins all that
 // is wrong.
-func compile(sources []source) (*ruleSet, error) {
+func compile(sources []source, names *nameTables) (*ruleSet, error) {
 	sum := sha256.New()
+	sum.Write(configs.Providers)
+	sum.Write(configs.Blocklists)
 	set := &ruleSet{}
 	var errs []error
 	for _, s := range sources {
@@ -104,6 +114,19 @@ func compile(sources []source) (*ruleSet, error) {
 		return b.Priority - a.Priority
 	})
 	index := map[string]int32{}
+	number := func(words []string) []int32 {
+		out := make([]int32, 0, len(words))
+		for _, w := range words {
+			n, ok := index[w]
+			if !ok {
+				n = int32(len(set.literals))
+				index[w] = n
+				set.literals = append(set.literals, w)
+			}
+			out = append(out, n)
+		}
+		return out
+	}
 	ids := map[string]*Rule{}
 	for i := range set.rules {
 		r := &set.rules[i]
@@ -111,21 +134,18 @@ func compile(sources []source) (*ruleSet, error) {
 			errs = append(errs, fmt.Errorf("%s: the id is already taken at %s:%d", r.where(), before.File, before.Line))
 		}
 		ids[r.ID] = r
-		errs = append(errs, r.check())
-		number := func(words []string) []int32 {
-			out := make([]int32, 0, len(words))
-			for _, w := range words {
-				n, ok := index[w]
-				if !ok {
-					n = int32(len(set.literals))
-					index[w] = n
-					set.literals = append(set.literals, w)
-				}
-				out = append(out, n)
-			}
-			return out
-		}
+		errs = append(errs, r.check(names))
 		r.any, r.all, r.none = number(r.Any), number(r.All), number(r.None)
+	}
+	for i, p := range names.providers {
+		for _, n := range number(p.Signatures) {
+			set.signatures = append(set.signatures, mark{n, int32(i)})
+		}
+	}
+	for i, b := range names.blocklists {
+		for _, n := range number(slices.Concat(b.Domains, b.Words)) {
+			set.lists = append(set.lists, mark{n, int32(i)})
+		}
 	}
 	if err := errors.Join(errs...); err != nil {
 		return nil, err
@@ -149,7 +169,7 @@ func compile(sources []source) (*ruleSet, error) {
 }
 
 // check finds what is wrong with a rule by itself, and compiles its regular expression.
-func (r *Rule) check() error {
+func (r *Rule) check(names *nameTables) error {
 	var errs []error
 	bad := func(format string, args ...any) {
 		errs = append(errs, fmt.Errorf("%s: %s", r.where(), fmt.Sprintf(format, args...)))
@@ -159,7 +179,7 @@ func (r *Rule) check() error {
 	}
 	if r.Category == "" {
 		bad("it needs a category")
-	} else if byName[r.Category] == nil {
+	} else if Lookup(r.Category) == nil {
 		bad("there is no category %q%s", r.Category, nearest(r.Category, categoryNames()))
 	}
 	if len(r.Any)+len(r.All) == 0 {
@@ -170,7 +190,7 @@ func (r *Rule) check() error {
 			switch {
 			case strings.TrimSpace(w) == "":
 				bad("an empty literal is in every text")
-			case !utf8Lower(w):
+			case w != strings.ToLower(w):
 				bad("literal %q must be in lower case, as the normalised text is", w)
 			case strings.Contains(w, "  "), strings.ContainsAny(w, "\t\r\n"):
 				bad("literal %q cannot be found: a run of white space is one blank in the normalised text", w)
@@ -207,16 +227,19 @@ func (r *Rule) check() error {
 		}
 	}
 	for _, p := range append(slices.Clone(r.Providers), r.Provider) {
-		if p != "" && !knownProvider(p) {
-			bad("there is no provider %q%s", p, nearest(p, providerNames()))
+		if p != "" && !names.hasProvider(p) {
+			bad("there is no provider %q%s", p, nearest(p, names.providerNames()))
 		}
 	}
 	return errors.Join(errs...)
 }
 
-// utf8Lower reports whether a literal is as the normaliser leaves text: ASCII letters folded, all else as it was.
-func utf8Lower(w string) bool {
-	return !strings.ContainsFunc(w, func(r rune) bool { return 'A' <= r && r <= 'Z' })
+// byID returns a rule, nil if there is none of that name.
+func (s *ruleSet) byID(id string) *Rule {
+	if i := slices.IndexFunc(s.rules, func(r Rule) bool { return r.ID == id }); i >= 0 {
+		return &s.rules[i]
+	}
+	return nil
 }
 
 // input is what rules look at besides the literals.
@@ -226,7 +249,8 @@ type input struct {
 	enhanced []byte
 	class    byte // '4', '5', or 0
 	command  string
-	provider string
+	provider string // that answered: by its words, else by the relay's name
+	relay    int32  // number of the provider behind the relay's name, -1 if none
 	mta      string
 	status   []byte
 }

@@ -1,0 +1,159 @@
+package classify
+
+import (
+	"bytes"
+
+	"bounceline/pipeline/record"
+)
+
+// byCodes is the verdict where no rule knows the words: by the enhanced code, else by the basic code, else by what the MTA
+// itself says of a delivery that met no reply.
+func byCodes(r *record.Row) record.Class {
+	code, known := lookupEnhanced(r.EnhancedCode)
+	known = known && code.Category != "other" && !(r.SMTPCommand == record.CmdMAIL && aboutRecipient(code.Category))
+	switch {
+	case known && code.precise():
+		return class(r, code.Category, "dsn", ByDSN)
+	case known && (r.SMTPCode == 0 || code.Code[0] > '2'): // a subject alone: address and mailbox are too often used for all else
+		return class(r, code.Category, "dsn", ByCode)
+	case r.SMTPCode != 0:
+		return class(r, byBasic(r), "code", ByCode)
+	case r.EventType == record.Suspended && r.LastCategory != "":
+		return class(r, r.LastCategory, "last reply", ByNothing)
+	case r.EventType == record.Suspended:
+		return class(r, "connection_failed", "suspended", ByNothing)
+	}
+	if code, ok := lookupEnhanced(r.DSN); ok && code.precise() && code.Category != "other" {
+		return class(r, code.Category, "mta dsn", ByDSN)
+	}
+	return class(r, "other", "", ByNothing)
+}
+
+// aboutRecipient reports whether a category says that the recipient's address or domain is at fault. The answer to MAIL FROM
+// never does.
+func aboutRecipient(category string) bool {
+	switch category {
+	case "user_unknown", "inactive_mailbox", "recipient_moved", "bad_address_syntax", "domain_not_found", "null_mx":
+		return true
+	}
+	return false
+}
+
+// byBasic is what a basic code means, for the command that it answered.
+func byBasic(r *record.Row) string {
+	c := LookupBasic(r.SMTPCode)
+	if c == nil {
+		return "other"
+	}
+	if aboutRecipient(c.Category) {
+		switch r.SMTPCommand {
+		case record.CmdMAIL:
+			return "sender_rejected"
+		case record.CmdConnect, record.CmdHELO, record.CmdEHLO, record.CmdLHLO, record.CmdSTARTTLS, record.CmdAUTH:
+			return "policy_rejected"
+		case record.CmdDATA, record.CmdBDAT, record.CmdEndOfData:
+			if c.Category == "user_unknown" {
+				return "policy_rejected"
+			}
+		}
+	}
+	return c.Category
+}
+
+// class completes a verdict: the type follows from the category and the class of the reply.
+func class(r *record.Row, category, rule, confidence string) record.Class {
+	cat := Lookup(category)
+	if cat == nil {
+		cat = Lookup("other")
+	}
+	c := record.Class{Category: cat.Name, Action: cat.Action, Rule: rule, Confidence: confidence}
+	switch replyClass(r) {
+	case '4':
+		c.BounceType = cat.Transient
+	case '5':
+		c.BounceType = cat.Permanent
+		if r.SMTPCode == 0 && len(r.EnhancedCode) == 0 && cat.Local != "" {
+			c.BounceType = cat.Local
+		}
+	default:
+		if c.BounceType = cat.Local; c.BounceType == "" {
+			c.BounceType = cat.Permanent
+		}
+	}
+	if c.BounceType == Block && cat.Local == "" && r.SMTPCode == 0 && r.Outcome == record.Deferred {
+		c.BounceType = Soft
+	}
+	return c
+}
+
+// replyClass is the class that decides the type, as a digit: that of the reply. Where its basic and enhanced code disagree the
+// MTA's own disposition decides, and the basic code where that is not known: it is what SMTP clients act on (RFC 5321, section
+// 4.2.1). Without a reply it is the MTA's own code; 0 is none.
+func replyClass(r *record.Row) byte {
+	basic := byte(0)
+	if r.SMTPCode != 0 {
+		basic = '0' + byte(r.SMTPCode/100)
+	}
+	switch {
+	case basic == 0 && len(r.EnhancedCode) > 0:
+		return r.EnhancedCode[0]
+	case basic == 0 && len(r.DSN) > 0:
+		return r.DSN[0]
+	case basic == 0 && r.Outcome == record.Deferred:
+		return '4'
+	case len(r.EnhancedCode) == 0 || r.EnhancedCode[0] == basic:
+		return basic
+	}
+	switch r.Outcome {
+	case record.Bounced, record.Expired:
+		return '5'
+	case record.Deferred:
+		return '4'
+	}
+	return basic
+}
+
+// units of time as replies write them, by their beginnings.
+var units = []struct {
+	word    string
+	seconds uint32
+}{
+	{"sec", 1}, {"sek", 1}, {"seg", 1}, {"s ", 1}, {"s.", 1}, {"s)", 1}, {"min", 60}, {"m ", 60}, {"hour", 3600}, {"hr", 3600}, {"stunde", 3600}, {"heure", 3600}, {"hora", 3600}, {"ore ", 3600},
+	{"day", 86400}, {"tag", 86400}, {"jour", 86400}, {"сек", 1}, {"мин", 60}, {"час", 3600}, {"秒", 1}, {"分钟", 60}, {"分", 60}, {"小时", 3600}, {"時間", 3600},
+}
+
+// waiting are words that say, shortly before a time, that it is one to wait for and not one over which something was counted.
+var waiting = [][]byte{[]byte("try"), []byte("wait"), []byte("again"), []byte("greylist"), []byte("graylist"), []byte("come back"), []byte("resend"), []byte("delay"), []byte("deferred for"),
+	[]byte("blocked for"), []byte("throttled for"), []byte("next attempt"), []byte("will be accepted"), []byte("retries"), []byte("erneut"), []byte("réessay"), []byte("reintent"), []byte("riprov"), []byte("через"), []byte("请在"), []byte("稍后")}
+
+// maxRetry bounds a hint: servers that ask for more than a week mean something else.
+const maxRetry = 7 * 86400
+
+// retryAfter finds how long a normalised text asks to wait, in seconds: "try again in 5 minutes", "greylisted for 300
+// seconds", "retry after 00:04:58" is not read since times are masked. 0 is none.
+func retryAfter(text []byte) uint32 {
+	for i := 1; i < len(text); i++ {
+		if byteClass[text[i]] != digit || byteClass[text[i-1]]&wordByte != 0 {
+			continue
+		}
+		n, j := uint32(0), i
+		for j < len(text) && byteClass[text[j]] == digit && n < 1e6 {
+			n = n*10 + uint32(text[j]-'0')
+			j++
+		}
+		rest := bytes.TrimLeft(text[j:], " -")
+		before := text[max(0, i-48):i]
+		for _, u := range units {
+			if !bytes.HasPrefix(rest, []byte(u.word)) || bytes.HasSuffix(before, []byte("per ")) {
+				continue
+			}
+			for _, w := range waiting {
+				if bytes.Contains(before, w) && n > 0 && n <= maxRetry/u.seconds {
+					return n * u.seconds
+				}
+			}
+		}
+		i = j
+	}
+	return 0
+}
