@@ -30,6 +30,7 @@ type Config struct {
 	Buffers    *Buffers
 	Retryable  func(error) bool // whether a sink's error may pass when tried again
 	Log        *slog.Logger
+	Counts     *Counts // what is seen; runners may share one; optional, its own
 
 	MaxRows   int           // a batch with so many rows is sealed; optional, 100,000
 	MaxBytes  int           // or with so much text; optional, 16 MiB
@@ -43,7 +44,6 @@ type Config struct {
 // A Runner runs the pipeline, once or several times one after the other.
 type Runner struct {
 	Config
-	Counts Counts
 	Unread Unread
 
 	streams map[*Stream]*streamState
@@ -64,6 +64,9 @@ type streamState struct {
 
 // NewRunner returns a runner that is ready to Run.
 func NewRunner(c Config) *Runner {
+	if c.Counts == nil {
+		c.Counts = &Counts{}
+	}
 	if c.MaxRows == 0 {
 		c.MaxRows = 100_000
 	}

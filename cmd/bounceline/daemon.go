@@ -61,7 +61,7 @@ func (d *daemon) run(ctx context.Context, listener net.Listener, flows ...flow) 
 		if f.source == nil {
 			continue
 		}
-		shown = append(shown, admin.Flow{Name: f.name, Counts: &f.runner.Counts, Counters: f.counters, Streams: f.streams})
+		shown = append(shown, admin.Flow{Name: f.name, Counts: f.runner.Counts, Counters: f.counters, Streams: f.streams})
 		g.Go(func() error { return pipeline.Drive(ctx, f.source, f.runner) })
 	}
 	if listener != nil {

@@ -269,7 +269,7 @@ func (im *importer) same(ctx context.Context, in *input, name string) (bool, err
 type totals struct{ lines, events, context, other, malformed, rows int64 }
 
 func (im *importer) totals() totals {
-	c := &im.runner.Counts
+	c := im.runner.Counts
 	return totals{c.Lines.Load(), c.Events.Load(), c.Context.Load(), c.Other.Load(), c.Malformed.Load(), c.Rows.Load()}
 }
 

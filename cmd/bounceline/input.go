@@ -150,7 +150,7 @@ func (im *importer) showProgress(in *input) (stop func()) {
 				_ = bar.Finish()
 				return
 			case <-tick.C:
-				c := &im.runner.Counts
+				c := im.runner.Counts
 				rate := float64(c.Lines.Load()-lines) / time.Since(begun).Seconds()
 				bar.Describe(fmt.Sprintf("%s  %.0f lines/s  %d rows", escapeTerminal([]byte(sourceName(in.path))), rate, c.Rows.Load()))
 				_ = bar.Set64(in.file.BytesIn())
