@@ -43,13 +43,18 @@ func (d *daemon) close() {
 	}
 }
 
-// A flow is a source and a runner of its own: what is in one batch belongs to one journal. A flow without a source is none.
+// A flow is a source and its runners: what is in one batch belongs to one journal. A flow that has nothing to run is none.
 type flow struct {
 	name     string
-	source   func(context.Context, chan<- pipeline.Chunk) error
-	runner   *pipeline.Runner
+	run      func(context.Context) error
+	counts   *pipeline.Counts
 	counters func() []admin.Counter
 	streams  func() []admin.Stream
+}
+
+// driven is a source that fills one runner.
+func driven(source func(context.Context, chan<- pipeline.Chunk) error, runner *pipeline.Runner) func(context.Context) error {
+	return func(ctx context.Context) error { return pipeline.Drive(ctx, source, runner) }
 }
 
 // run runs the flows side by side until they have ended, and shows them at the listener if there is one. When one fails the
@@ -58,11 +63,11 @@ func (d *daemon) run(ctx context.Context, listener net.Listener, flows ...flow) 
 	g, ctx := errgroup.WithContext(ctx)
 	var shown []admin.Flow
 	for _, f := range flows {
-		if f.source == nil {
+		if f.run == nil {
 			continue
 		}
-		shown = append(shown, admin.Flow{Name: f.name, Counts: f.runner.Counts, Counters: f.counters, Streams: f.streams})
-		g.Go(func() error { return pipeline.Drive(ctx, f.source, f.runner) })
+		shown = append(shown, admin.Flow{Name: f.name, Counts: f.counts, Counters: f.counters, Streams: f.streams})
+		g.Go(func() error { return f.run(ctx) })
 	}
 	if listener != nil {
 		slog.Info("status and metrics", "address", "http://"+listener.Addr().String()+"/status")
@@ -161,7 +166,8 @@ func (d *daemon) files(ctx context.Context, inputs []tail.Input) (flow, error) {
 		})
 		return out
 	}
-	return flow{"files", follower.Run, pipeline.NewRunner(d.runner(store)), counters, func() []admin.Stream { return followed(store) }}, nil
+	runner := pipeline.NewRunner(d.runner(store))
+	return flow{"files", driven(follower.Run, runner), runner.Counts, counters, func() []admin.Stream { return followed(store) }}, nil
 }
 
 // followed are the contents that the checkpoint says are followed, with the sizes of those that are still at their path.
@@ -190,7 +196,8 @@ func (d *daemon) pipes(inputs []tail.Input) flow {
 			r.Pipes = append(r.Pipes, pipe.Pipe{Path: path, Source: in.Name, Parser: in.Parser})
 		}
 	}
-	return flow{name: "pipes", source: r.Run, runner: pipeline.NewRunner(d.runner(noReplay{}))}
+	runner := pipeline.NewRunner(d.runner(noReplay{}))
+	return flow{name: "pipes", run: driven(r.Run, runner), counts: runner.Counts}
 }
 
 // noReplay is the journal of what cannot be read again: there is nothing to note for a restart.

@@ -18,6 +18,7 @@ import (
 func newRunCommand() *cobra.Command {
 	var db databaseFlags
 	var reading readingFlags
+	var topics topicFlags
 	var file, listen string
 	cmd := &cobra.Command{
 		Use:   "run [FILES...]",
@@ -25,10 +26,17 @@ func newRunCommand() *cobra.Command {
 		Long: `Run follows log files, through rotation and restarts, and stores the delivery events in them. A named pipe is read too;
 what goes through one cannot be read again, so a killed run loses what was on its way. Run takes its inputs from a
 configuration file, or follows the files and globs that are named, with the defaults. It runs until it is told to stop:
-SIGTERM or SIGINT lets it store what it has read, a second one ends it at once.`,
+SIGTERM or SIGINT lets it store what it has read, a second one ends it at once.
+
+Run reads Kafka topics too, beside files or instead of them, as a member of a consumer group. Start as many as there is work
+for: they share the topics' partitions, and take over from one that dies without losing or doubling a line. They need no
+state but the database: members on one machine may share a state directory, members on several need a ClickHouse server.`,
 		Example: `  bounceline run /var/log/mail.log
   bounceline run --config /etc/bounceline.yaml
-  bounceline run --clickhouse clickhouse://writer@db.example.org:9000 '/var/log/exim4/mainlog'`,
+  bounceline run --clickhouse clickhouse://writer@db.example.org:9000 '/var/log/exim4/mainlog'
+  bounceline run --kafka-brokers kafka1:9092,kafka2:9092 --kafka-topics maillog
+  bounceline run --kafka-brokers kafka1:9094 --kafka-topics '/mail-.*/' --kafka-group bounces --kafka-tls-ca ca.pem \
+      --kafka-sasl scram-sha-512 --kafka-user bounceline --kafka-password-file kafka.password`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			options, err := reading.options()
 			if err != nil {
@@ -42,13 +50,14 @@ SIGTERM or SIGINT lets it store what it has read, a second one ends it at once.`
 				if c, err = config.Load(file); err != nil {
 					return usagef("%v", err)
 				}
-			case len(args) == 0:
-				return usagef("name the files to follow, or a configuration with --config")
+			case len(args) == 0 && !topics.used():
+				return usagef("name the files to follow, topics with --kafka-brokers and --kafka-topics, or a configuration with --config")
 			default:
 				for _, a := range args {
 					c.Inputs = append(c.Inputs, config.Input{Name: filepath.Base(a), Paths: []string{a}, Parser: options.Dialect, Zone: reading.zone, Host: options.Host, Relays: options.InternalRelays})
 				}
 			}
+			topics.configure(cmd.Flags(), &c.Kafka, &reading)
 			if listen != "" {
 				c.Listen = listen
 			}
@@ -61,6 +70,7 @@ SIGTERM or SIGINT lets it store what it has read, a second one ends it at once.`
 	}
 	db.register(cmd)
 	reading.register(cmd)
+	topics.register(cmd)
 	cmd.Flags().StringVar(&listen, "listen", os.Getenv("BOUNCELINE_LISTEN"), "HOST:PORT where /healthz, /readyz, /status and /metrics are answered (BOUNCELINE_LISTEN; default: nowhere)")
 	cmd.Flags().StringVarP(&file, "config", "c", "", "configuration file (YAML)")
 	return cmd
@@ -91,7 +101,11 @@ func follow(ctx context.Context, c config.Config, flags *databaseFlags) error {
 	if err != nil {
 		return err
 	}
-	return d.run(ctx, listener, files, d.pipes(inputs))
+	topics, err := d.topics()
+	if err != nil {
+		return err
+	}
+	return d.run(ctx, listener, files, d.pipes(inputs), topics)
 }
 
 // openPatiently opens the database, and waits for a server that does not answer yet. It returns nil if ctx is done first.

@@ -59,6 +59,12 @@ var families = []family{
 	{"vanished_files_total", "Files that were gone before they were read to their end; how much was lost is not known.", "", false},
 	{"lost_bytes_total", "Bytes that could not be read any more, by reason.", "reason", false},
 	{"source_lag_bytes", "Bytes of the followed files that are not stored yet.", "", true},
+	{"kafka_records_total", "Records read from Kafka, by what was in them.", "content", false},
+	{"kafka_skipped_offsets_total", "Offsets of Kafka's topics that were to be read and were not, by reason.", "reason", false},
+	{"kafka_generations_total", "Generations of the consumer group that this member was in.", "", false},
+	{"kafka_reconnects_total", "Times that reading a partition went on with a new connection.", "", false},
+	{"kafka_fenced_batches_total", "Batches given up because their partition went to another member.", "", false},
+	{"kafka_lag_records", "Records of a partition that were not read yet.", "partition", true},
 	{"streams", "Contents that are followed.", "", true},
 	{"sink_refusing_seconds", "How long the sink has been refusing batches; 0 while it takes them.", "", true},
 }

@@ -18,6 +18,7 @@ import (
 	"go.yaml.in/yaml/v3"
 
 	"bounceline/parsers"
+	"bounceline/pipeline/source/kafka"
 	"bounceline/pipeline/source/tail"
 	"bounceline/pipeline/spell"
 )
@@ -30,6 +31,7 @@ type Config struct {
 	RotateWait Duration   `yaml:"rotate_wait"` // how long a rotated file must be quiet before it is left
 	Listen     string     `yaml:"listen"`      // HOST:PORT of the pages for whoever watches; empty: no port is opened
 	Inputs     []Input    `yaml:"inputs"`
+	Kafka      Kafka      `yaml:"kafka"`
 	Batch      Batch      `yaml:"batch"`
 	ClickHouse ClickHouse `yaml:"clickhouse"`
 }
@@ -73,6 +75,7 @@ func (d *Duration) UnmarshalYAML(n *yaml.Node) error {
 // Default is the configuration of a run without a file, but for its inputs.
 func Default() Config {
 	return Config{Poll: Duration(250 * time.Millisecond), RotateWait: Duration(time.Minute),
+		Kafka: Kafka{Group: "bounceline", OutOfRange: string(kafka.Earliest), SessionTimeout: Duration(45 * time.Second)},
 		Batch: Batch{MaxRows: 100_000, MaxDelay: Duration(time.Second)}}
 }
 
@@ -113,9 +116,10 @@ func (d Duration) MarshalYAML() (any, error) { return time.Duration(d).String(),
 func (c Config) Validate() error {
 	var errs []error
 	bad := func(format string, args ...any) { errs = append(errs, fmt.Errorf(format, args...)) }
-	if len(c.Inputs) == 0 {
-		bad("inputs: name at least one")
+	if len(c.Inputs) == 0 && !c.Kafka.Used() {
+		bad("inputs: name at least one, or brokers under kafka")
 	}
+	errs = append(errs, c.Kafka.validate())
 	for i, in := range c.Inputs {
 		where := fmt.Sprintf("inputs[%d]", i)
 		if in.Name == "" {
@@ -206,15 +210,16 @@ func explain(err error) error {
 
 // keys lists the keys of one of the configuration's types.
 func keys(name string) []string {
-	for _, v := range []any{Config{}, Input{}, Batch{}, ClickHouse{}} {
+	for _, v := range []any{Config{}, Input{}, Kafka{}, Batch{}, ClickHouse{}} {
 		t := reflect.TypeOf(v)
 		if t.Name() != name {
 			continue
 		}
 		var out []string
-		for i := range t.NumField() {
-			key, _, _ := strings.Cut(t.Field(i).Tag.Get("yaml"), ",")
-			out = append(out, key)
+		for _, f := range reflect.VisibleFields(t) {
+			if key, _, _ := strings.Cut(f.Tag.Get("yaml"), ","); key != "" {
+				out = append(out, key)
+			}
 		}
 		return out
 	}

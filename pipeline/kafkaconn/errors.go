@@ -31,6 +31,9 @@ var permanent = []kafka.Error{kafka.SASLAuthenticationFailed, kafka.UnsupportedS
 
 // Permanent reports whether connecting again is of no use before somebody has changed something.
 func Permanent(err error) bool {
+	if err == nil {
+		return false
+	}
 	var code kafka.Error
 	if errors.As(err, &code) {
 		for _, p := range permanent {
