@@ -31,6 +31,7 @@ type Config struct {
 	Retryable  func(error) bool // whether a sink's error may pass when tried again
 	Log        *slog.Logger
 	Counts     *Counts // what is seen; runners may share one; optional, its own
+	Unread     *Unread // the same for lines that were not understood
 
 	MaxRows   int           // a batch with so many rows is sealed; optional, 100,000
 	MaxBytes  int           // or with so much text; optional, 16 MiB
@@ -44,7 +45,6 @@ type Config struct {
 // A Runner runs the pipeline, once or several times one after the other.
 type Runner struct {
 	Config
-	Unread Unread
 
 	streams map[*Stream]*streamState
 	current *batch.Batch
@@ -66,6 +66,9 @@ type streamState struct {
 func NewRunner(c Config) *Runner {
 	if c.Counts == nil {
 		c.Counts = &Counts{}
+	}
+	if c.Unread == nil {
+		c.Unread = &Unread{}
 	}
 	if c.MaxRows == 0 {
 		c.MaxRows = 100_000

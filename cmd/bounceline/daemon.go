@@ -48,6 +48,7 @@ type flow struct {
 	name     string
 	run      func(context.Context) error
 	counts   *pipeline.Counts
+	unread   *pipeline.Unread
 	counters func() []admin.Counter
 	streams  func() []admin.Stream
 }
@@ -167,7 +168,8 @@ func (d *daemon) files(ctx context.Context, inputs []tail.Input) (flow, error) {
 		return out
 	}
 	runner := pipeline.NewRunner(d.runner(store))
-	return flow{"files", driven(follower.Run, runner), runner.Counts, counters, func() []admin.Stream { return followed(store) }}, nil
+	return flow{name: "files", run: driven(follower.Run, runner), counts: runner.Counts, unread: runner.Unread, counters: counters,
+		streams: func() []admin.Stream { return followed(store) }}, nil
 }
 
 // followed are the contents that the checkpoint says are followed, with the sizes of those that are still at their path.
@@ -197,7 +199,7 @@ func (d *daemon) pipes(inputs []tail.Input) flow {
 		}
 	}
 	runner := pipeline.NewRunner(d.runner(noReplay{}))
-	return flow{name: "pipes", run: driven(r.Run, runner), counts: runner.Counts}
+	return flow{name: "pipes", run: driven(r.Run, runner), counts: runner.Counts, unread: runner.Unread}
 }
 
 // noReplay is the journal of what cannot be read again: there is nothing to note for a restart.

@@ -119,5 +119,5 @@ func (d *daemon) topics() (flow, error) {
 		}
 		return out
 	}
-	return flow{name: "kafka", run: source.Run, counts: source.Pipeline.Counts, counters: counters}, nil
+	return flow{name: "kafka", run: source.Run, counts: source.Pipeline.Counts, unread: source.Pipeline.Unread, counters: counters}, nil
 }

@@ -72,6 +72,9 @@ func New(c Config) (*Source, error) {
 	if c.Pipeline.Counts == nil {
 		c.Pipeline.Counts = &pipeline.Counts{}
 	}
+	if c.Pipeline.Unread == nil {
+		c.Pipeline.Unread = &pipeline.Unread{}
+	}
 	topics, err := parseTopics(c.Topics)
 	if err != nil {
 		return nil, err
