@@ -83,6 +83,7 @@ var ruleKeys = []key[Rule]{
 	{"provider", text(func(r *Rule) *string { return &r.Provider })},
 	{"vague", func(r *Rule, n *yaml.Node) (err error) { return boolean(n, &r.Vague) }},
 	{"any", words(func(r *Rule) *[]string { return &r.Any })},
+	{"with", words(func(r *Rule) *[]string { return &r.With })},
 	{"all", words(func(r *Rule) *[]string { return &r.All })},
 	{"none", words(func(r *Rule) *[]string { return &r.None })},
 	{"regexp", text(func(r *Rule) *string { return &r.Regexp })},

@@ -24,6 +24,7 @@ type Rule struct {
 	Vague    bool   // its words say little: an enhanced code that says more wins
 
 	Any    []string // at least one of these literals
+	With   []string // and at least one of these
 	All    []string // and each of these
 	None   []string // and none of these
 	Regexp string   // and this (RE2), looked for only where the literals are
@@ -43,8 +44,8 @@ type Rule struct {
 	Line int
 	User bool // not shipped
 
-	any, all, none []int32
-	regexp         *regexp.Regexp
+	any, with, all, none []int32
+	regexp               *regexp.Regexp
 }
 
 func (r *Rule) where() string { return fmt.Sprintf("%s:%d: rule %s", r.File, r.Line, r.ID) }
@@ -135,7 +136,7 @@ func compile(sources []source, names *nameTables) (*ruleSet, error) {
 		}
 		ids[r.ID] = r
 		errs = append(errs, r.check(names))
-		r.any, r.all, r.none = number(r.Any), number(r.All), number(r.None)
+		r.any, r.with, r.all, r.none = number(r.Any), number(r.With), number(r.All), number(r.None)
 	}
 	for i, p := range names.providers {
 		for _, n := range number(p.Signatures) {
@@ -185,7 +186,7 @@ func (r *Rule) check(names *nameTables) error {
 	if len(r.Any)+len(r.All) == 0 {
 		bad("it needs a literal in any or all, so that it can be found without trying every rule")
 	}
-	for _, words := range [][]string{r.Any, r.All, r.None} {
+	for _, words := range [][]string{r.Any, r.With, r.All, r.None} {
 		for _, w := range words {
 			switch {
 			case strings.TrimSpace(w) == "":
@@ -280,7 +281,7 @@ func (s *ruleSet) match(in *input, found, candidates []uint64) *Rule {
 }
 
 func (r *Rule) holds(in *input, found []uint64) bool {
-	if len(r.any) > 0 && !slices.ContainsFunc(r.any, func(n int32) bool { return has(found, n) }) {
+	if !hasAny(found, r.any) || !hasAny(found, r.with) {
 		return false
 	}
 	for _, n := range r.all {
@@ -319,8 +320,11 @@ func (r *Rule) unmet(in *input) string {
 
 // lacks says which of its conditions a rule misses; empty if all hold.
 func (r *Rule) lacks(in *input, found []uint64, literals []string) string {
-	if len(r.any) > 0 && !slices.ContainsFunc(r.any, func(n int32) bool { return has(found, n) }) {
+	if !hasAny(found, r.any) {
 		return "none of the literals in any is in the text"
+	}
+	if !hasAny(found, r.with) {
+		return "none of the literals in with is in the text"
 	}
 	for _, n := range r.all {
 		if !has(found, n) {
@@ -339,6 +343,16 @@ func (r *Rule) lacks(in *input, found []uint64, literals []string) string {
 		return "regexp does not match"
 	}
 	return ""
+}
+
+// hasAny reports whether one of the literals is found; of no literals it is asked nothing.
+func hasAny(found []uint64, literals []int32) bool {
+	for _, n := range literals {
+		if has(found, n) {
+			return true
+		}
+	}
+	return len(literals) == 0
 }
 
 func has(found []uint64, n int32) bool { return found[n>>6]&(1<<(n&63)) != 0 }
