@@ -31,6 +31,8 @@ import (
 // A daemon is what the sources of one run share.
 type daemon struct {
 	config  config.Config
+	loaded  config.Config // as the file says, without flags
+	reloads admin.Reloads
 	db      *database
 	engine  *classify.Engine
 	buffers *pipeline.Buffers
@@ -67,13 +69,13 @@ func (d *daemon) run(ctx context.Context, listener net.Listener, flows ...flow) 
 		if f.run == nil {
 			continue
 		}
-		shown = append(shown, admin.Flow{Name: f.name, Counts: f.counts, Counters: f.counters, Streams: f.streams})
+		shown = append(shown, admin.Flow{Name: f.name, Counts: f.counts, Unread: f.unread, Counters: f.counters, Streams: f.streams})
 		g.Go(func() error { return f.run(ctx) })
 	}
 	if listener != nil {
 		slog.Info("status and metrics", "address", "http://"+listener.Addr().String()+"/status")
 		go func() {
-			if err := admin.New(versionName(), shown).Serve(ctx, listener); err != nil {
+			if err := admin.New(versionName(), shown, &d.reloads).Serve(ctx, listener); err != nil {
 				slog.Error("status and metrics are no longer shown", "error", err)
 			}
 		}()

@@ -154,8 +154,9 @@ func TestServerGoesAndComes(t *testing.T) {
 		_ = cmd.Process.Signal(syscall.SIGTERM) // again and again: it counts from when the first was taken
 		return len(ended) > 0
 	})
+	err := <-ended
 	if s := cmd.ProcessState.Sys().(syscall.WaitStatus); !s.Signaled() || s.Signal() != syscall.SIGTERM {
-		t.Errorf("it ended by itself: %v", <-ended)
+		t.Errorf("it ended by itself: %v", err)
 	}
 	g.open(t)
 	cmd, _ = startServerRun(t, g, state, path)

@@ -20,13 +20,14 @@ func newRunCommand() *cobra.Command {
 	var reading readingFlags
 	var topics topicFlags
 	var file, listen string
+	var rules []string
 	cmd := &cobra.Command{
 		Use:   "run [FILES...]",
 		Short: "Follow logs and store each delivery event once",
 		Long: `Run follows log files, through rotation and restarts, and stores the delivery events in them. A named pipe is read too;
 what goes through one cannot be read again, so a killed run loses what was on its way. Run takes its inputs from a
 configuration file, or follows the files and globs that are named, with the defaults. It runs until it is told to stop:
-SIGTERM or SIGINT lets it store what it has read, a second one ends it at once.
+SIGTERM or SIGINT lets it store what it has read, a second one ends it at once. SIGHUP makes it read its rules again.
 
 Run reads Kafka topics too, beside files or instead of them, as a member of a consumer group. Start as many as there is work
 for: they share the topics' partitions, and take over from one that dies without losing or doubling a line. They need no
@@ -57,45 +58,47 @@ state but the database: members on one machine may share a state directory, memb
 					c.Inputs = append(c.Inputs, config.Input{Name: filepath.Base(a), Paths: []string{a}, Parser: options.Dialect, Zone: reading.zone, Host: options.Host, Relays: options.InternalRelays})
 				}
 			}
+			loaded := c
 			topics.configure(cmd.Flags(), &c.Kafka, &reading)
 			if listen != "" {
 				c.Listen = listen
 			}
+			c.Rules = append(rules, c.Rules...)
 			if err := c.Validate(); err != nil {
 				return usagef("%v", err)
 			}
 			db.configure(c.StateDir, c.ClickHouse.DSN, c.ClickHouse.PasswordFile)
-			return follow(cmd.Context(), c, &db)
+			return follow(cmd.Context(), &daemon{config: c, loaded: loaded, buffers: pipeline.NewBuffers(8)}, file, &db)
 		},
 	}
 	db.register(cmd)
 	reading.register(cmd)
 	topics.register(cmd)
 	cmd.Flags().StringVar(&listen, "listen", os.Getenv("BOUNCELINE_LISTEN"), "HOST:PORT where /healthz, /readyz, /status and /metrics are answered (BOUNCELINE_LISTEN; default: nowhere)")
+	cmd.Flags().StringSliceVar(&rules, "rules", nil, "files or folders of rules that are tried before the shipped ones")
 	cmd.Flags().StringVarP(&file, "config", "c", "", "configuration file (YAML)")
 	return cmd
 }
 
-// follow runs the daemon until ctx is done.
-func follow(ctx context.Context, c config.Config, flags *databaseFlags) error {
-	engine, err := classify.New(classify.Options{})
-	if err != nil {
-		return err
+// follow runs the daemon until ctx is done. The file is the configuration's, if it has one.
+func follow(ctx context.Context, d *daemon, file string, flags *databaseFlags) error {
+	var err error
+	if d.engine, err = classify.New(classify.Options{UserRules: d.config.Rules}); err != nil {
+		return usagef("%v", err)
 	}
-	inputs, err := c.TailInputs()
+	inputs, err := d.config.TailInputs()
 	if err != nil {
 		return usagef("%v", err)
 	}
-	listener, err := listen(c.Listen)
+	listener, err := listen(d.config.Listen)
 	if err != nil {
 		return err
 	}
-	db, err := openPatiently(ctx, flags)
-	if err != nil || db == nil {
+	d.reloadOnHangup(ctx, file)
+	if d.db, err = openPatiently(ctx, flags); err != nil || d.db == nil {
 		return err
 	}
-	defer db.Close()
-	d := &daemon{config: c, db: db, engine: engine, buffers: pipeline.NewBuffers(8)}
+	defer d.db.Close()
 	defer d.close()
 	files, err := d.files(ctx, inputs)
 	if err != nil {

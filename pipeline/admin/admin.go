@@ -9,6 +9,8 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -34,6 +36,26 @@ type FlowStatus struct {
 	LastError string                        `json:"last_error,omitempty"`
 	Streams   []Stream                      `json:"streams,omitempty"`
 	Counters  map[string]map[string]float64 `json:"counters"`
+	Unread    []Unread                      `json:"not_understood,omitempty"`
+}
+
+// Unread is a reason for which lines were not understood, with the last of them.
+type Unread struct {
+	Reason string   `json:"reason"`
+	Count  int64    `json:"count"`
+	Lines  []string `json:"lines"`
+}
+
+// Reloads notes how reading configuration and rules again went. The zero value is ready: what was read at the start was good.
+type Reloads struct {
+	failed atomic.Bool
+	last   atomic.Int64 // Unix seconds; 0 before the first
+}
+
+// Done notes a reload.
+func (r *Reloads) Done(good bool, at time.Time) {
+	r.failed.Store(!good)
+	r.last.Store(at.Unix())
 }
 
 // A Server answers /healthz, /readyz, /status and /metrics.
@@ -45,12 +67,21 @@ type Server struct {
 }
 
 // New returns a server that shows the flows.
-func New(version string, flows []Flow) *Server {
+func New(version string, flows []Flow, reloads *Reloads) *Server {
 	s := &Server{version: version, started: time.Now(), flows: flows, mux: http.NewServeMux()}
 	registry := prometheus.NewRegistry()
 	build := prometheus.NewGauge(prometheus.GaugeOpts{Name: "bounceline_build_info", Help: "The program's version.", ConstLabels: prometheus.Labels{"version": version}})
 	build.Set(1)
-	registry.MustRegister(newCollector(flows), build, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	good := prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "bounceline_config_last_reload_successful", Help: "Whether the last reload of configuration and rules was good."},
+		func() float64 {
+			if reloads.failed.Load() {
+				return 0
+			}
+			return 1
+		})
+	when := prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "bounceline_config_last_reload_timestamp_seconds", Help: "When configuration and rules were last reloaded; 0 before the first time."},
+		func() float64 { return float64(reloads.last.Load()) })
+	registry.MustRegister(newCollector(flows), build, good, when, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	s.mux.Handle("GET /metrics", promhttp.HandlerFor(registry, promhttp.HandlerOpts{}))
 	s.mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, "alive") })
 	s.mux.HandleFunc("GET /readyz", s.ready)
@@ -77,6 +108,13 @@ func (s *Server) Status() Status {
 		if d := f.Counts.Refused(); d > 0 {
 			fs.Refusing, fs.LastError = d.Round(time.Millisecond).String(), f.Counts.LastError()
 			out.Ready = out.Ready && d < readyFor
+		}
+		for _, k := range f.Unread.Kinds() {
+			u := Unread{Reason: k.Reason, Count: k.Count}
+			for _, l := range k.Lines {
+				u.Lines = append(u.Lines, strings.ToValidUTF8(string(l.Line), "\uFFFD"))
+			}
+			fs.Unread = append(fs.Unread, u)
 		}
 		if f.Streams != nil {
 			fs.Streams = f.Streams()

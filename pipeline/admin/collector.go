@@ -13,6 +13,7 @@ import (
 type Flow struct {
 	Name     string
 	Counts   *pipeline.Counts
+	Unread   *pipeline.Unread
 	Counters func() []Counter // what the source counts itself; optional
 	Streams  func() []Stream  // what it reads; optional
 }

@@ -30,6 +30,7 @@ type Config struct {
 	Poll       Duration   `yaml:"poll"`        // how often files are looked at
 	RotateWait Duration   `yaml:"rotate_wait"` // how long a rotated file must be quiet before it is left
 	Listen     string     `yaml:"listen"`      // HOST:PORT of the pages for whoever watches; empty: no port is opened
+	Rules      []string   `yaml:"rules"`       // files or folders of rules that are tried before the shipped ones
 	Inputs     []Input    `yaml:"inputs"`
 	Kafka      Kafka      `yaml:"kafka"`
 	Batch      Batch      `yaml:"batch"`
