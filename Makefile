@@ -50,7 +50,7 @@ demo: build
 
 ## test: everything, with the race detector
 test: $(ENGINE) $(BROKER) vet
-	$(GO) test -race -timeout 5m $(PACKAGES)
+	$(GO) test -race -timeout 15m $(PACKAGES)
 
 vet:
 	$(GO) vet $(PACKAGES)
