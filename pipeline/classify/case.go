@@ -22,20 +22,29 @@ type Case struct {
 
 // Row is the row that a log line with this reply would give, as far as the classifier looks at it.
 func (c Case) Row() record.Row {
-	text := c.Text
-	if strings.ContainsAny(text, "\r\n") {
-		text = strings.Join(strings.FieldsFunc(text, func(r rune) bool { return r == '\n' || r == '\r' }), " ")
-	}
+	text := unfold(c.Text)
 	row := record.Row{EventType: record.Attempt, MTA: c.MTA, RelayHost: []byte(c.RelayHost), Recipient: []byte(c.Recipient), Status: []byte(c.Status), ResponseText: []byte(text)}
 	remote, command := reply.Unwrap(row.ResponseText)
+	whole := false
+	if remote = cutReport(remote); len(remote) <= len("550 ") { // no reply, or a code that stands alone
+		if found, all := quoted(row.ResponseText); found != nil {
+			remote, whole = found, all
+		}
+	}
 	row.RemoteText, row.SMTPCommand = remote, command
 	separator := " "
 	if strings.Contains(text, `\n`) {
 		separator = `\n`
 	}
 	row.SMTPCode, row.EnhancedCode = reply.Parse(remote, separator)
-	if row.EnhancedCode == nil && remote == nil {
+	if whole {
+		row.RemoteText = row.ResponseText
+	}
+	if row.EnhancedCode == nil {
 		row.EnhancedCode = reply.Enhanced(row.ResponseText, 0)
+	}
+	if row.EnhancedCode == nil && remote == nil {
+		row.EnhancedCode = quotedStatus(row.ResponseText)
 	}
 	if c.SMTPCode != 0 {
 		row.SMTPCode = c.SMTPCode

@@ -1,0 +1,125 @@
+package classify
+
+import (
+	"bytes"
+	"strings"
+
+	"bounceline/parsers/reply"
+)
+
+// quoted finds the reply in a text as people copy it: out of a bounce message (Diagnostic-Code: smtp; 550 ..., RFC 3464), a
+// report of Exchange (Remote Server returned '550 ...'), of qmail (Remote host said: 550 ... Giving up on ...), of sendmail
+// (<<< 550 ...), or out of a library's error ((550, b'...'), SMTP Error (550): ...). It is the reply with its code in front; nil
+// if none is found. Whole says that what stands before the code belongs to the reply. Log lines do
+// not come here: their parsers know where the reply stands.
+func quoted(text []byte) (found []byte, whole bool) {
+	for i := 0; i+3 < len(text); i++ {
+		if text[i] != '4' && text[i] != '5' || i > 0 && !opens(text[i-1]) {
+			continue
+		}
+		code, rest := text[i:i+3], text[i+3:]
+		if reply.Code(code) == 0 || bytes.IndexByte([]byte(" -:,.)\"'\t;"), rest[0]) < 0 {
+			continue
+		}
+		said := bytes.TrimLeft(rest, " -,.:;)'\"\t")
+		if len(said) > 1 && said[0] == 'b' && (said[1] == '\'' || said[1] == '"') { // Python writes bytes so
+			said = said[2:]
+		}
+		coded := reply.Enhanced(said, code[0]) != nil
+		announced := i == 0 || announced(text[:i]) || text[i-1] == '(' && rest[0] == ','
+		if !coded && (!announced || len(rest) > 1 && rest[0] == '-' && '0' <= rest[1] && rest[1] <= '9') {
+			continue // a number
+		}
+		if i > 0 {
+			said = untilQuote(said, text[i-1])
+		}
+		if bytes.HasPrefix(said, code) && len(said) > 3 && (said[3] == ' ' || said[3] == '-') { // some write it twice
+			said = bytes.TrimLeft(said[4:], " ")
+		}
+		separator := byte(' ')
+		if rest[0] == '-' {
+			separator = '-'
+		}
+		out := append(append(append(make([]byte, 0, len(said)+4), code...), separator), said...)
+		out = cutReport(out)
+		bare := len(bytes.Trim(said, "0123456789.()[] ")) == 0
+		return out, bare && i > 8 || !announced && rest[0] == '-'
+	}
+	return nil, false
+}
+
+// quotedStatus finds the enhanced status code of a text that quotes no basic code: after "#" as in qmail's and Exchange's reports,
+// or after a word that announces it, such as Status. Nil if there is none.
+func quotedStatus(text []byte) []byte {
+	for i := 1; i+5 <= len(text); i++ {
+		if text[i] != '4' && text[i] != '5' || text[i+1] != '.' || !opens(text[i-1]) || text[i-1] != '#' && !announced(text[:i]) {
+			continue
+		}
+		if code := reply.Enhanced(text[i:], 0); code != nil && code[2] <= '7' && code[3] == '.' {
+			return code
+		}
+	}
+	return nil
+}
+
+// unfold makes one line of a text with line breaks. A quoted-printable soft break (RFC 2045, section 6.7) leaves nothing.
+func unfold(text string) string {
+	if !strings.ContainsAny(text, "\r\n") {
+		return text
+	}
+	text = strings.NewReplacer("=\r\n", "", "=\n", "").Replace(text)
+	return strings.Join(strings.FieldsFunc(text, func(r rune) bool { return r == '\n' || r == '\r' }), " ")
+}
+
+// opens reports whether a reply may begin after c: a bracket, a quotation mark or a blank, not within a word or number.
+func opens(c byte) bool { return bytes.IndexByte([]byte(" \t([<{'\"`;#:=>"), c) >= 0 }
+
+// announced reports whether the words before a code say that a reply follows.
+func announced(before []byte) bool {
+	before = bytes.TrimRight(before, " \t#'\"`([{<>:;=-")
+	if len(before) == 0 {
+		return true
+	}
+	word := strings.ToLower(string(before[bytes.LastIndexAny(before, " \t'\"([<:;=|")+1:]))
+	return announcements[word] || strings.HasSuffix(word, "error") || strings.HasSuffix(word, "exception")
+}
+
+// announcements are the words that stand before a quoted reply.
+var announcements = func() map[string]bool {
+	m := map[string]bool{}
+	for w := range strings.FieldsSeq("smtp x-str said returned was is code reason response reply stat status dsn message failed received got with permanent temporary " +
+		"diagnostic-code fehler fehlermeldung erreur errore erro servidor ошибка błąd fout") {
+		m[w] = true
+	}
+	return m
+}()
+
+// untilQuote cuts the text where the quotation ends that the mark before it opened.
+func untilQuote(b []byte, mark byte) []byte {
+	switch mark {
+	case '\'', '"':
+		for i, c := range b {
+			if c == mark && (i+1 == len(b) || bytes.IndexByte([]byte(" ,;)]}>"), b[i+1]) >= 0) {
+				return b[:i]
+			}
+		}
+	case '(':
+		return bytes.TrimRight(b, "')\"]}")
+	case '[', '<':
+		return bytes.TrimRight(b, "]>")
+	}
+	return b
+}
+
+// cutReport cuts what reports of qmail and sendmail, and status notifications, put behind a reply.
+func cutReport(b []byte) []byte {
+	for _, w := range reportWords {
+		if i := bytes.Index(b, w); i > 4 {
+			b = b[:i]
+		}
+	}
+	return b
+}
+
+var reportWords = [][]byte{[]byte(" Giving up on "), []byte(" I'm not going to try again;"), []byte(" (in reply to "), []byte(" <<< "), []byte(" Final-Recipient: "),
+	[]byte(" Reporting-MTA: "), []byte(" Remote-MTA: ")}

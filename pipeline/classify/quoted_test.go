@@ -1,0 +1,40 @@
+package classify
+
+import "testing"
+
+// TestQuoted: codes and texts of replies as people copy them.
+func TestQuoted(t *testing.T) {
+	for _, c := range []struct {
+		text, remote, enhanced string
+		code                   uint16
+	}{
+		{text: "smtp; 550 5.1.1 <ann@example.org>... User", remote: "550 5.1.1 <ann@example.org>... User", code: 550, enhanced: "5.1.1"},
+		{text: "smtp;554 Message not allowed - [299]", remote: "554 Message not allowed - [299]", code: 554},
+		{text: "Diagnostic-Code: smtp; 550-5.7.1 [2001:db8::1] Our system\n    has detected that this 550 5.7.1 message", remote: "550-5.7.1 [2001:db8::1] Our system     has detected that this 550 5.7.1 message", code: 550, enhanced: "5.7.1"},
+		{text: "Remote Server returned '550 5.4.1 [ann@example.org]: Access denied. We weren't sure [a.b]'", remote: "550 5.4.1 [ann@example.org]: Access denied. We weren't sure [a.b]", code: 550, enhanced: "5.4.1"},
+		{text: "192.0.2.1 does not like recipient. Remote host said: 550 5.1.1 unknown Giving up on 192.0.2.1.", remote: "550 5.1.1 unknown", code: 550, enhanced: "5.1.1"},
+		{text: "the other server returned was: 550 550 #5.1.0 Address rejected (state 14).", remote: "550 550 #5.1.0 Address rejected (state 14).", code: 550},
+		{text: "smtplib.SMTPDataError: (550, b'The \"From\" header is missing. See https://example.com/1.')", remote: `550 The "From" header is missing. See https://example.com/1.`, code: 550},
+		{text: "{'ann@example.org': (553, '5.7.1 <bob@example.com>: Sender address rejected')}", remote: "553 5.7.1 <bob@example.com>: Sender address rejected", code: 553, enhanced: "5.7.1"},
+		{text: "SMTP Error (550): Failed to set sender", remote: "550 Failed to set sender", code: 550},
+		{text: "552: Message rejected", remote: "552 Message rejected", code: 552},
+		{text: `Server response: "550 Relay prohibited", port: 25, server error: 550`, remote: "550 Relay prohibited", code: 550},
+		{text: "<<< 550 5.1.1 <ann@example.org>... User unknown <<< 503 5.0.0 Need RCPT", remote: "550 5.1.1 <ann@example.org>... User unknown", code: 550, enhanced: "5.1.1"},
+		{text: "not logged in (Diagnostic-Code: smtp; 553 5.7.1)", remote: "not logged in (Diagnostic-Code: smtp; 553 5.7.1)", code: 553, enhanced: "5.7.1"},
+		{text: "The address does not have a 550-5.7.25 PTR record", remote: "The address does not have a 550-5.7.25 PTR record", code: 550, enhanced: "5.7.25"},
+		{text: "Sorry, I couldn't find any host named example.org. (#5.1.2)", enhanced: "5.1.2"},
+		{text: "smtp error 5.7.1 Mail was rejected", enhanced: "5.7.1"},
+		{text: "the other server return=\ned was: 550 no", remote: "550 no", code: 550},
+		{text: "Room 550 is taken, call 550-1234", remote: ""},
+		{text: "version 5.1.2 of 4.3.1", remote: ""},
+		{text: "error 550-", remote: "550-", code: 550},
+		{text: "5", remote: ""},
+		{text: "(550", remote: ""},
+		{text: "smtp; 450", remote: ""},
+	} {
+		r := Case{Text: c.text}.Row()
+		if string(r.RemoteText) != c.remote || r.SMTPCode != c.code || string(r.EnhancedCode) != c.enhanced {
+			t.Errorf("%s: %d %s %q, want %d %s %q", c.text, r.SMTPCode, r.EnhancedCode, r.RemoteText, c.code, c.enhanced, c.remote)
+		}
+	}
+}
