@@ -72,7 +72,7 @@ func (l *Lines) Next() (pipeline.Chunk, error) {
 			return c, nil
 		} else if n == len(buf) {
 			l.cut = &cutLine{size: int64(n), tail: tailOf(nil, buf)}
-			l.rest = append(l.rest[:0], buf[:pipeline.MaxLine]...)
+			l.rest = append(l.rest[:0], buf[:pipeline.MaxLine+1]...) // one more than is parsed: it shows that there was more
 			n = 0
 		}
 		if err != nil {

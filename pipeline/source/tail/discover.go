@@ -34,13 +34,19 @@ type stamp struct {
 	path     string
 }
 
-// discover looks at all paths, opens what is new there, and retires what is gone.
+// discover looks at all paths, opens what is new there, and retires what is gone. With very many files it makes itself rarer:
+// looking must not become all that is done.
 func (f *Follower) discover() {
+	begun := time.Now()
 	for _, t := range f.targets() {
 		f.look(t)
 		if sc := f.scans[t.path]; sc != nil && !time.Now().Before(sc.next) {
 			f.scan(t, sc)
 		}
+	}
+	if every := max(f.Poll, 10*time.Since(begun)); every > 2*f.every || every < f.every/2 {
+		f.every = every
+		f.tick.Reset(every)
 	}
 }
 

@@ -64,6 +64,7 @@ type Follower struct {
 	waiting map[string]string      // paths that cannot be read, and why: said once
 	unsaved []*generation          // named, but not in the checkpoint yet
 	tick    *time.Ticker
+	every   time.Duration // what tick is set to
 	globbed time.Time
 	found   []target
 }
@@ -101,10 +102,9 @@ func (f *Follower) Run(ctx context.Context, out chan<- pipeline.Chunk) error {
 		}
 	}()
 	f.resume()
-	f.tick = time.NewTicker(f.Poll)
+	f.tick, f.every = time.NewTicker(f.Poll), f.Poll
 	defer f.tick.Stop()
 	for {
-		begun := time.Now()
 		busy, err := f.round(ctx, out)
 		if ctx.Err() != nil {
 			return nil
@@ -114,11 +114,6 @@ func (f *Follower) Run(ctx context.Context, out chan<- pipeline.Chunk) error {
 		}
 		if busy {
 			continue
-		}
-		if took := time.Since(begun); took > f.Poll/10 {
-			f.tick.Reset(10 * took) // many files: looking at them must not become all that is done
-		} else {
-			f.tick.Reset(f.Poll)
 		}
 		select {
 		case <-f.tick.C:

@@ -1,0 +1,224 @@
+package rig
+
+import (
+	"context"
+	"errors"
+	"io/fs"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"time"
+
+	"bounceline/parsers"
+	"bounceline/pipeline"
+	"bounceline/pipeline/batch"
+	"bounceline/pipeline/checkpoint"
+	qctx "bounceline/pipeline/context"
+	"bounceline/pipeline/record"
+	"bounceline/pipeline/source/tail"
+)
+
+// Options say how a process runs.
+type Options struct {
+	State   string // directory of its checkpoint
+	DB      *DB
+	Paths   []string
+	Exclude []string
+	KillAt  int // it dies at so many'th point where something becomes durable; 0 is never
+	MaxRows int
+	Log     *slog.Logger
+	Hints   <-chan struct{}
+}
+
+// A Process is a bounceline that follows files, inside this process.
+type Process struct {
+	Follower *tail.Follower
+	Runner   *pipeline.Runner
+
+	options Options
+	store   *checkpoint.Store
+	cancel  context.CancelFunc
+	done    chan struct{}
+	err     error
+
+	mu     sync.Mutex
+	points int
+	dead   bool
+	files  map[string][]byte // what the checkpoint's files held when it died
+	lost   int64
+}
+
+var errDead = errors.New("this process is dead")
+
+// Start starts a process.
+func Start(o Options) (*Process, error) {
+	store, _, err := checkpoint.Open(filepath.Join(o.State, "run.checkpoint"), false)
+	if err != nil {
+		return nil, err
+	}
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
+	p := &Process{options: o, store: store, done: make(chan struct{})}
+	ctx, cancel := context.WithCancel(context.Background())
+	p.cancel = cancel
+	buffers := pipeline.NewBuffers(4)
+	retryable := func(err error) bool { return errors.Is(err, ErrDown) }
+	p.Follower = tail.New(tail.Config{
+		Inputs: []tail.Input{{Name: "mail", Paths: o.Paths, Exclude: o.Exclude, Parser: parsers.Options{Zone: time.UTC}}},
+		Ledger: o.DB, Same: o.DB.Same, Store: store, Buffers: buffers, Log: o.Log, Retryable: retryable, Hints: o.Hints,
+		Lock: func(string) (func(), error) { return func() {}, nil },
+	})
+	config := pipeline.Config{Classifier: unclassified{}, Context: qctx.New(1 << 20), Sink: (*sink)(p), Journal: (*sink)(p), Buffers: buffers,
+		Retryable: retryable, Log: o.Log, MaxRows: o.MaxRows, DrainFor: time.Second}
+	p.Runner = pipeline.NewRunner(config)
+	go func() {
+		defer close(p.done)
+		if p.err = p.recover(ctx, config); p.err == nil {
+			p.err = pipeline.Drive(ctx, p.Follower.Run, p.Runner)
+		}
+	}()
+	return p, nil
+}
+
+// recover settles the last batch, and like a service manager tries again while the database is down.
+func (p *Process) recover(ctx context.Context, c pipeline.Config) error {
+	for {
+		err := p.Follower.Recover(ctx, c)
+		if !errors.Is(err, ErrDown) {
+			return err
+		}
+		select {
+		case <-time.After(time.Second):
+		case <-ctx.Done():
+			return nil
+		}
+	}
+}
+
+// Stop ends the process as a signal does and returns its error.
+func (p *Process) Stop() error {
+	p.cancel()
+	<-p.done
+	p.store.Close()
+	return p.finish()
+}
+
+// Kill ends the process at once: nothing that it does afterwards is seen by anybody.
+func (p *Process) Kill() error {
+	p.mu.Lock()
+	p.die()
+	p.mu.Unlock()
+	return p.Stop()
+}
+
+// Dead reports whether the process has died at a point.
+func (p *Process) Dead() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.dead
+}
+
+// Lost is how many bytes the process has counted as lost, until it died.
+func (p *Process) Lost() int64 {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.dead {
+		return p.lost
+	}
+	return p.counted()
+}
+
+func (p *Process) counted() (sum int64) {
+	p.Follower.Lost.Each(func(_ string, n int64) { sum += n })
+	return sum
+}
+
+func (p *Process) die() {
+	if p.dead {
+		return
+	}
+	p.dead, p.lost = true, p.counted()
+	p.files = map[string][]byte{}
+	for _, name := range p.checkpointFiles() {
+		p.files[name], _ = os.ReadFile(name)
+	}
+}
+
+func (p *Process) checkpointFiles() []string {
+	all, _ := filepath.Glob(filepath.Join(p.options.State, "run.checkpoint*"))
+	var out []string
+	for _, name := range all {
+		if !strings.HasSuffix(name, ".lock") {
+			out = append(out, name)
+		}
+	}
+	return out
+}
+
+// finish puts the checkpoint back as it was when the process died.
+func (p *Process) finish() error {
+	if !p.dead {
+		return p.err
+	}
+	for _, name := range p.checkpointFiles() {
+		if err := os.Remove(name); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return err
+		}
+	}
+	for name, data := range p.files {
+		if err := os.WriteFile(name, data, 0o600); err != nil {
+			return err
+		}
+	}
+	if p.err != nil && !errors.Is(p.err, errDead) && !errors.Is(p.err, context.Canceled) {
+		return p.err
+	}
+	return nil
+}
+
+// unclassified gives every row the same verdict.
+type unclassified struct{}
+
+func (unclassified) Classify(*record.Row) record.Class { return record.Class{} }
+
+// sink is the process's way to the database and to its checkpoint, where it may die.
+type sink Process
+
+// do runs an operation between two points at which the process may die.
+func (s *sink) do(operation func() error) error {
+	if err := s.point(); err != nil {
+		return err
+	}
+	if err := operation(); err != nil {
+		return err
+	}
+	return s.point()
+}
+
+func (s *sink) point() error {
+	p := (*Process)(s)
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.points++
+	if p.points == p.options.KillAt {
+		p.die()
+	}
+	if p.dead {
+		return errDead
+	}
+	return nil
+}
+
+func (s *sink) Write(ctx context.Context, b *batch.Batch, token string) error {
+	return s.do(func() error { return s.options.DB.Write(ctx, b, token) })
+}
+
+func (s *sink) WriteLedger(ctx context.Context, b *batch.Batch) error {
+	return s.do(func() error { return s.options.DB.WriteLedger(ctx, b) })
+}
+
+func (s *sink) Intend(b *batch.Batch) error { return s.do(func() error { return s.store.Intend(b) }) }
+func (s *sink) Commit(b *batch.Batch) error { return s.do(func() error { return s.store.Commit(b) }) }

@@ -1,0 +1,201 @@
+package tail_test
+
+import (
+	"os"
+	"testing"
+	"time"
+
+	"bounceline/pipeline/e2e/rig"
+)
+
+// TestLogrotate lets logrotate work in every way that people configure, while the process follows, is behind, and is stopped.
+func TestLogrotate(t *testing.T) {
+	for name, config := range map[string]string{
+		"create":                "create",
+		"compress":              "create\ncompress",
+		"delaycompress":         "create\ncompress\ndelaycompress",
+		"copytruncate":          "copytruncate",
+		"copied and compressed": "copytruncate\ncompress\ndelaycompress",
+		"dates":                 "create\ndateext\ndateformat -%Y%m%d-%s",
+		"extension":             "create\nextension .log\ncompress\ndelaycompress",
+	} {
+		t.Run(name, func(t *testing.T) {
+			inWorld(t, func(w *world) {
+				rotate := func() {
+					if name == "dates" { // it takes the second, of the wall clock, for the name
+						w.rename("mail.log", "mail.log-20261122-"+rig.Recipient(w.next)[4:8])
+						return
+					}
+					w.rotate(config)
+				}
+				for range 3 { // following
+					w.write("mail.log", w.lines(700))
+					w.settle()
+					w.write("mail.log", w.lines(40))
+					rotate()
+					w.write("mail.log", w.lines(300))
+					w.pass(300 * time.Millisecond)
+				}
+				for range 3 { // several rotations between two looks
+					w.write("mail.log", w.lines(300))
+					rotate()
+				}
+				w.settle()
+				w.db.SetDown(true) // behind: the database is down
+				for range 3 {
+					w.write("mail.log", w.lines(2500))
+					w.pass(time.Minute)
+					rotate()
+				}
+				w.write("mail.log", w.lines(10))
+				w.db.SetDown(false)
+				w.pass(5 * time.Minute)
+				w.write("mail.log", w.lines(10))
+				w.stop()
+				w.write("mail.log", w.lines(10)) // stopped
+				for range 3 {
+					rotate()
+					w.write("mail.log", w.lines(200))
+				}
+				w.start()
+				w.pass(2 * time.Minute)
+				if w.counted+w.p.Lost() != 0 {
+					t.Errorf("%d bytes are counted as lost", w.counted+w.p.Lost())
+				}
+			})
+		})
+	}
+}
+
+// TestWriterKeepsTheOldFile has writers that go on in the renamed file, as Exim's deliveries do, and then in none.
+func TestWriterKeepsTheOldFile(t *testing.T) {
+	inWorld(t, func(w *world) {
+		old := w.open("mail.log")
+		defer old.Close()
+		old.WriteString(w.lines(100))
+		w.settle()
+		w.rename("mail.log", "mail.log.1")
+		for range 20 {
+			old.WriteString(w.lines(10))
+			w.write("mail.log", w.lines(10))
+			w.pass(10 * time.Second)
+		}
+		w.must(os.Remove(w.path("mail.log.1")))
+		old.WriteString(w.lines(10)) // to a file that has no name any more
+		w.settle()
+		w.pass(2 * time.Minute)
+		w.write("mail.log", w.lines(1))
+	})
+}
+
+// TestLastLineWithoutNewline: it waits for its newline as long as somebody may write it, and counts as a line afterwards.
+func TestLastLineWithoutNewline(t *testing.T) {
+	inWorld(t, func(w *world) {
+		line := w.lines(1)
+		w.write("mail.log", line[:40])
+		w.pass(time.Hour)
+		w.write("mail.log", line[40:]+w.lines(3))
+		w.settle()
+		if n := w.db.Rows(); n != 4 {
+			t.Errorf("%d rows of 4 lines", n)
+		}
+		last := w.lines(1)
+		w.write("mail.log", last[:len(last)-1])
+		w.settle()
+		if n := w.db.Rows(); n != 4 {
+			t.Errorf("%d rows before the last line was complete", n)
+		}
+		w.rename("mail.log", "mail.log.1")
+		w.write("mail.log", w.lines(1))
+		w.settle()
+		if n := w.db.Rows(); n != 5 {
+			t.Errorf("%d rows while the old file may still be written", n)
+		}
+		w.pass(2 * time.Minute)
+	})
+}
+
+// TestTruncation cuts the file while it is behind, without a copy and with one, and lets it grow beyond where it was.
+func TestTruncation(t *testing.T) {
+	inWorld(t, func(w *world) {
+		w.write("mail.log", w.lines(1000))
+		w.settle()
+		w.must(os.Truncate(w.path("mail.log"), 0))
+		w.write("mail.log", w.lines(3000)) // longer than before, at once
+		w.settle()
+		w.db.SetDown(true)
+		w.settle()
+		first := w.next
+		w.write("mail.log", w.lines(10_000))
+		w.settle()
+		w.must(os.Truncate(w.path("mail.log"), 0)) // with some of it unread, and no copy
+		last := w.next
+		w.write("mail.log", w.lines(12_000))
+		w.settle()
+		w.db.SetDown(false)
+		w.pass(5 * time.Minute)
+		bytes := int64(0)
+		for n := first; n < last; n++ {
+			if w.db.Has(rig.Recipient(n)) == 0 {
+				w.times[n] = 0
+				bytes += int64(len(rig.Line(n)))
+			}
+		}
+		if bytes == 0 || w.p.Lost() != bytes {
+			t.Errorf("%d bytes are counted as lost, and %d are", w.p.Lost(), bytes)
+		}
+		if n := w.p.Follower.Truncations.Load(); n != 2 {
+			t.Errorf("%d truncations of 2", n)
+		}
+	})
+}
+
+// TestTruncatedWithACopy has more in the copy than was read when the file was cut, and a copy that is shorter.
+func TestTruncatedWithACopy(t *testing.T) {
+	inWorld(t, func(w *world) {
+		w.write("mail.log", w.lines(1000))
+		w.settle()
+		w.db.SetDown(true)
+		w.write("mail.log", w.lines(10_000))
+		w.settle()
+		w.rotate("copytruncate")
+		w.write("mail.log", w.lines(12_000))
+		w.settle()
+		w.rotate("copytruncate")
+		w.write("mail.log", w.lines(10))
+		w.settle()
+		w.db.SetDown(false)
+		w.pass(5 * time.Minute)
+		if w.p.Lost() != 0 {
+			t.Errorf("%d bytes are counted as lost", w.p.Lost())
+		}
+		data, err := os.ReadFile(w.path("mail.log"))
+		w.must(err)
+		w.write("mail.log", w.lines(10)) // after the copy was made and before the file is cut, and read
+		w.settle()
+		w.must(os.WriteFile(w.path("mail.log.1"), data, 0o600))
+		w.must(os.Truncate(w.path("mail.log"), 0))
+		w.write("mail.log", w.lines(1))
+		w.pass(2 * time.Minute)
+		if w.p.Lost() != 0 {
+			t.Errorf("%d bytes that were read are counted as lost", w.p.Lost())
+		}
+	})
+}
+
+// TestHole has a writer that does not append: after a truncation its next line stands behind a hole.
+func TestHole(t *testing.T) {
+	inWorld(t, func(w *world) {
+		f, err := os.Create(w.path("mail.log"))
+		w.must(err)
+		defer f.Close()
+		f.WriteString(w.lines(1000))
+		w.settle()
+		w.must(os.Truncate(w.path("mail.log"), 0))
+		f.WriteString(w.lines(500))
+		w.settle()
+		if n := w.db.Rows(); n != 1500 {
+			t.Errorf("%d rows of 1500 lines", n)
+		}
+	})
+}
