@@ -28,11 +28,17 @@ type place struct {
 	pos    int64
 }
 
+// A row is what is kept of one.
+type row struct {
+	recipient string
+	at        batch.Place
+}
+
 // A DB keeps rows and ledger. A block whose token is among the last that it remembers is acknowledged and not stored again.
 type DB struct {
 	mu     sync.Mutex
 	rows   map[string][]place // recipient -> where it came from
-	places map[place]string
+	places map[place]row
 	tokens []string
 	ledger []batch.Range
 	down   bool
@@ -43,7 +49,7 @@ type DB struct {
 const Window = 1000
 
 // NewDB returns an empty database.
-func NewDB() *DB { return &DB{rows: map[string][]place{}, places: map[place]string{}} }
+func NewDB() *DB { return &DB{rows: map[string][]place{}, places: map[place]row{}} }
 
 // SetDown makes the database refuse everything, or no longer.
 func (d *DB) SetDown(down bool) {
@@ -69,12 +75,13 @@ func (d *DB) ForgetTokens() {
 // Write implements pipeline.Sink.
 func (d *DB) Write(_ context.Context, b *batch.Batch, token string) error {
 	return d.apply(token, func() {
-		to, streams, pos := column(b, "recipient"), column(b, "stream"), column(b, "pos")
+		to := column(b, "recipient")
 		for i := range b.Rows {
-			p := place{string(streams.Value(i)), int64(pos.U64[i])}
+			stream, at := b.Place(i)
+			p := place{string(stream), at.Pos}
 			r := string(to.Value(i))
 			d.rows[r] = append(d.rows[r], p)
-			d.places[p] = r
+			d.places[p] = row{r, at}
 		}
 	})
 }
@@ -151,36 +158,56 @@ func (d *DB) Same(_ context.Context, r io.Reader, o parsers.Options, name string
 	if d.down {
 		return false, ErrDown
 	}
+	interrupted := !slices.ContainsFunc(d.ledger, func(r batch.Range) bool { return r.Stream == name })
 	var res record.Result
 	equal, end, rows := true, int64(0), 0
 	err = stream.Each(r, func(line []byte, at, next int64) bool {
 		p.Parse(bytes.TrimSuffix(line, []byte("\n")), &res)
 		end = next
 		if res.Rows.Len() > 0 {
-			rows++
-			equal = d.places[place{name, at}] == string(res.Rows.All()[0].Recipient)
+			r, ok := d.places[place{name, at}]
+			if ok || !interrupted {
+				rows++
+				equal = r.recipient == string(res.Rows.All()[0].Recipient)
+			}
 		}
 		return equal
 	})
 	for p := range d.places {
-		if p.stream == name && p.pos < end {
+		if p.stream == name && (p.pos < end || interrupted) {
 			rows--
 		}
 	}
 	return equal && rows == 0, err
 }
 
-// Present and Mend are what a runner asks about batches in doubt.
-func (d *DB) Present(_ context.Context, stream string, from, to int64) (map[int64]struct{}, error) {
+// Reach implements content.Ledger.
+func (d *DB) Reach(_ context.Context, prefix string) (map[string]int64, error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if d.down {
 		return nil, ErrDown
 	}
-	out := map[int64]struct{}{}
+	out := map[string]int64{}
 	for p := range d.places {
+		if strings.HasPrefix(p.stream, prefix) {
+			out[p.stream] = max(out[p.stream], p.pos+1)
+		}
+	}
+	return out, nil
+}
+
+// Present and Mend are what a runner asks about batches in doubt.
+func (d *DB) Present(_ context.Context, stream string, from, to int64) (map[batch.Place]struct{}, error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.down {
+		return nil, ErrDown
+	}
+	out := map[batch.Place]struct{}{}
+	for p, r := range d.places {
 		if p.stream == stream && from <= p.pos && p.pos < to {
-			out[p.pos] = struct{}{}
+			out[r.at] = struct{}{}
 		}
 	}
 	return out, nil
@@ -200,7 +227,7 @@ func (d *DB) Rows() int {
 	return n
 }
 
-// Batches is how many batches the ledger has, each with the streams in it.
+// Streams are the names of all contents that the ledger knows.
 func (d *DB) Streams() []string {
 	d.mu.Lock()
 	defer d.mu.Unlock()

@@ -71,7 +71,7 @@ func Start(o Options) (*Process, error) {
 		Ledger: o.DB, Same: o.DB.Same, Store: store, Buffers: buffers, Log: o.Log, Retryable: retryable, Hints: o.Hints,
 		Lock: func(string) (func(), error) { return func() {}, nil },
 	})
-	config := pipeline.Config{Classifier: unclassified{}, Context: qctx.New(1 << 20), Sink: (*sink)(p), Journal: (*sink)(p), Buffers: buffers,
+	config := pipeline.Config{Classifier: unclassified{}, Context: qctx.New(1 << 20), Sink: (*sink)(p), Audit: o.DB, Journal: (*sink)(p), Buffers: buffers,
 		Retryable: retryable, Log: o.Log, MaxRows: o.MaxRows, DrainFor: time.Second}
 	p.Runner = pipeline.NewRunner(config)
 	go func() {
