@@ -21,8 +21,8 @@ type Counts struct {
 	last    error     // why
 }
 
-// refuse notes that the sink refused a batch, or with nil that it took one.
-func (c *Counts) refuse(err error) {
+// Refuse notes that the sink refused a batch at that time, or with nil that it took one.
+func (c *Counts) Refuse(err error, at time.Time) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.last = err
@@ -30,7 +30,7 @@ func (c *Counts) refuse(err error) {
 	case err == nil:
 		c.refused = time.Time{}
 	case c.refused.IsZero():
-		c.refused = time.Now()
+		c.refused = at
 	}
 }
 

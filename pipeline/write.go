@@ -120,6 +120,7 @@ func (r *Runner) retry(ctx context.Context, what string, f func() error) (repeat
 		err := f()
 		switch {
 		case err == nil:
+			r.Counts.Refuse(nil, time.Now())
 			return repeated, nil
 		case !r.Retryable(err):
 			return repeated, fmt.Errorf("%s: %w", what, err)
@@ -129,6 +130,7 @@ func (r *Runner) retry(ctx context.Context, what string, f func() error) (repeat
 		repeated = true
 		pause := time.Duration(rand.Int64N(int64(wait)))
 		r.Counts.Retries.Add(1)
+		r.Counts.Refuse(err, time.Now())
 		r.Log.Warn("the sink refused a batch; it is tried again", "step", what, "again_in", pause.Round(time.Millisecond), "error", err)
 		select {
 		case <-time.After(pause):

@@ -4,9 +4,11 @@ import (
 	"bytes"
 	"io"
 	"net"
+	"net/http"
 	"net/url"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"sync"
 	"syscall"
@@ -93,7 +95,7 @@ func (g *gate) shut() {
 // startServerRun starts a run that stores in the server behind the gate, and returns what reads its log.
 func startServerRun(t *testing.T, g *gate, state, path string) (*exec.Cmd, func() string) {
 	t.Helper()
-	cmd := command("run", "--state-dir", state, "--clickhouse", g.dsn, path)
+	cmd := command("run", "--state-dir", state, "--clickhouse", g.dsn, "--listen", "127.0.0.1:0", path)
 	log := &lockedBuffer{}
 	cmd.Stderr = log
 	if err := cmd.Start(); err != nil {
@@ -141,6 +143,15 @@ func TestServerGoesAndComes(t *testing.T) {
 	g.shut()
 	appendTo(t, path, 100, 200)
 	eventually(t, "run says that the sink refuses", func() bool { return strings.Contains(log(), "it is tried again") })
+	eventually(t, "the status says so too", func() bool {
+		res, err := http.Get(regexp.MustCompile(`http://127\.0\.0\.1:\d+`).FindString(log()) + "/status")
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer res.Body.Close()
+		body, _ := io.ReadAll(res.Body)
+		return strings.Contains(string(body), `"refusing": "`) && strings.Contains(string(body), `"last_error": "`)
+	})
 	g.open(t)
 	eventually(t, "the lines of the outage", s.has(t, 200))
 	g.shut()
