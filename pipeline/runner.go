@@ -39,6 +39,7 @@ type Config struct {
 	IdleDelay time.Duration // or, without rows, when its first line has; optional, 10 s
 	RetryFor  time.Duration // how long a batch is tried before Run fails; 0 is for ever
 	DrainFor  time.Duration // how long Run may go on writing after ctx is done; optional, 20 s
+	Attempt   string        // appended to the tokens: rows that were removed are not taken for those that are sent now
 	StoreRaw  bool          // keep the whole line in column raw
 }
 

@@ -50,9 +50,9 @@ func (r *Runner) store(ctx context.Context, b *batch.Batch) error {
 		if round > maxRounds {
 			return fmt.Errorf("insert: %d rows of batch %s are not there although the server acknowledged them %d times", b.Rows, b.ID, maxRounds)
 		}
-		token := b.ID
+		token := b.ID + r.Attempt
 		if round > 0 {
-			token = fmt.Sprintf("%s/r%d", b.ID, round)
+			token = fmt.Sprintf("%s/r%d", token, round)
 			r.Counts.Healed.Add(int64(b.Rows))
 			r.Log.Warn("rows that the sink had acknowledged are not there; they are sent again", "batch", b.ID, "rows", b.Rows, "round", round)
 		}

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"cmp"
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"io"
@@ -11,6 +12,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -28,6 +30,9 @@ import (
 // importRetry is how long a batch is tried before an import gives up; run tries for ever.
 const importRetry = 2 * time.Minute
 
+// defaultBatchRows is how many rows one insert has at the most.
+const defaultBatchRows = 100_000
+
 // settled is how old a file's last change must be for its last line, where it has no newline, to count as a line: younger
 // files may still be written.
 const settled = time.Minute
@@ -35,7 +40,7 @@ const settled = time.Minute
 func newImportCommand() *cobra.Command {
 	var db databaseFlags
 	var reading readingFlags
-	var raw bool
+	var raw, again bool
 	var rows int
 	cmd := &cobra.Command{
 		Use:   "import FILES...|-",
@@ -43,9 +48,13 @@ func newImportCommand() *cobra.Command {
 		Long: `Import reads log files, plain or compressed (gzip, zstd, xz, bzip2, found by content), or standard input, and stores
 the delivery events in them. A file is known by its content: what is stored already is not stored again, whatever the file
 is called, however it is compressed, and whoever stored it. A file that has grown adds its tail. An import that was
-interrupted is finished by running it again.`,
+interrupted is finished by running it again.
+
+With --again the rows of these files, and no others, are removed and stored anew: for other rules, or another time zone. If
+it is interrupted, run it again with --again.`,
 		Example: `  bounceline import /var/log/mail.log*
   zcat mail.log.*.gz | bounceline import -
+  bounceline import --again --log-zone Europe/Berlin mail.log.3.gz
   bounceline import --clickhouse clickhouse://writer@db.example.org:9440/?secure=true /var/log/exim4/mainlog*`,
 		Args: func(_ *cobra.Command, args []string) error {
 			if len(args) == 0 {
@@ -61,6 +70,9 @@ interrupted is finished by running it again.`,
 			if err != nil {
 				return err
 			}
+			if again && slices.Contains(args, "-") {
+				return usagef("--again replaces what is stored of a file: name a file, not standard input")
+			}
 			inputs, err := importOrder(args)
 			if err != nil {
 				return err
@@ -75,14 +87,15 @@ interrupted is finished by running it again.`,
 			}
 			defer d.Close()
 			im := &importer{db: d, options: options, stdin: cmd.InOrStdin(), out: cmd.OutOrStdout(), progress: cmd.ErrOrStderr(),
-				engine: engine, pool: pipeline.NewBuffers(6), state: filepath.Join(d.StateDir, "import")}
+				engine: engine, pool: pipeline.NewBuffers(6), state: filepath.Join(d.StateDir, "import"), again: again}
 			return im.run(cmd.Context(), inputs, raw, rows)
 		},
 	}
 	db.register(cmd)
 	reading.register(cmd)
 	cmd.Flags().BoolVar(&raw, "store-raw", false, "keep the whole line in column raw")
-	cmd.Flags().IntVar(&rows, "batch-rows", 100_000, "rows in one insert, up to 1000000")
+	cmd.Flags().BoolVar(&again, "again", false, "remove what is stored of these files, and store them anew")
+	cmd.Flags().IntVar(&rows, "batch-rows", defaultBatchRows, "rows in one insert, up to 1000000")
 	return cmd
 }
 
@@ -133,6 +146,8 @@ type importer struct {
 	runner   *pipeline.Runner
 	journal  journalSwitch
 	state    string
+	again    bool                 // what is stored of the files is removed first
+	forget   []clickhouse.Finding // what is wrong with what is stored, to be read again
 }
 
 // journalSwitch is the journal of the file at hand.
@@ -146,6 +161,7 @@ func (im *importer) run(ctx context.Context, paths []string, raw bool, rows int)
 		Classifier: im.engine, Context: qctx.New(contextMemory), Sink: im.db, Audit: im.db, Journal: &im.journal, Buffers: im.pool,
 		Retryable: clickhouse.Retryable, Log: slog.Default(), RetryFor: importRetry, StoreRaw: raw, MaxRows: rows,
 		MaxDelay: time.Hour, IdleDelay: time.Hour, // a finite input seals by size
+		Attempt: im.attempt(),
 	})
 	for i, path := range paths {
 		if err := im.file(ctx, path, i < len(paths)-1); err != nil {
@@ -174,6 +190,15 @@ func (im *importer) file(ctx context.Context, path string, followed bool) error 
 		return err
 	}
 	defer store.Close()
+	switch {
+	case im.again:
+		known, err = im.removed(ctx, in, known)
+	case im.forget != nil:
+		known, err = im.forgotten(ctx, in, known)
+	}
+	if err != nil {
+		return err
+	}
 	if err := in.rewind(); err != nil {
 		return err
 	}
@@ -205,6 +230,14 @@ func (im *importer) file(ctx context.Context, path string, followed bool) error 
 	}
 	im.summary(path, before, already)
 	return store.Remove()
+}
+
+// attempt tells the tokens of an import that stores anew from those of the one before, which the server may remember.
+func (im *importer) attempt() string {
+	if !im.again {
+		return ""
+	}
+	return "/again-" + strings.ToLower(rand.Text())
 }
 
 // claim names the content and locks its stream. Where another process writes it, claim says so, waits, and asks again.

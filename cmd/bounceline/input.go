@@ -66,15 +66,27 @@ func (in *input) markers(at []int64) (map[int64]string, error) {
 	if err != nil {
 		return nil, fmt.Errorf("read: %w", err)
 	}
-	if in.size < 0 {
-		if err := in.rewind(); err != nil {
-			return nil, err
-		}
-		if in.size, err = io.Copy(io.Discard, in.file); err != nil {
-			return nil, fmt.Errorf("read: %w", err)
-		}
+	_, err = in.length()
+	return found, err
+}
+
+// length is the size of the content, decompressed.
+func (in *input) length() (int64, error) {
+	if in.size >= 0 {
+		return in.size, nil
 	}
-	return found, nil
+	if err := in.keep(); err != nil {
+		return 0, err
+	}
+	if err := in.rewind(); err != nil {
+		return 0, err
+	}
+	n, err := io.Copy(io.Discard, in.file)
+	if err != nil {
+		return 0, fmt.Errorf("read: %w", err)
+	}
+	in.size = n
+	return n, nil
 }
 
 // keep writes standard input to a file in the state directory, so that it can be read again. The file has no name.

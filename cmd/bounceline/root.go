@@ -76,6 +76,7 @@ recipient and attempt in ClickHouse: in the engine that comes with it, or in a s
 		newQueryCommand(),
 		newReportCommand(),
 		newValidateCommand(),
+		newVerifyCommand(),
 		newVersionCommand(),
 	)
 	root.InitDefaultHelpCmd()

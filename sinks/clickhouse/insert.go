@@ -70,14 +70,16 @@ func (d *DB) dial(ctx context.Context) error {
 	return last
 }
 
-// WriteLedger records that all of the batch's ranges are stored. Call it after Write.
+// WriteLedger records that all of the batch's ranges are stored. Call it after Write. It has no token: its rows replace each
+// other, and a range that was forgotten must be written again although its token is known.
 func (d *DB) WriteLedger(ctx context.Context, b *batch.Batch) error {
 	ctx, cancel := context.WithTimeout(ctx, insertDeadline)
 	defer cancel()
 	settings := clickhouse.Settings{}
-	for k, v := range insertSettings(b.ID + "/ledger") {
+	for k, v := range insertSettings("") {
 		settings[k] = v
 	}
+	settings["insert_deduplicate"] = 0
 	stmt, err := d.conn.PrepareBatch(clickhouse.Context(ctx, clickhouse.WithSettings(settings)), `INSERT INTO ingest_batches (stream, from_pos,
 		to_pos, marker, batch_id, source, via, anchor, lines, event_lines, rows, dead_lines, context, other, malformed,
 		first_event_month, last_event_month, written)`)

@@ -1,0 +1,222 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"path/filepath"
+	"slices"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"bounceline/pipeline"
+	"bounceline/pipeline/classify"
+	"bounceline/pipeline/source/content"
+	"bounceline/sinks/clickhouse"
+)
+
+func newVerifyCommand() *cobra.Command {
+	var db databaseFlags
+	var reading readingFlags
+	var output string
+	var repair bool
+	cmd := &cobra.Command{
+		Use:   "verify [--repair [FILES...]]",
+		Short: "Prove that each line is stored once, and mend what is not",
+		Long: `Verify proves by SQL over all that is stored: the ranges in the ledger leave no gap and do not overlap, no row is there
+twice, ledger and rows agree, and the rollups are the sums of the rows. It may run beside pipelines.
+
+With --repair second copies are removed and rollups mended. Rows that are missing, and ranges that the ledger has twice or
+not at all, need the log files with the lines: name them, compressed or not, and what is missing of them is stored.
+
+The exit code is 0 if all is well, at the end, and 1 if not.`,
+		Example: `  bounceline verify
+  bounceline verify --output ndjson
+  bounceline verify --repair
+  bounceline verify --repair /var/log/mail.log*`,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if output != "table" && output != "ndjson" {
+				return usagef("--output %s: it is table or ndjson", output)
+			}
+			if len(args) > 0 && !repair {
+				return usagef("files are named with --repair only")
+			}
+			if slices.Contains(args, "-") {
+				return usagef("standard input cannot be compared with what is stored: name a file")
+			}
+			options, err := reading.options()
+			if err != nil {
+				return err
+			}
+			inputs, err := importOrder(args)
+			if err != nil {
+				return err
+			}
+			d, err := db.open(cmd.Context(), !repair)
+			if err != nil {
+				return err
+			}
+			defer d.Close()
+			v := verifier{db: d, out: cmd.OutOrStdout(), output: output}
+			if !repair {
+				return v.run(cmd.Context())
+			}
+			engine, err := classify.New(classify.Options{})
+			if err != nil {
+				return err
+			}
+			im := &importer{db: d, options: options, out: cmd.ErrOrStderr(), progress: cmd.ErrOrStderr(), engine: engine,
+				pool: pipeline.NewBuffers(6), state: filepath.Join(d.StateDir, "import")}
+			return v.repair(cmd.Context(), im, inputs)
+		},
+	}
+	db.register(cmd)
+	reading.register(cmd)
+	cmd.Flags().StringVarP(&output, "output", "o", "table", "table or ndjson")
+	cmd.Flags().BoolVar(&repair, "repair", false, "mend what is wrong, as far as it can be")
+	return cmd
+}
+
+// A verifier says what is wrong with what is stored.
+type verifier struct {
+	db     *database
+	out    io.Writer
+	output string
+}
+
+// errNotWell is the end of a verify that found something.
+type errNotWell struct {
+	problems int
+	hint     string
+}
+
+func (e errNotWell) Error() string {
+	return fmt.Sprintf("%d problems found: %s", e.problems, e.hint)
+}
+
+// run verifies and prints.
+func (v *verifier) run(ctx context.Context) error {
+	found, extent, err := v.db.Verify(ctx)
+	if err != nil {
+		return err
+	}
+	if err := v.print(found, extent); err != nil {
+		return err
+	}
+	if len(found) > 0 {
+		return errNotWell{len(found), "bounceline verify --repair mends them; name the log files where rows or ranges are missing"}
+	}
+	return nil
+}
+
+// repair mends, reads the files for what is missing, and verifies again.
+func (v *verifier) repair(ctx context.Context, im *importer, files []string) error {
+	found, _, err := v.db.Verify(ctx)
+	if err != nil {
+		return err
+	}
+	if err := v.db.Repair(ctx, found); err != nil {
+		return err
+	}
+	if len(files) > 0 {
+		im.forget = found
+		if err := im.run(ctx, files, false, defaultBatchRows); err != nil {
+			return err
+		}
+	}
+	left, extent, err := v.db.Verify(ctx)
+	if err != nil {
+		return err
+	}
+	fixed := len(found) - len(left)
+	if v.output == "table" && fixed > 0 {
+		if _, err := fmt.Fprintf(v.out, "%d of %d problems were mended\n", fixed, len(found)); err != nil {
+			return err
+		}
+	}
+	if err := v.print(left, extent); err != nil {
+		return err
+	}
+	if len(left) > 0 {
+		return errNotWell{len(left), "name the log files with these lines, or store files anew with bounceline import --again"}
+	}
+	return nil
+}
+
+func (v *verifier) print(found []clickhouse.Finding, extent clickhouse.Extent) error {
+	if v.output == "table" && len(found) == 0 {
+		_, err := fmt.Fprintf(v.out, "all is well: %d rows, %d ranges of %d streams; no gap, no overlap, no duplicate; ledger, rows and rollups agree\n",
+			extent.Rows, extent.Ranges, extent.Streams)
+		return err
+	}
+	columns := []string{"problem", "where", "what"}
+	if v.output == "ndjson" {
+		columns = []string{"problem", "stream", "from", "to", "table", "hour", "count", "what"}
+	}
+	w := newRowWriter(v.out, v.output, columns)
+	for _, f := range found {
+		values := []any{string(f.Problem), f.Where(), f.String()}
+		if v.output == "ndjson" {
+			hour := ""
+			if f.Table != "" {
+				hour = f.Hour.Format(time.RFC3339)
+			}
+			values = []any{string(f.Problem), f.Stream, f.From, f.To, f.Table, hour, f.Count, f.String()}
+		}
+		if err := w.Write(values); err != nil {
+			return errors.Join(err, w.Close())
+		}
+	}
+	return w.Close()
+}
+
+// forgotten takes out of the ledger what is known to be wrong with the stream, so that it is read again, and returns what is
+// left of what is known about it.
+func (im *importer) forgotten(ctx context.Context, in *input, known content.Known) (content.Known, error) {
+	wrong := false
+	for _, f := range im.forget {
+		if f.Stream != known.Name {
+			continue
+		}
+		wrong = true
+		if f.Problem == clickhouse.Missing || f.Problem == clickhouse.Excess || f.Problem == clickhouse.Overlap {
+			if err := im.db.Forget(ctx, f.Stream, f.From, f.To); err != nil {
+				return known, err
+			}
+		}
+	}
+	if !wrong {
+		return known, nil
+	}
+	ranges, err := im.db.Ledger(ctx, known.Name)
+	if err != nil {
+		return known, err
+	}
+	known.Ranges = nil
+	for _, r := range ranges {
+		if r.Stream == known.Name {
+			known.Ranges = append(known.Ranges, r)
+		}
+	}
+	known.Doubt, err = in.length()
+	return known, err
+}
+
+// removed takes the file's content out of the database, to be stored anew.
+func (im *importer) removed(ctx context.Context, in *input, known content.Known) (content.Known, error) {
+	size, err := in.length()
+	if err != nil {
+		return known, err
+	}
+	for _, r := range known.Ranges {
+		if r.To > size {
+			return known, fmt.Errorf("this is an earlier, shorter copy of what is stored (%d of %d bytes): name the longest one", size, r.To)
+		}
+	}
+	if err := im.db.Remove(ctx, known.Name, max(size, known.Doubt)); err != nil {
+		return known, fmt.Errorf("remove what is stored: %w", err)
+	}
+	return content.Known{Name: known.Name, Doubt: size}, nil
+}

@@ -1,0 +1,70 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// wholeContents is a sum over all rows but for when they were stored: equal sums are equal rows.
+const wholeContents = "SELECT sum(cityHash64(* EXCEPT ingest_time)) FROM delivery_events"
+
+// TestVerifyAndRepair damages what is stored, for real; verify says it, and repair with the file brings back the very rows.
+func TestVerifyAndRepair(t *testing.T) {
+	s := newStore(t)
+	log := write(t, filepath.Join(t.TempDir(), "mail.log"), demoLog(t, "postfix.log.zst"))
+	bounceline(t, "import", "--state-dir", s.dir, "--batch-rows", "300", log)
+	rows, sum := s.rows(t), s.number(t, wholeContents)
+	if out := bounceline(t, "verify", "--state-dir", s.dir); !strings.Contains(out, fmt.Sprintf("all is well: %d rows", rows)) {
+		t.Fatalf("verify says %q", out)
+	}
+	for _, harm := range []struct{ sql, problem string }{
+		{"ALTER TABLE ingest_batches DELETE WHERE from_pos = (SELECT max(from_pos) FROM ingest_batches) SETTINGS mutations_sync = 2", "unledgered"},
+		{"ALTER TABLE delivery_events DELETE WHERE pos % 7 = 0 SETTINGS mutations_sync = 2", "missing"},
+		{"INSERT INTO delivery_events SELECT * FROM delivery_events WHERE pos % 5 = 0", "duplicate"},
+		{"INSERT INTO ingest_batches SELECT * REPLACE (from_pos + 10 AS from_pos) FROM ingest_batches WHERE to_pos = (SELECT min(to_pos) FROM ingest_batches)", "overlap"},
+	} {
+		s.exec(t, harm.sql)
+		if harm.problem == "unledgered" { // it is older than an insert may take
+			s.exec(t, "ALTER TABLE delivery_events UPDATE ingest_time = ingest_time - INTERVAL 1 HOUR WHERE 1 SETTINGS mutations_sync = 2")
+		}
+		out, err := command("verify", "--state-dir", s.dir, "--output", "ndjson").Output()
+		first, _, _ := strings.Cut(string(out), "\n")
+		var finding struct{ Problem, What string }
+		if jsonErr := json.Unmarshal([]byte(first), &finding); err == nil || jsonErr != nil || !strings.Contains(string(out), `"problem":"`+harm.problem+`"`) {
+			t.Errorf("%s: verify ends with %v and says %s", harm.problem, err, out)
+		}
+		bounceline(t, "verify", "--state-dir", s.dir, "--repair", log)
+		if n := s.rows(t); n != rows || s.number(t, wholeContents) != sum {
+			t.Errorf("%s: after the repair there are %d rows of %d, or others", harm.problem, n, rows)
+		}
+	}
+}
+
+// TestImportAgain: the rows of the file, and of no other, are replaced.
+func TestImportAgain(t *testing.T) {
+	s := newStore(t)
+	dir := t.TempDir()
+	log := write(t, filepath.Join(dir, "mail.log"), demoLog(t, "postfix.log.zst"))
+	other := write(t, filepath.Join(dir, "mainlog"), demoLog(t, "exim.log.zst"))
+	bounceline(t, "import", "--state-dir", s.dir, log, other)
+	rows, sum := s.rows(t), s.number(t, wholeContents)
+	stored := s.number(t, "SELECT toUInt64(max(ingest_time)) FROM delivery_events WHERE mta = 'exim'")
+	s.exec(t, "ALTER TABLE delivery_events UPDATE action = 'other' WHERE mta = 'postfix' SETTINGS mutations_sync = 2")
+	for range 2 {
+		bounceline(t, "import", "--state-dir", s.dir, "--again", log)
+		if n := s.rows(t); n != rows || s.number(t, wholeContents) != sum {
+			t.Errorf("after import --again there are %d rows of %d, or others", n, rows)
+		}
+	}
+	if s.number(t, "SELECT toUInt64(max(ingest_time)) FROM delivery_events WHERE mta = 'exim'") != stored {
+		t.Error("another file's rows were replaced too")
+	}
+	bounceline(t, "verify", "--state-dir", s.dir)
+	half := write(t, filepath.Join(dir, "half.log"), demoLog(t, "postfix.log.zst")[:50_000])
+	if out, err := command("import", "--state-dir", s.dir, "--again", half).CombinedOutput(); err == nil || !strings.Contains(string(out), "shorter copy") {
+		t.Errorf("a shorter copy: %v, %s", err, out)
+	}
+}

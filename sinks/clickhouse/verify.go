@@ -1,0 +1,266 @@
+package clickhouse
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/ClickHouse/clickhouse-go/v2"
+)
+
+// A Finding is one thing that is wrong with what is stored.
+type Finding struct {
+	Problem  Problem
+	Stream   string    // and the part [From, To) of it, where the problem is one of a stream
+	From, To int64     //
+	Table    string    // and the hour, where it is one of a rollup
+	Hour     time.Time //
+	Count    int64     // how many rows, lines or positions; of a rollup, rows too many or, below zero, too few
+}
+
+// Problem is a kind of finding.
+type Problem string
+
+// What verify looks for.
+const (
+	Gap        Problem = "gap"        // the ledger knows what is before and behind, not what is between
+	Overlap    Problem = "overlap"    // the ledger has a part twice
+	Duplicate  Problem = "duplicate"  // rows with the same identity
+	Missing    Problem = "missing"    // event lines that the ledger counts and that have no row
+	Excess     Problem = "excess"     // lines that have rows and that the ledger does not count
+	Unledgered Problem = "unledgered" // rows of which the ledger says nothing
+	Rollup     Problem = "rollup"     // an hour of a rollup that is not the sum of its rows
+)
+
+// String says in words what is wrong.
+func (f Finding) String() string {
+	switch f.Problem {
+	case Gap:
+		return fmt.Sprintf("%d positions between two stored ranges are not in the ledger", f.Count)
+	case Overlap:
+		return fmt.Sprintf("%d positions are in the ledger twice: two writers at once, or a damaged checkpoint", f.Count)
+	case Duplicate:
+		return fmt.Sprintf("%d rows are second copies", f.Count)
+	case Missing:
+		return fmt.Sprintf("%d event lines that the ledger counts have no row", f.Count)
+	case Excess:
+		return fmt.Sprintf("%d lines have rows that the ledger does not count", f.Count)
+	case Unledgered:
+		return fmt.Sprintf("%d rows are of no range in the ledger", f.Count)
+	case Rollup:
+		if f.Count < 0 {
+			return fmt.Sprintf("%d rows are missing from the sums", -f.Count)
+		}
+		return fmt.Sprintf("the sums hold %d rows too many, or rows in the wrong group", f.Count)
+	}
+	return string(f.Problem)
+}
+
+// Extent is how much Verify looked at.
+type Extent struct {
+	Rows, Ranges, Streams uint64
+}
+
+// maxFindings is how many findings of one kind are reported.
+const maxFindings = 1000
+
+// Verify proves, by SQL over all that is stored, that the ranges in the ledger neither leave gaps nor overlap, that no row is
+// there twice, that ledger and rows agree, and that the rollups are the sums of the rows. It may run beside pipelines: what
+// it finds it looks at again, and rows younger than an insert's deadline need no ledger row yet.
+func (d *DB) Verify(ctx context.Context) ([]Finding, Extent, error) {
+	var ext Extent
+	err := d.conn.QueryRow(ctx, `SELECT (SELECT count() FROM delivery_events), count(), uniqExact(stream) FROM ingest_batches FINAL`).
+		Scan(&ext.Rows, &ext.Ranges, &ext.Streams)
+	if err != nil {
+		return nil, ext, explain(err)
+	}
+	var all []Finding
+	for _, check := range []func(context.Context) ([]Finding, error){d.ledgerFindings, d.duplicates, d.rowFindings, d.unledgered, d.rollupFindings} {
+		found, err := confirmed(ctx, check, d.settle)
+		if err != nil {
+			return nil, ext, explain(err)
+		}
+		all = append(all, found...)
+	}
+	return withoutConsequences(all), ext, nil
+}
+
+// confirmations is how often a finding must be seen.
+const confirmations = 3
+
+// confirmed returns what the check finds each time: what was on its way the first time is there the second.
+func confirmed(ctx context.Context, check func(context.Context) ([]Finding, error), settle func(context.Context) error) ([]Finding, error) {
+	found, err := check(ctx)
+	for n := 1; err == nil && len(found) > 0 && n < confirmations; n++ {
+		if err = settle(ctx); err != nil {
+			break
+		}
+		var again []Finding
+		again, err = check(ctx)
+		found = slices.DeleteFunc(found, func(f Finding) bool { return !slices.Contains(again, f) })
+	}
+	return found, err
+}
+
+// withoutConsequences drops what follows from another finding: where ranges overlap, lines cannot be counted by range.
+func withoutConsequences(all []Finding) []Finding {
+	var overlaps []Finding
+	for _, f := range all {
+		if f.Problem == Overlap {
+			overlaps = append(overlaps, f)
+		}
+	}
+	return slices.DeleteFunc(all, func(f Finding) bool {
+		return (f.Problem == Missing || f.Problem == Excess) && slices.ContainsFunc(overlaps, func(o Finding) bool {
+			return o.Stream == f.Stream && o.From < f.To && f.From < o.To
+		})
+	})
+}
+
+// spill lets the large groupings go to disk beyond so many bytes.
+var spill = clickhouse.Settings{"max_bytes_before_external_group_by": 256 << 20, "join_use_nulls": 0, "max_execution_time": 0}
+
+// collect runs a query whose columns are s, a, b and n: stream, from, to and count.
+func (d *DB) collect(ctx context.Context, problem Problem, sql string) ([]Finding, error) {
+	rows, err := d.conn.Query(clickhouse.Context(ctx, clickhouse.WithSettings(spill)), fmt.Sprintf(
+		"SELECT s, toUInt64(a), toUInt64(b), toUInt64(n) FROM (%s) ORDER BY 1, 2, 3 LIMIT %d", sql, maxFindings))
+	if err != nil {
+		return nil, fmt.Errorf("look for %s: %w", problem, err)
+	}
+	defer rows.Close()
+	var out []Finding
+	for rows.Next() {
+		var f Finding
+		var from, to, count uint64
+		if err := rows.Scan(&f.Stream, &from, &to, &count); err != nil {
+			return nil, err
+		}
+		f.Problem, f.From, f.To, f.Count = problem, int64(from), int64(to), int64(count)
+		out = append(out, f)
+	}
+	return out, rows.Err()
+}
+
+// ledgerFindings looks at the ledger alone. Streams that were shipped are passed over: of them a range says what came
+// through a partition, not what was read.
+func (d *DB) ledgerFindings(ctx context.Context) ([]Finding, error) {
+	const ordered = `(SELECT stream, from_pos, to_pos, row_number() OVER w AS nth,
+			max(to_pos) OVER (PARTITION BY stream ORDER BY from_pos, to_pos ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING) AS reached
+		FROM ingest_batches FINAL
+		WHERE stream NOT IN (SELECT stream FROM ingest_batches WHERE via != '')
+		WINDOW w AS (PARTITION BY stream ORDER BY from_pos, to_pos))`
+	gaps, err := d.collect(ctx, Gap, `SELECT stream AS s, if(nth = 1, 0, reached) AS a, from_pos AS b, b - a AS n FROM `+ordered+`
+		WHERE nth > 1 AND from_pos > reached OR nth = 1 AND from_pos > 0 AND startsWith(stream, 'file-')`)
+	if err != nil {
+		return nil, err
+	}
+	overlaps, err := d.collect(ctx, Overlap, `SELECT stream AS s, from_pos AS a, least(reached, to_pos) AS b, b - a AS n FROM `+ordered+`
+		WHERE nth > 1 AND from_pos < reached`)
+	return append(gaps, overlaps...), err
+}
+
+func (d *DB) duplicates(ctx context.Context) ([]Finding, error) {
+	return d.collect(ctx, Duplicate, `SELECT s, min(pos) AS a, max(pos) + 1 AS b, sum(copies - 1) AS n FROM (
+		SELECT toString(stream) AS s, pos, row, count() AS copies FROM delivery_events GROUP BY s, pos, row HAVING copies > 1) GROUP BY s`)
+}
+
+// inLedger joins each row with the range that begins at its position or nearest before it.
+const inLedger = `(SELECT toString(stream) AS s, pos, ingest_time FROM delivery_events) AS e
+	ASOF LEFT JOIN (SELECT stream, from_pos, to_pos FROM ingest_batches FINAL) AS l ON e.s = l.stream AND e.pos >= l.from_pos`
+
+// rowFindings compares the lines that have rows with the number that the ledger counts, range by range. A record of a topic
+// may hold several lines at one position.
+func (d *DB) rowFindings(ctx context.Context) ([]Finding, error) {
+	const compared = `(SELECT stream, from_pos, to_pos, toInt64(if(rows = 0, 0, event_lines - dead_lines)) AS want, toInt64(have) AS have,
+			if(startsWith(stream, 'kafka-'), toInt64(written), toInt64(have)) AS most
+		FROM (SELECT stream, from_pos, to_pos, rows, event_lines, dead_lines FROM ingest_batches FINAL) AS wanted
+		LEFT JOIN (SELECT l.stream AS stream, l.from_pos AS from_pos, l.to_pos AS to_pos, uniqExact(e.pos) AS have, count() AS written
+			FROM ` + inLedger + ` WHERE e.pos < l.to_pos GROUP BY 1, 2, 3) AS found
+		USING (stream, from_pos, to_pos))`
+	missing, err := d.collect(ctx, Missing, `SELECT stream AS s, from_pos AS a, to_pos AS b, want - most AS n FROM `+compared+` WHERE most < want`)
+	if err != nil {
+		return nil, err
+	}
+	excess, err := d.collect(ctx, Excess, `SELECT stream AS s, from_pos AS a, to_pos AS b, have - want AS n FROM `+compared+` WHERE have > want`)
+	return append(missing, excess...), err
+}
+
+// unledgered looks for rows outside the ledger, but for those that may still get their ledger row.
+func (d *DB) unledgered(ctx context.Context) ([]Finding, error) {
+	return d.collect(ctx, Unledgered, fmt.Sprintf(`SELECT e.s AS s, min(e.pos) AS a, max(e.pos) + 1 AS b, count() AS n FROM %s
+		WHERE e.pos >= l.to_pos AND e.ingest_time < now64(3) - INTERVAL %d SECOND GROUP BY e.s`, inLedger, int(insertDeadline.Seconds())))
+}
+
+// rollupFindings compares each hour of each rollup with its rows, month by month.
+func (d *DB) rollupFindings(ctx context.Context) ([]Finding, error) {
+	var out []Finding
+	for _, table := range rollups {
+		compare, err := d.differenceSQL(ctx, table)
+		if err != nil {
+			return nil, err
+		}
+		months, err := d.months(ctx, table)
+		if err != nil {
+			return nil, err
+		}
+		for _, first := range months {
+			found, err := d.rollupMonth(ctx, table, compare, first)
+			if err != nil {
+				return nil, fmt.Errorf("compare %s with the rows: %w", table, err)
+			}
+			out = append(out, found...)
+		}
+	}
+	return out, nil
+}
+
+// months returns the first moment of each month that has rows, or sums in the table.
+func (d *DB) months(ctx context.Context, table string) ([]time.Time, error) {
+	rows, err := d.conn.Query(ctx, `SELECT DISTINCT toUInt32(partition_id) AS month FROM system.parts
+		WHERE database = currentDatabase() AND active AND rows > 0 AND table IN ('delivery_events', ?) ORDER BY month`, table)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var out []time.Time
+	for rows.Next() {
+		var m uint32
+		if err := rows.Scan(&m); err != nil {
+			return nil, err
+		}
+		out = append(out, time.Date(int(m/100), time.Month(m%100), 1, 0, 0, 0, 0, time.UTC))
+	}
+	return out, rows.Err()
+}
+
+func (d *DB) rollupMonth(ctx context.Context, table, compare string, first time.Time) ([]Finding, error) {
+	last := first.AddDate(0, 1, 0).Add(-time.Millisecond)
+	ctx = clickhouse.Context(ctx, clickhouse.WithSettings(spill))
+	// Of two groups one may have too many rows and the other too few: then the hour's sum is right, and its groups are not.
+	sql := fmt.Sprintf("SELECT hour, if(sum(toInt64(events)) = 0, toInt64(sum(abs(toInt64(events)))), -sum(toInt64(events))) FROM (%s) GROUP BY hour ORDER BY hour LIMIT %d", compare, maxFindings)
+	rows, err := d.conn.Query(ctx, sql, clickhouse.Named("first", first.UnixMilli()), clickhouse.Named("last", last.UnixMilli()))
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var out []Finding
+	for rows.Next() {
+		f := Finding{Problem: Rollup, Table: table}
+		if err := rows.Scan(&f.Hour, &f.Count); err != nil {
+			return nil, err
+		}
+		f.Hour = f.Hour.UTC()
+		out = append(out, f)
+	}
+	return out, rows.Err()
+}
+
+// Where says which part of a stream, or which hour of a rollup, the finding is about.
+func (f Finding) Where() string {
+	if f.Table != "" {
+		return fmt.Sprintf("%s, hour %s UTC", f.Table, f.Hour.Format("2006-01-02 15:00"))
+	}
+	return fmt.Sprintf("%s, [%d, %d)", strings.TrimSpace(f.Stream), f.From, f.To)
+}
