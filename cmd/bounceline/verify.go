@@ -36,15 +36,18 @@ The exit code is 0 if all is well, at the end, and 1 if not.`,
   bounceline verify --output ndjson
   bounceline verify --repair
   bounceline verify --repair /var/log/mail.log*`,
-		RunE: func(cmd *cobra.Command, args []string) error {
-			if output != "table" && output != "ndjson" {
-				return usagef("--output %s: it is table or ndjson", output)
-			}
+		Args: func(_ *cobra.Command, args []string) error {
 			if len(args) > 0 && !repair {
 				return usagef("files are named with --repair only")
 			}
 			if slices.Contains(args, "-") {
 				return usagef("standard input cannot be compared with what is stored: name a file")
+			}
+			return nil
+		},
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if output != "table" && output != "ndjson" {
+				return usagef("--output %s: it is table or ndjson", output)
 			}
 			options, err := reading.options()
 			if err != nil {
