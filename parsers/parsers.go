@@ -206,7 +206,7 @@ func (s *Stream) altered(line []byte, out *record.Result) bool {
 	switch {
 	case out.Class == record.Event:
 		return bytes.IndexByte(line, escape) >= 0
-	case out.Class == record.Malformed, postfix.MayDeliver(out.Kind):
+	case out.Class == record.Malformed, out.Doubt:
 		return true
 	case out.Kind == noMTA && len(s.header.Program) == 0:
 		return bytes.Contains(line, []byte("status=")) || bytes.IndexByte(line, escape) >= 0 || bytes.IndexByte(line, '\t') >= 0 || bytes.IndexByte(line, 0xc2) >= 0

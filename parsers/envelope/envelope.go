@@ -36,11 +36,12 @@ const (
 
 // A Reader takes envelopes off the lines of one stream, in their order. It is used by one goroutine.
 type Reader struct {
-	clock   Clock
-	form    Form
-	scratch []byte // decoded JSON strings of the current line
-	clean   []byte // the current line without what copies did to it
-	refused bool   // the current line has a stamp that cannot be read
+	clock      Clock
+	form       Form
+	scratch    []byte // decoded JSON strings of the current line
+	clean      []byte // the current line without what copies did to it
+	hostLength int    // of the line before
+	refused    bool   // the current line has a stamp that cannot be read
 }
 
 // NewReader returns a reader whose stamps are in zone where they name none; assumed says that the zone was not configured.
@@ -66,6 +67,9 @@ func (r *Reader) Strip(line []byte, h *Header) (text []byte, ok bool) {
 	r.scratch = r.scratch[:0]
 	line = trim(line)
 	if r.form == BSD {
+		if text, ok = r.usual(line, h); ok {
+			return text, true
+		}
 		text, ok = r.bsd(line, h)
 	} else {
 		text, ok = r.try(r.form, line, h)

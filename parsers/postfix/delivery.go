@@ -2,9 +2,12 @@ package postfix
 
 import (
 	"bytes"
+	"encoding/binary"
+	"math/bits"
 
 	"bounceline/parsers/envelope"
 	"bounceline/parsers/reply"
+	"bounceline/parsers/swar"
 	"bounceline/pipeline/record"
 )
 
@@ -81,24 +84,29 @@ func unseparated(r *record.Row, rest []byte, out *record.Result) {
 
 // fieldValue is what stands before the next comma.
 func fieldValue(b []byte) []byte {
-	n := 0
-	for n < len(b) && b[n] != ',' {
-		n++
+	if n := bytes.IndexByte(b, ','); n >= 0 {
+		return b[:n]
 	}
-	return b[:n]
+	return b
 }
 
 // delays reads "a/b/c/d", the four parts of the delay (postconf(5), delay_logging_resolution_limit), and returns what follows.
 func delays(r *record.Row, b []byte) []byte {
-	for _, part := range [4]*float32{&r.DelayBeforeQmgr, &r.DelayInQmgr, &r.DelayConnection, &r.DelayTransmit} {
-		n := 0
-		*part, n = seconds(b)
-		if b = b[n:]; len(b) == 0 || b[0] != '/' {
-			break
-		}
-		b = b[1:]
+	n := 0
+	r.DelayBeforeQmgr, n = seconds(b)
+	if b = b[n:]; len(b) == 0 || b[0] != '/' {
+		return b
 	}
-	return b
+	r.DelayInQmgr, n = seconds(b[1:])
+	if b = b[1+n:]; len(b) == 0 || b[0] != '/' {
+		return b
+	}
+	r.DelayConnection, n = seconds(b[1:])
+	if b = b[1+n:]; len(b) == 0 || b[0] != '/' {
+		return b
+	}
+	r.DelayTransmit, n = seconds(b[1:])
+	return b[1+n:]
 }
 
 // maxKey is longer than any key that was ever logged.
@@ -352,17 +360,18 @@ func unbracketed(b []byte) (addr, rest []byte, ok bool) {
 	return nil, nil, false
 }
 
-// bracketed finds the address in "name[ip]".
-func bracketed(b []byte) (record.Addr, bool) {
+// bracketed reads the address in "name[ip]" and returns what follows. There is none where the name is unknown.
+func bracketed(b []byte) (ip record.Addr, rest []byte) {
 	i := bytes.IndexByte(b, '[')
 	if i < 0 {
-		return record.Addr{}, false
+		return ip, b
 	}
 	j := bytes.IndexByte(b[i:], ']')
 	if j < 0 {
-		return record.Addr{}, false
+		return ip, b
 	}
-	return reply.IP(b[i+1 : i+j])
+	ip, _ = reply.IP(b[i+1 : i+j])
+	return ip, b[i+j:]
 }
 
 func number(b []byte) (digits, rest []byte) {
@@ -391,6 +400,24 @@ func value(b []byte) uint64 {
 // seconds reads a delay such as "0", "0.11" or "2.4" up to the comma or slash behind it, and returns its length. What is none
 // is unknown.
 func seconds(b []byte) (delay float32, length int) {
+	if len(b) < 8 {
+		return longSeconds(b)
+	}
+	word := binary.LittleEndian.Uint64(b)
+	end := bits.TrailingZeros64(swar.Equal(word, ',')|swar.Equal(word, '/')) / 8
+	point := min(bits.TrailingZeros64(swar.Equal(word, '.'))/8, end)
+	points := int(uint(point-end) >> 63) // 1 or, without a branch, 0
+	low := uint64(1)<<(8*uint(point)&63) - 1
+	word = word&low | word>>(8*uint(points)&63)&^low // the point taken out
+	n, ok := swar.Decimal(word, end-points)
+	if !ok || end == 8 {
+		return longSeconds(b)
+	}
+	return float32(float64(n) / powers[(end-point-points)&15]), end
+}
+
+// longSeconds reads a delay of any length.
+func longSeconds(b []byte) (delay float32, length int) {
 	n, point, i := int64(0), -1, 0
 	for ; i < len(b); i++ {
 		c := b[i]

@@ -62,7 +62,8 @@ func (Parser) Parse(h *envelope.Header, text []byte, out *record.Result) {
 	id, rest := queueID(text)
 	if id == nil {
 		out.Class, out.Kind = record.Other, program(h)
-		if MayDeliver(out.Kind) {
+		if mayDeliver(out.Kind) {
+			out.Doubt = true
 			copied(h, text, out)
 		}
 		return
@@ -80,9 +81,12 @@ func (Parser) Parse(h *envelope.Header, text []byte, out *record.Result) {
 		learn(h, id, out, "message-id").MessageID = brackets(rest[11:])
 	case bytes.HasPrefix(rest, uid):
 		f := learn(h, id, out, "pickup")
-		f.Op, f.OrigQueueID = record.Renew, valueOf(rest, origID)
+		f.Op = record.Renew
+		if i := bytes.LastIndex(rest, origID); i >= 0 {
+			f.OrigQueueID = rest[i+len(origID):]
+		}
 	default:
-		out.Class, out.Kind = record.Other, queueNote
+		out.Class, out.Kind, out.Doubt = record.Other, "queue ID note", true
 		if len(rest) > 0 && rest[0] == ' ' && copied(h, text, out) {
 			return
 		}
@@ -120,14 +124,12 @@ const (
 	lmtpNote  = "lmtp"
 	agentNote = "delivery agent"
 	otherNote = "other program"
-	queueNote = "queue ID note"
 )
 
-// MayDeliver reports whether lines of a kind come from programs that write delivery records, too: one of them may be a
-// record that cannot be recognised as it stands.
-func MayDeliver(kind string) bool {
+// mayDeliver reports whether lines of a kind come from programs that write delivery records, too.
+func mayDeliver(kind string) bool {
 	switch kind {
-	case smtpNote, lmtpNote, agentNote, otherNote, queueNote:
+	case smtpNote, lmtpNote, agentNote, otherNote:
 		return true
 	}
 	return false
@@ -234,7 +236,7 @@ func fromLine(h *envelope.Header, id, rest []byte, out *record.Result) {
 		out.Class, out.Kind = record.Malformed, "postfix: from= without >"
 		return
 	}
-	if bytes.HasPrefix(rest, expiredStatus) || bytes.HasPrefix(rest, forceExpired) {
+	if len(rest) > 9 && string(rest[:9]) == ", status=" && (bytes.HasPrefix(rest, expiredStatus) || bytes.HasPrefix(rest, forceExpired)) {
 		expired(h, id, sender, rest, out)
 		return
 	}
@@ -244,11 +246,11 @@ func fromLine(h *envelope.Header, id, rest []byte, out *record.Result) {
 		rest = rest[2:]
 		var v []byte
 		switch {
-		case bytes.HasPrefix(rest, sizeKey):
-			v, rest = number(rest[len(sizeKey):])
+		case len(rest) > 5 && string(rest[:5]) == "size=":
+			v, rest = number(rest[5:])
 			f.Size = value(v)
-		case bytes.HasPrefix(rest, nrcptKey):
-			v, rest = number(rest[len(nrcptKey):])
+		case len(rest) > 6 && string(rest[:6]) == "nrcpt=":
+			v, rest = number(rest[6:])
 			f.Recipients = uint16(min(value(v), 65535))
 		default:
 			return
@@ -259,8 +261,6 @@ func fromLine(h *envelope.Header, id, rest []byte, out *record.Result) {
 var (
 	expiredStatus = []byte(", status=expired")
 	forceExpired  = []byte(", status=force-expired")
-	sizeKey       = []byte("size=")
-	nrcptKey      = []byte("nrcpt=")
 )
 
 // expired gives one row without a recipient; the context makes one of it for each recipient still deferred.
@@ -282,33 +282,40 @@ func clientLine(h *envelope.Header, id, rest []byte, out *record.Result) {
 	f := learn(h, id, out, "client")
 	f.Op = record.Renew
 	rest = rest[len(client):]
-	f.ClientIP, _ = bracketed(rest)
-	f.AuthUser = valueOf(rest, saslUser)
-	f.OrigQueueID = valueOf(rest, origQueueID)
-	if ip, ok := bracketed(valueOf(rest, origClient)); ok { // before the filter
-		f.ClientIP = ip
+	f.ClientIP, rest = bracketed(rest)
+	for {
+		i := bytes.IndexByte(rest, ',')
+		if i < 0 || len(rest) < i+2 {
+			return
+		}
+		rest = rest[i+2:]
+		switch {
+		case len(rest) > 14 && string(rest[:14]) == "sasl_username=":
+			f.AuthUser = upToComma(rest[14:])
+		case len(rest) > 14 && string(rest[:14]) == "orig_queue_id=":
+			f.OrigQueueID = upToComma(rest[14:])
+		case len(rest) > 12 && string(rest[:12]) == "orig_client=": // before the filter
+			if ip, _ := bracketed(rest); ip != (record.Addr{}) {
+				f.ClientIP = ip
+			}
+		}
 	}
 }
 
-// valueOf is what stands behind a key, up to ", "; nil where the key is not there.
-func valueOf(b, key []byte) []byte {
-	i := bytes.Index(b, key)
-	if i < 0 {
-		return nil
+// upToComma is what stands before ", ", which ends a value: a comma alone does not.
+func upToComma(v []byte) []byte {
+	if bytes.IndexByte(v, ',') < 0 {
+		return v
 	}
-	v := b[i+len(key):]
-	if j := bytes.Index(v, comma); j >= 0 {
-		v = v[:j]
+	if i := bytes.Index(v, comma); i >= 0 {
+		return v[:i]
 	}
 	return v
 }
 
 var (
-	saslUser    = []byte(", sasl_username=")
-	origQueueID = []byte(", orig_queue_id=")
-	origClient  = []byte(", orig_client=")
-	origID      = []byte(" orig_id=")
-	comma       = []byte(", ")
+	origID = []byte(" orig_id=")
+	comma  = []byte(", ")
 )
 
 // begin adds a row with what every row of a line has.
@@ -318,9 +325,12 @@ func begin(h *envelope.Header, id []byte, out *record.Result) *record.Row {
 	r.MTA, r.Parser, r.ParserVersion = "postfix", "postfix", Version
 	r.QueueID = id
 	p := h.Program
-	first, last := len(p), -1
-	for i, c := range p {
-		if c == '/' {
+	first, last, i := len(p), -1, 0
+	if len(p) > 8 && string(p[:8]) == "postfix/" {
+		first, last, i = 7, 7, 8
+	}
+	for ; i < len(p); i++ {
+		if p[i] == '/' {
 			first, last = min(first, i), i
 		}
 	}

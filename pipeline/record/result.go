@@ -20,13 +20,14 @@ func (c LineClass) String() string { return LineClasses[c] }
 type Result struct {
 	Class LineClass
 	Kind  string // what the line was, or why it is malformed; from a small closed set, so that it can be counted
+	Doubt bool   // a delivery record may be hidden in the line, which a copy has changed; its dialect has not recognised one
 	Rows  Rows
 	Fact  Fact // what the line teaches about a queue ID; void if its QueueID is empty
 }
 
 // Reset makes r ready for the next line.
 func (r *Result) Reset() {
-	r.Class, r.Kind = 0, ""
+	r.Class, r.Kind, r.Doubt = 0, "", false
 	r.Rows.Reset()
 	if len(r.Fact.QueueID) != 0 {
 		r.Fact = Fact{}
