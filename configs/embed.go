@@ -17,3 +17,8 @@ var Providers []byte
 //
 //go:embed blocklists.yaml
 var Blocklists []byte
+
+// WayBack is what to do about the codes of providers.
+//
+//go:embed wayback.yaml
+var WayBack []byte

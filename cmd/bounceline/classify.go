@@ -5,12 +5,12 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"strconv"
 	"strings"
 
 	"github.com/spf13/cobra"
 
 	"bounceline/pipeline/classify"
+	"bounceline/pipeline/record"
 )
 
 // classifyInput is an object of --input ndjson.
@@ -48,13 +48,16 @@ const maxReply = 16 << 20
 
 func newClassifyCommand() *cobra.Command {
 	var input, output string
+	var rules ruleFlags
 	cmd := &cobra.Command{
 		Use:   "classify [TEXT...|-]",
 		Short: "Say why replies of mail servers mean that a message bounced",
 		Long: `Classify gives reply texts the type, category and action that their rows would get. Texts come from the arguments, or one
-a line from standard input. They may be bare replies or what Postfix and Exim log around them.`,
+a line from standard input. They may be bare replies or what Postfix and Exim log around them. The table explains each verdict:
+the text as the rules see it with what matched in it, the rules that lost and why, what the codes say, and what to do.`,
 		Example: `  bounceline classify "550 5.1.1 <ann@example.org>: Recipient address rejected: User unknown"
   bounceline parse --output ndjson mail.log | jq -r .response_text | bounceline classify --output ndjson
+  bounceline classify --rules my-rules.yaml "550 5.7.1 Blocked by our house filter"
   bounceline classify --input ndjson --output ndjson < replies.ndjson`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if input != "text" && input != "ndjson" {
@@ -63,12 +66,16 @@ a line from standard input. They may be bare replies or what Postfix and Exim lo
 			if output != "table" && output != "ndjson" {
 				return usagef("--output %s: it is table or ndjson", output)
 			}
-			engine, err := classify.New(classify.Options{})
+			engine, err := rules.engine()
+			if err != nil {
+				return err
+			}
+			ways, err := classify.NewWays()
 			if err != nil {
 				return err
 			}
 			out := bufio.NewWriter(cmd.OutOrStdout())
-			c := &classifier{engine: engine, out: out, table: output == "table"}
+			c := &classifier{engine: engine, ways: ways, out: out, table: output == "table"}
 			var in io.Reader = cmd.InOrStdin()
 			if len(args) > 0 && !(len(args) == 1 && args[0] == "-") {
 				in = strings.NewReader(argumentLines(args))
@@ -80,6 +87,7 @@ a line from standard input. They may be bare replies or what Postfix and Exim lo
 			return out.Flush()
 		},
 	}
+	rules.register(cmd)
 	cmd.Flags().StringVar(&input, "input", "text", "text: a reply a line, or ndjson: objects with text, smtp_code, enhanced_code, relay_host, mta, status, id")
 	cmd.Flags().StringVarP(&output, "output", "o", "table", "table, or ndjson: an object for each input, in order")
 	return cmd
@@ -97,6 +105,7 @@ func argumentLines(args []string) string {
 // classifier prints verdicts.
 type classifier struct {
 	engine *classify.Engine
+	ways   classify.Ways
 	out    *bufio.Writer
 	table  bool
 }
@@ -111,17 +120,25 @@ func (c *classifier) all(in io.Reader, objects bool) error {
 			continue
 		}
 		in := classifyInput{Text: string(line)}
+		var bad error
 		if objects {
 			in = classifyInput{}
-			if err := json.Unmarshal(line, &in); err != nil {
-				if err := c.print(classifyOutput{Error: "no object: " + err.Error(), BounceCategory: "other", Confidence: classify.ByNothing}); err != nil {
-					return err
-				}
-				continue
-			}
+			bad = json.Unmarshal(line, &in)
 		}
-		if err := c.print(c.verdict(in)); err != nil {
-			return err
+		switch {
+		case bad != nil && c.table:
+			fmt.Fprintf(c.out, "no object: %s\n\n", escapeTerminal([]byte(bad.Error())))
+		case bad != nil:
+			if err := c.print(classifyOutput{Error: "no object: " + bad.Error(), BounceCategory: "other", Confidence: classify.ByNothing}); err != nil {
+				return err
+			}
+		case c.table:
+			row := in.row()
+			c.explain(in.Text, &row)
+		default:
+			if err := c.print(c.verdict(in)); err != nil {
+				return err
+			}
 		}
 	}
 	if err := lines.Err(); err != nil {
@@ -130,37 +147,26 @@ func (c *classifier) all(in io.Reader, objects bool) error {
 	return nil
 }
 
+// row is what is classified.
+func (in classifyInput) row() record.Row {
+	return classify.Case{Text: in.Text, SMTPCode: in.SMTPCode, EnhancedCode: in.EnhancedCode, RelayHost: in.RelayHost, MTA: in.MTA, Status: in.Status}.Row()
+}
+
 // verdict classifies one reply.
 func (c *classifier) verdict(in classifyInput) classifyOutput {
-	row := classify.Case{Text: in.Text, SMTPCode: in.SMTPCode, EnhancedCode: in.EnhancedCode, RelayHost: in.RelayHost, MTA: in.MTA, Status: in.Status}.Row()
+	row := in.row()
 	v := c.engine.Classify(&row)
 	return classifyOutput{ID: in.ID, BounceType: v.BounceType, BounceCategory: v.Category, Action: v.Action, Rule: v.Rule, Confidence: v.Confidence,
 		SMTPCode: row.SMTPCode, EnhancedCode: string(row.EnhancedCode), SMTPCommand: row.SMTPCommand, Provider: v.Provider, ListName: v.ListName,
 		RetryAfter: v.RetryAfter, RuleSet: v.RuleSet, Text: in.Text}
 }
 
+// print writes an object and a line break.
 func (c *classifier) print(o classifyOutput) error {
-	if !c.table {
-		data, err := json.Marshal(o)
-		if err != nil {
-			return err
-		}
-		_, err = c.out.Write(append(data, '\n'))
+	data, err := json.Marshal(o)
+	if err != nil {
 		return err
 	}
-	if o.Error != "" {
-		_, err := fmt.Fprintf(c.out, "%s\n\n", escapeTerminal([]byte(o.Error)))
-		return err
-	}
-	codes := "no code"
-	if o.SMTPCode != 0 {
-		codes = strconv.Itoa(int(o.SMTPCode))
-	}
-	if o.EnhancedCode != "" {
-		codes += " " + o.EnhancedCode
-	}
-	category := classify.Lookup(o.BounceCategory)
-	_, err := fmt.Fprintf(c.out, "%s\n  %s (%s): %s\n  to do:  %s\n  why:    rule %s, confidence %s, %s\n\n", escapeTerminal([]byte(o.Text)),
-		o.BounceCategory, o.BounceType, category.Meaning, category.Advice, o.Rule, o.Confidence, escapeTerminal([]byte(codes)))
+	_, err = c.out.Write(append(data, '\n'))
 	return err
 }

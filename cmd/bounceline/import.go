@@ -40,6 +40,7 @@ const settled = time.Minute
 func newImportCommand() *cobra.Command {
 	var db databaseFlags
 	var reading readingFlags
+	var rules ruleFlags
 	var raw, again bool
 	var rows int
 	cmd := &cobra.Command{
@@ -77,7 +78,7 @@ it is interrupted, run it again with --again.`,
 			if err != nil {
 				return err
 			}
-			engine, err := classify.New(classify.Options{})
+			engine, err := rules.engine()
 			if err != nil {
 				return err
 			}
@@ -93,6 +94,7 @@ it is interrupted, run it again with --again.`,
 	}
 	db.register(cmd)
 	reading.register(cmd)
+	rules.register(cmd)
 	cmd.Flags().BoolVar(&raw, "store-raw", false, "keep the whole line in column raw")
 	cmd.Flags().BoolVar(&again, "again", false, "remove what is stored of these files, and store them anew")
 	cmd.Flags().IntVar(&rows, "batch-rows", defaultBatchRows, "rows in one insert, up to 1000000")

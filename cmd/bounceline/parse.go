@@ -29,6 +29,7 @@ const contextMemory = 64 << 20
 
 type parseOptions struct {
 	reading   readingFlags
+	rules     ruleFlags
 	output    string
 	all       bool
 	malformed bool
@@ -49,6 +50,7 @@ Nothing is stored and no database is needed.`,
 		RunE: func(cmd *cobra.Command, args []string) error { return o.run(cmd, args) },
 	}
 	o.reading.register(cmd)
+	o.rules.register(cmd)
 	f := cmd.Flags()
 	f.StringVarP(&o.output, "output", "o", "table", "table, ndjson, or for measuring: none (read each line and print nothing), lines (only split the lines)")
 	f.BoolVar(&o.all, "all", false, "one object for every input line, in order, with its verdict (implies ndjson)")
@@ -75,7 +77,7 @@ func (o *parseOptions) run(cmd *cobra.Command, args []string) error {
 	}
 	var engine *classify.Engine
 	if o.output != "none" && o.output != "lines" {
-		if engine, err = classify.New(classify.Options{}); err != nil {
+		if engine, err = o.rules.engine(); err != nil {
 			return err
 		}
 	}

@@ -70,6 +70,8 @@ recipient and attempt in ClickHouse: in the engine that comes with it, or in a s
 		newImportCommand(),
 		newParseCommand(),
 		newClassifyCommand(),
+		newCodesCommand(),
+		newRulesCommand(),
 		newEngineCommand(),
 		newEngineChildCommand(),
 		newMigrateCommand(),

@@ -97,8 +97,10 @@ func (j *judge) instead(row *record.Row, r *Rule, v record.Class) string {
 
 // shadow returns a rule that comes before rule i and takes all that it would, nil if there is none. For each literal that can
 // make rule i hold there must be an earlier rule which holds whenever rule i does.
-func (s *ruleSet) shadow(i int) *Rule {
-	r := &s.rules[i]
+func (s *ruleSet) shadow(i int) *Rule { return s.shadowOf(&s.rules[i], i) }
+
+// shadowOf does so for a rule that would stand in rule i's place.
+func (s *ruleSet) shadowOf(r *Rule, i int) *Rule {
 	within := make([]uint64, (len(s.literals)+63)/64)
 	var last *Rule
 	ways := r.Any
@@ -135,11 +137,7 @@ func (o *Rule) covers(r *Rule, within []uint64) bool {
 			return false
 		}
 	}
-	any := len(o.any) == 0
-	for _, n := range o.any {
-		any = any || has(within, n)
-	}
-	if !any {
+	if !hasAny(within, o.any) || !hasAny(within, o.with) {
 		return false
 	}
 	for _, w := range o.None { // what it forbids must be forbidden to r too

@@ -155,6 +155,10 @@ func (w *normaliser) masked(text []byte, n int, bits uint8, start int) int {
 		w.out, w.nested, w.code, w.enhanced, w.cut = w.out[:1], true, nil, nil, 0
 		return n
 	case bits&divider != 0 && bits&(digit|dot) != 0 && !isIP(trimmed(word)):
+		if string(w.out[start:min(start+5, len(w.out))]) == "ipv6:" && isIP(trimmed(word[5:])) {
+			w.out = append(append(w.out[:start+5], "#ip"...), word[5+len(trimmed(word[5:])):]...)
+			return n
+		}
 		w.pieces(word, start)
 		return n
 	}
@@ -242,11 +246,13 @@ func (w *normaliser) localPart(start int, word []byte) int {
 			}
 		}
 	}
-	for start > 1 && bytes.IndexByte([]byte("!#$&*?^`{|}~"), w.out[start-1]) >= 0 {
+	for start > 1 && (byteClass[w.out[start-1]]&(letter|digit|dot|joiner) != 0 || bytes.IndexByte(addressSigns, w.out[start-1]) >= 0) {
 		start--
 	}
 	return start
 }
+
+var addressSigns = []byte("!#$&*?^`{|}~")
 
 func isURL(w []byte) bool {
 	if len(w) > 4 && lower[w[0]] == 'w' && string(w[3]) == "." && lower[w[1]] == 'w' && lower[w[2]] == 'w' {

@@ -1,0 +1,231 @@
+package main
+
+import (
+	"bufio"
+	"fmt"
+	"io"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"bounceline/pipeline/classify"
+)
+
+func newCodesCommand() *cobra.Command {
+	var output string
+	cmd := &cobra.Command{
+		Use:   "codes [CODE|TOKEN|CATEGORY...]",
+		Short: "Say what reply codes and categories mean, and the way back to providers",
+		Long: `Codes explains SMTP reply codes, enhanced status codes, the codes of large providers, and the categories that replies are put
+into: what each means, what it is taken for where a reply says nothing else, and what to do. Without an argument it lists the
+whole tables.`,
+		Example: `  bounceline codes 550 5.7.26 S3140
+  bounceline codes ip_blocklisted
+  bounceline codes --output csv > codes.csv`,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if err := checkOutput(output); err != nil {
+				return err
+			}
+			ways, err := classify.NewWays()
+			if err != nil {
+				return err
+			}
+			out := bufio.NewWriter(cmd.OutOrStdout())
+			entries, err := codeEntries(args, ways)
+			if err != nil {
+				return err
+			}
+			if len(args) > 0 && output == "table" {
+				for _, e := range entries {
+					e.describe(out)
+				}
+				return out.Flush()
+			}
+			if err := listCodes(out, output, entries); err != nil {
+				return err
+			}
+			return out.Flush()
+		},
+		Args: cobra.ArbitraryArgs,
+		ValidArgsFunction: func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
+			var names []string
+			for i := range classify.Categories {
+				names = append(names, classify.Categories[i].Name+"\t"+classify.Categories[i].Meaning)
+			}
+			return names, cobra.ShellCompDirectiveNoFileComp
+		},
+	}
+	registerOutput(cmd, &output)
+	return cmd
+}
+
+// A codeEntry is a code or category that is explained.
+type codeEntry struct {
+	kind, code string
+	meaning    string
+	source     string
+	trusted    bool
+	class      byte // of the code, 0 for a category
+	category   *classify.Category
+	ways       []*classify.Way
+}
+
+// codeEntries finds what the arguments name; without one it is everything.
+func codeEntries(args []string, ways classify.Ways) ([]codeEntry, error) {
+	var out []codeEntry
+	if len(args) == 0 {
+		for i := range classify.BasicCodes {
+			out = append(out, basicEntry(&classify.BasicCodes[i]))
+		}
+		for i := range classify.EnhancedCodes {
+			out = append(out, enhancedEntry(&classify.EnhancedCodes[i], "x."+classify.EnhancedCodes[i].Code, '5'))
+		}
+		for i := range classify.Categories {
+			out = append(out, categoryEntry(&classify.Categories[i]))
+		}
+		return out, nil
+	}
+	for _, a := range args {
+		found, err := codeEntry1(a)
+		if err != nil && len(ways.About(a)) == 0 {
+			return nil, err
+		}
+		if err != nil {
+			found = codeEntry{kind: "token", code: a}
+		}
+		found.ways = ways.About(a)
+		out = append(out, found)
+	}
+	return out, nil
+}
+
+func codeEntry1(arg string) (codeEntry, error) {
+	if c := classify.Lookup(strings.ToLower(arg)); c != nil {
+		return categoryEntry(c), nil
+	}
+	if n, err := strconv.Atoi(arg); err == nil && len(arg) == 3 && n >= 200 && n < 600 {
+		if b := classify.LookupBasic(uint16(n)); b != nil {
+			return basicEntry(b), nil
+		}
+		return codeEntry{kind: "basic", code: arg, class: arg[0], category: classify.Lookup("other"), source: "not registered",
+			meaning: "no document defines this code; its first digit counts"}, nil
+	}
+	if class, rest, ok := strings.Cut(arg, "."); ok && len(class) == 1 && strings.Contains("245x", class) {
+		if e := classify.LookupEnhanced("5." + rest); e != nil {
+			entry := enhancedEntry(e, arg, class[0])
+			if e.Code != rest {
+				entry.source = "not registered"
+				entry.meaning = "a detail that is not registered; its subject counts: " + e.Meaning
+			}
+			return entry, nil
+		}
+	}
+	var names []string
+	for i := range classify.Categories {
+		names = append(names, classify.Categories[i].Name)
+	}
+	return codeEntry{}, usagef("%s is neither a code such as 550 or 5.7.1, nor a category, nor a token of a provider%s", arg, didYouMean(arg, names))
+}
+
+func basicEntry(b *classify.BasicCode) codeEntry {
+	return codeEntry{kind: "basic", code: strconv.Itoa(int(b.Code)), meaning: b.Meaning, source: b.Source, class: '0' + byte(b.Code/100), category: classify.Lookup(b.Category)}
+}
+
+func enhancedEntry(e *classify.EnhancedCode, code string, class byte) codeEntry {
+	return codeEntry{kind: "enhanced", code: code, meaning: e.Meaning, source: e.Source, trusted: e.Trusted, class: class, category: classify.Lookup(e.Category)}
+}
+
+func categoryEntry(c *classify.Category) codeEntry {
+	return codeEntry{kind: "category", code: c.Name, meaning: c.Meaning, category: c}
+}
+
+// types is the bounce type that the entry's default category gives, for each class that matters.
+func (e codeEntry) types() string {
+	if e.category == nil {
+		return ""
+	}
+	kinds := []string{e.category.Permanent}
+	if e.class == '4' {
+		kinds = []string{e.category.Transient}
+	}
+	if (e.class == 0 || e.class == 'x') && !slices.Contains(kinds, e.category.Transient) {
+		kinds = append(kinds, e.category.Transient)
+	}
+	return strings.Join(kinds, " or ")
+}
+
+// listCodes prints the tables: for people each kind by itself.
+func listCodes(out io.Writer, output string, entries []codeEntry) error {
+	columns := []string{"kind", "code", "meaning", "bounce_category", "bounce_type", "action", "severity", "source", "trusted"}
+	var w rowWriter
+	kind := ""
+	for i, e := range entries {
+		if w == nil || output == "table" && e.kind != kind {
+			if w != nil {
+				if err := w.Close(); err != nil {
+					return err
+				}
+				fmt.Fprintln(out)
+			}
+			w, kind = newRowWriter(out, output, columns), e.kind
+		}
+		category, action, severity := "", "", ""
+		if e.category != nil {
+			category, action, severity = e.category.Name, e.category.Action, string(e.category.Severity)
+		}
+		if err := w.Write([]any{e.kind, entries[i].code, e.meaning, category, e.types(), action, severity, e.source, e.trusted}); err != nil {
+			return err
+		}
+	}
+	if w == nil {
+		return nil
+	}
+	return w.Close()
+}
+
+// describe prints all about one entry.
+func (e codeEntry) describe(out io.Writer) {
+	fmt.Fprintf(out, "%s", escapeTerminal([]byte(e.code)))
+	if e.meaning != "" {
+		fmt.Fprintf(out, ": %s", e.meaning)
+	}
+	if e.source != "" {
+		fmt.Fprintf(out, " (%s)", e.source)
+	}
+	fmt.Fprintln(out)
+	if c := e.category; c != nil {
+		if e.kind != "category" {
+			how := "where the reply's words say nothing"
+			if e.trusted {
+				how = "even where the reply's words are vague"
+			}
+			fmt.Fprintf(out, "  taken for:  %s (%s), %s\n", c.Name, e.types(), how)
+		} else {
+			fmt.Fprintf(out, "  type:       %s on 5xx, %s on 4xx\n", c.Permanent, c.Transient)
+		}
+		fmt.Fprintf(out, "  to do:      %s\n  action:     %s; severity %s\n", c.Advice, c.Action, c.Severity)
+		if e.kind == "category" {
+			x := c.Elsewhere
+			for _, s := range [][2]string{{"Sisimai", x.Sisimai}, {"KumoMTA", x.KumoMTA}, {"PowerMTA", x.PowerMTA}, {"SparkPost", x.SparkPost}, {"SES", x.SES}, {"SendGrid", x.SendGrid}} {
+				if s[1] != "" {
+					fmt.Fprintf(out, "  %-11s %s\n", s[0]+":", s[1])
+				}
+			}
+		}
+	}
+	for _, w := range e.ways {
+		describeWay(out, w)
+	}
+	fmt.Fprintln(out)
+}
+
+// describeWay prints the way back to a provider.
+func describeWay(out io.Writer, w *classify.Way) {
+	fmt.Fprintf(out, "  %s: %s\n", w.Provider, w.Meaning)
+	for i, s := range w.Steps {
+		fmt.Fprintf(out, "    %d. %s\n", i+1, s)
+	}
+	fmt.Fprintf(out, "    %s\n", w.Page)
+}

@@ -1,0 +1,165 @@
+package main
+
+import (
+	"bufio"
+	"fmt"
+
+	"github.com/spf13/cobra"
+
+	"bounceline/pipeline/classify"
+)
+
+// ruleFlags say which rules replies are classified by.
+type ruleFlags struct{ paths []string }
+
+func (f *ruleFlags) register(cmd *cobra.Command) {
+	cmd.Flags().StringSliceVar(&f.paths, "rules", nil, "files or folders of rules that are tried before the shipped ones")
+}
+
+// engine reads the rules. Mistakes in the user's own are usage errors.
+func (f *ruleFlags) engine() (*classify.Engine, error) {
+	e, err := classify.New(classify.Options{UserRules: f.paths})
+	if err != nil && len(f.paths) > 0 {
+		return nil, usagef("%w", err)
+	}
+	return e, err
+}
+
+func newRulesCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "rules",
+		Short: "List, check and test the rules that replies are classified by",
+		Example: `  bounceline rules list --rules my-rules.yaml
+  bounceline rules lint my-rules.yaml
+  bounceline rules test --rules my-rules.yaml my-cases.yaml`,
+		Args: func(cmd *cobra.Command, args []string) error {
+			if len(args) > 0 {
+				return usagef("rules has no command %q%s; see bounceline rules --help", args[0], didYouMean(args[0], []string{"list", "lint", "test"}))
+			}
+			return nil
+		},
+		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+	}
+	cmd.AddCommand(newRulesListCommand(), newRulesLintCommand(), newRulesTestCommand())
+	return cmd
+}
+
+func newRulesListCommand() *cobra.Command {
+	var rules ruleFlags
+	var output string
+	cmd := &cobra.Command{
+		Use:   "list",
+		Short: "List the rules in the order in which they are tried",
+		Args:  noArguments,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if err := checkOutput(output); err != nil {
+				return err
+			}
+			engine, err := rules.engine()
+			if err != nil {
+				return err
+			}
+			out := bufio.NewWriter(cmd.OutOrStdout())
+			w := newRowWriter(out, output, []string{"rule", "bounce_category", "provider", "priority", "where", "samples", "literals"})
+			for _, r := range engine.Rules() {
+				if err := w.Write([]any{r.ID, r.Category, r.Provider, r.Priority, fmt.Sprintf("%s:%d", r.File, r.Line), len(r.Match), len(r.Any) + len(r.All)}); err != nil {
+					return err
+				}
+			}
+			if err := w.Close(); err != nil {
+				return err
+			}
+			return out.Flush()
+		},
+	}
+	rules.register(cmd)
+	registerOutput(cmd, &output)
+	return cmd
+}
+
+func newRulesLintCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "lint [FILE|FOLDER...]",
+		Short: "Check rules: mistakes, rules that cannot be reached, literals without effect",
+		Long: `Lint reads the named rules before the shipped ones, runs all their samples, and reports every mistake with its file and line.
+Without an argument it checks the shipped rules. Warnings are about what is allowed and probably not meant; they do not
+change the exit code.`,
+		Example: `  bounceline rules lint my-rules.yaml`,
+		Args:    cobra.ArbitraryArgs,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			engine, err := classify.New(classify.Options{UserRules: args})
+			if err != nil {
+				return usagef("%w", err)
+			}
+			out := bufio.NewWriter(cmd.OutOrStdout())
+			warnings := engine.Lint(len(args) > 0)
+			for _, w := range warnings {
+				fmt.Fprintln(out, escapeTerminal([]byte(w)))
+			}
+			fmt.Fprintf(out, "%d rules, %d warnings, rule set %s\n", len(engine.Rules()), len(warnings), engine.Version())
+			return out.Flush()
+		},
+	}
+	return cmd
+}
+
+func newRulesTestCommand() *cobra.Command {
+	var rules ruleFlags
+	cmd := &cobra.Command{
+		Use:   "test [CASES...]",
+		Short: "Run the samples of the rules, and cases of your own",
+		Long: `Test runs all samples of the rules, then each case of the named YAML files: a reply and the verdict that it must get. Where
+they differ it prints what was expected and what came, and ends with exit code 1.
+
+A case is a mapping. Its input is text, and where it matters smtp_code, enhanced_code, smtp_command, relay_host, recipient,
+mta and status. What is expected is any of bounce_type, bounce_category, action, rule, confidence, provider, list_name and
+retry_after:
+
+  - text: "550 5.7.1 Blocked by our house filter"
+    bounce_category: policy_rejected
+    rule: house-filter`,
+		Example: `  bounceline rules test
+  bounceline rules test --rules my-rules.yaml my-cases.yaml`,
+		Args: cobra.ArbitraryArgs,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			engine, err := rules.engine()
+			if err != nil {
+				return err
+			}
+			samples := 0
+			for _, r := range engine.Rules() {
+				samples += len(r.Match) + len(r.NoMatch)
+			}
+			out := bufio.NewWriter(cmd.OutOrStdout())
+			total, failed := 0, 0
+			for _, path := range args {
+				cases, err := classify.ReadExpectations(path)
+				if err != nil {
+					return usagef("%w", err)
+				}
+				for _, c := range cases {
+					total++
+					differences := engine.Check(c)
+					if len(differences) == 0 {
+						continue
+					}
+					failed++
+					fmt.Fprintf(out, "%s:%d: %s\n", escapeTerminal([]byte(path)), c.Line, escapeTerminal([]byte(c.Case.Text)))
+					for _, d := range differences {
+						fmt.Fprintf(out, "  - %s: %s\n  + %s: %s\n", d.Column, escapeTerminal([]byte(d.Want)), d.Column, escapeTerminal([]byte(d.Got)))
+					}
+				}
+			}
+			fmt.Fprintf(out, "%d rules, %d samples as they must be; %d cases, %d not as expected\n", len(engine.Rules()), samples, total, failed)
+			if err := out.Flush(); err != nil {
+				return err
+			}
+			if failed > 0 {
+				return fmt.Errorf("%d of %d cases are not as expected", failed, total)
+			}
+			return nil
+		},
+	}
+	rules.register(cmd)
+	return cmd
+}

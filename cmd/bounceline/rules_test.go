@@ -1,0 +1,90 @@
+package main
+
+import (
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// holds fails the test for each of the parts that a text lacks.
+func holds(t *testing.T, text string, parts ...string) {
+	t.Helper()
+	for _, p := range parts {
+		if !strings.Contains(text, p) {
+			t.Errorf("%q is not in\n%s", p, text)
+		}
+	}
+}
+
+func TestRulesCommands(t *testing.T) {
+	dir := t.TempDir()
+	mine := write(t, filepath.Join(dir, "mine.yaml"), []byte("- id: house-filter\n  category: policy_rejected\n  any: [xyzzy house filter]\n  match: [\"550 5.7.1 Blocked by the xyzzy house filter\"]\n"+
+		"- {id: second, category: spam_content, any: [xyzzy house filter two]}\n"))
+	code, out, errs := call(t, "rules", "lint", mine)
+	if code != exitUsage {
+		t.Errorf("a shadowed rule: exit %d", code)
+	}
+	holds(t, errs+out, mine+":5: rule second: it can never be reached: rule house-filter at "+mine+":1 comes before it")
+
+	mine = write(t, filepath.Join(dir, "mine.yaml"), []byte("- id: house-filter\n  category: policy_rejected\n  any: [xyzzy house filter, xyzzy house]\n"))
+	code, out, _ = call(t, "rules", "lint", mine)
+	if code != exitOK {
+		t.Errorf("warnings: exit %d", code)
+	}
+	holds(t, out, mine+":1: rule house-filter: has no sample", `"xyzzy house filter" adds nothing to "xyzzy house"`, "2 warnings")
+
+	code, out, _ = call(t, "rules", "list", "--rules", mine, "--output", "csv")
+	if lines := strings.Split(out, "\n"); code != exitOK || !strings.HasPrefix(lines[1], "house-filter,policy_rejected,") {
+		t.Errorf("list: exit %d, %s", code, lines[1])
+	}
+
+	cases := write(t, filepath.Join(dir, "cases.yaml"), []byte("- {text: 550 5.7.1 xyzzy house, rule: house-filter, bounce_type: block}\n- text: 550 5.1.1 User unknown\n  bounce_category: mailbox_full\n"))
+	code, out, _ = call(t, "rules", "test", "--rules", mine, cases)
+	if code != exitRuntime {
+		t.Errorf("a case that fails: exit %d", code)
+	}
+	holds(t, out, cases+":2: 550 5.1.1 User unknown\n  - bounce_category: mailbox_full\n  + bounce_category: user_unknown\n", "2 cases, 1 not as expected")
+	cases = write(t, cases, []byte("- {text: x, bounce_categry: y}"))
+	if code, _, errs := call(t, "rules", "test", cases); code != exitUsage || !strings.Contains(errs, `cases.yaml:1: unknown key "bounce_categry"; did you mean "bounce_category"?`) {
+		t.Errorf("a wrong case: exit %d, %s", code, errs)
+	}
+	if code, out, _ := call(t, "classify", "--rules", dir, "550 x"); code != exitUsage {
+		t.Errorf("a folder with a file that holds no rules: exit %d\n%s", code, out)
+	}
+	if code, out, _ := call(t, "rules", "test"); code != exitOK || !strings.Contains(out, "0 cases, 0 not") {
+		t.Errorf("rules test: exit %d, %s", code, out)
+	}
+	if code, _, _ := call(t, "rules", "lnt"); code != exitUsage {
+		t.Errorf("an unknown command: exit %d", code)
+	}
+}
+
+func TestClassifyExplains(t *testing.T) {
+	code, out, _ := call(t, "classify", "host mx.example.org[192.0.2.1] said: 554 5.7.1 Service unavailable; Client host [198.51.100.7] blocked using zen.spamhaus.org; \x1b[31m (in reply to RCPT TO command)",
+		"550 5.7.26 This mail has been blocked because the sender is unauthenticated. - gsmtp", "451 4.7.1 Greylisted, try again in 5 minutes")
+	if code != exitOK {
+		t.Errorf("exit %d", code)
+	}
+	holds(t, out, "ip_blocklisted (block): the sending address is on a blocklist", "blocklist: Spamhaus ZEN", "client host [#ip]", "»", "«", "answers:   RCPT TO", "554 transaction failed",
+		"auth_failed (block)", "1. find out which check failed", "https://support.google.com/", "wait:      the reply asks for 5m0s", "lost:", "rule set ")
+	if strings.Contains(out, "\x1b") {
+		t.Error("an escape sequence of the text reached the terminal")
+	}
+}
+
+func TestCodesCommand(t *testing.T) {
+	code, out, _ := call(t, "codes", "550", "5.7.26", "S3140", "x.7.999", "ip_blocklisted", "443")
+	if code != exitOK {
+		t.Errorf("exit %d", code)
+	}
+	holds(t, out, "550: requested action not taken: mailbox unavailable (RFC 5321)", "5.7.26: multiple authentication checks failed (RFC 7372)", "Google: ", "Outlook.com: ", "its subject counts",
+		"KumoMTA:    SpamBlock", "443: no document defines this code")
+	if code, _, errs := call(t, "codes", "user_unknwn"); code != exitUsage || !strings.Contains(errs, "did you mean user_unknown?") {
+		t.Errorf("exit %d, %s", code, errs)
+	}
+	code, out, _ = call(t, "codes", "--output", "ndjson")
+	if code != exitOK || strings.Count(out, "\n") < 150 {
+		t.Errorf("exit %d, %d lines", code, strings.Count(out, "\n"))
+	}
+	holds(t, out, `{"kind":"enhanced","code":"x.1.1","meaning":"bad destination mailbox address","bounce_category":"user_unknown"`)
+}

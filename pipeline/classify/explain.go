@@ -1,0 +1,86 @@
+package classify
+
+import (
+	"bytes"
+	"fmt"
+	"slices"
+
+	"bounceline/pipeline/record"
+)
+
+// An Explanation is how a verdict came about.
+type Explanation struct {
+	Class    record.Class
+	Text     string   // the normalised text, without the blanks at its ends
+	Matched  []string // the literals, and what the regular expression found, for which the rule was taken
+	Lost     []Loser  // other rules that the text made candidates, in the order in which they are tried
+	More     int      // candidates beyond those that Lost holds
+	Basic    *BasicCode
+	Enhanced *EnhancedCode
+}
+
+// A Loser is a rule that the text could have got.
+type Loser struct {
+	Rule, Category string
+	Why            string
+}
+
+// maxLosers bounds how many are named.
+const maxLosers = 8
+
+// Explain judges the row as Classify does, and says why.
+func (e *Engine) Explain(r *record.Row) Explanation { return e.current.Load().explain(r) }
+
+func (j *judge) explain(r *record.Row) Explanation {
+	x := Explanation{Class: j.classify(r), Basic: LookupBasic(r.SMTPCode)}
+	x.Enhanced, _ = lookupEnhanced(r.EnhancedCode)
+	s := j.scratch.Get().(*scratch)
+	defer j.scratch.Put(s)
+	s.prepare(r, j.names)
+	f := j.search(s)
+	x.Text = string(bytes.TrimSpace(s.in.text))
+	won := false
+	for i := range j.rules.rules {
+		rule := &j.rules.rules[i]
+		switch {
+		case rule == f.rule && x.Class.Rule == rule.ID:
+			won = true
+			x.Matched = j.matched(rule, s)
+			continue
+		case !has(s.candidates, int32(i)), !hasAny(s.found, rule.any):
+			continue
+		}
+		why := rule.lacks(&s.in, s.found, j.rules.literals)
+		switch {
+		case rule == f.rule:
+			why = "its words are vague, and the codes say more"
+		case why == "" && won:
+			why = fmt.Sprintf("it comes after %s", x.Class.Rule)
+		case why == "":
+			why = "the row was judged by its status alone"
+		}
+		if len(x.Lost) == maxLosers {
+			x.More++
+			continue
+		}
+		x.Lost = append(x.Lost, Loser{rule.ID, rule.Category, why})
+	}
+	return x
+}
+
+// matched lists what of the text made the rule hold.
+func (j *judge) matched(r *Rule, s *scratch) []string {
+	var out []string
+	for _, n := range slices.Concat(r.all, r.any, r.with) {
+		if has(s.found, n) {
+			out = append(out, j.rules.literals[n])
+		}
+	}
+	if r.regexp != nil {
+		out = append(out, string(r.regexp.Find(s.in.text)))
+	}
+	return out
+}
+
+// Rules lists the rules in the order in which they are tried. They must not be changed.
+func (e *Engine) Rules() []Rule { return e.current.Load().rules.rules }

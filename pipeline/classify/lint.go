@@ -1,0 +1,108 @@
+package classify
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"strconv"
+	"strings"
+
+	"go.yaml.in/yaml/v3"
+)
+
+// Lint reports what is allowed in rules and probably not meant; of the user's rules only, or of all. Each line names file, line
+// and rule.
+func (e *Engine) Lint(userOnly bool) []string {
+	s := e.current.Load().rules
+	var out []string
+	for i := range s.rules {
+		r := &s.rules[i]
+		if userOnly && !r.User {
+			continue
+		}
+		warn := func(format string, args ...any) {
+			out = append(out, r.where()+": "+fmt.Sprintf(format, args...))
+		}
+		if len(r.Match) == 0 {
+			warn("has no sample in match: nobody sees when it stops working")
+		}
+		for k, a := range r.Any {
+			for l, b := range r.Any {
+				if k != l && strings.Contains(a, b) && (a != b || k > l) {
+					warn("literal %q adds nothing to %q", a, b)
+					break
+				}
+			}
+			for _, n := range r.None {
+				if strings.Contains(a, n) {
+					warn("literal %q can never count: it holds %q, which none forbids", a, n)
+				}
+			}
+			one := *r
+			one.Any = []string{a}
+			if by := s.shadowOf(&one, i); by != nil {
+				warn("literal %q never gets here: rule %s at %s:%d comes before and takes it", a, by.ID, by.File, by.Line)
+			}
+		}
+	}
+	return out
+}
+
+// An Expectation is a reply and the verdict that it must get, as a user writes it for rules test.
+type Expectation struct {
+	Case Case
+	Want []Wanted
+	Line int
+}
+
+// Wanted is the value that a column must have.
+type Wanted struct{ Column, Value string }
+
+// A Difference is a column whose value is another than was wanted.
+type Difference struct{ Column, Want, Got string }
+
+var wantedColumns = []string{"bounce_type", "bounce_category", "action", "rule", "confidence", "provider", "list_name", "retry_after"}
+
+// ReadExpectations reads a YAML file of cases. Its errors name file and line.
+func ReadExpectations(path string) ([]Expectation, error) {
+	data, err := os.ReadFile(path)
+	if err != nil {
+		return nil, err
+	}
+	var keys []key[Expectation]
+	for _, k := range caseKeys {
+		keys = append(keys, key[Expectation]{k.name, func(x *Expectation, n *yaml.Node) error { return k.set(&x.Case, n) }})
+	}
+	for _, column := range wantedColumns {
+		keys = append(keys, key[Expectation]{column, func(x *Expectation, n *yaml.Node) error {
+			if column == "bounce_category" && Lookup(n.Value) == nil {
+				return at(n, "there is no category %q%s", n.Value, nearest(n.Value, categoryNames()))
+			}
+			x.Want = append(x.Want, Wanted{column, n.Value})
+			return nil
+		}})
+	}
+	out, err := decodeTable(path, data, keys, func(x *Expectation, n *yaml.Node) { x.Line = n.Line })
+	errs := []error{err}
+	for _, x := range out {
+		if err == nil && (strings.TrimSpace(x.Case.Text) == "" || len(x.Want) == 0) {
+			errs = append(errs, fmt.Errorf("%s:%d: a case needs a text and at least one expected column", path, x.Line))
+		}
+	}
+	return out, errors.Join(errs...)
+}
+
+// Check judges a case and returns what is other than expected.
+func (e *Engine) Check(x Expectation) []Difference {
+	row := x.Case.Row()
+	c := e.Classify(&row)
+	var out []Difference
+	for _, w := range x.Want {
+		got := map[string]string{"bounce_type": c.BounceType, "bounce_category": c.Category, "action": c.Action, "rule": c.Rule, "confidence": c.Confidence,
+			"provider": c.Provider, "list_name": c.ListName, "retry_after": strconv.Itoa(int(c.RetryAfter))}[w.Column]
+		if got != w.Value {
+			out = append(out, Difference{w.Column, w.Value, got})
+		}
+	}
+	return out
+}

@@ -1,0 +1,137 @@
+package classify
+
+import (
+	"strings"
+	"testing"
+
+	"bounceline/configs"
+)
+
+func tables(t testing.TB) *nameTables {
+	t.Helper()
+	n, err := newNameTables(configs.Providers, configs.Blocklists)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return n
+}
+
+func TestNormalise(t *testing.T) {
+	names := tables(t)
+	for _, c := range []struct{ name, text, want string }{
+		{"case and white space", "550 User\t\tUNKNOWN  here", "550 user unknown here"},
+		{"address", "550 <Ann.Smith+tag@mail.example.org>: gone", "550 <@>: gone"},
+		{"address with odd signs", "550 o#b*c@example.org is gone", "550 @ is gone"},
+		{"quoted address", `550 "spam blocked"@example.org is gone`, `550 @ is gone`},
+		{"address behind a word", "rcpt to:ann@example.org failed", "rcpt to:@ failed"},
+		{"address in other script", "550 收件人ann@example.com不存在", "550 收件人@不存在"},
+		{"host", "lost connection with mx.blocked.example while sending", "lost connection with host while sending"},
+		{"host in capitals", "MX1.SPAM.COM refused", "host refused"},
+		{"host and port", "connect to mx.example.org[192.0.2.1]:25: refused", "connect to host[#ip]:25: refused"},
+		{"token is no host", "550 5.1.10 RESOLVER.ADR.RecipNotFound; x", "550 5.1.10 resolver.adr.recipnotfound; x"},
+		{"IPv6", "from 2001:db8::1 and [IPv6:2001:db8::2]", "from #ip and [ipv6:#ip]"},
+		{"key and IP", "ip=192.0.2.1 src:198.51.100.7", "ip=#ip src:#ip"},
+		{"URL", "see https://spam.example/blocked?ip=192.0.2.1&x=(y)", "see url(y)"},
+		{"URL in brackets", "see <http://www.example.org/spam-policy.html>.", "see <url>."},
+		{"URL without scheme", "see www.blocked.example/virus or blocked.example/virus", "see url or url"},
+		{"list's host", "blocked using ZEN.spamhaus.org; x", "blocked using zen.spamhaus.org; x"},
+		{"list's page", "see https://www.spamhaus.org/query/ip/192.0.2.1", "see www.spamhaus.org/query"},
+		{"list's name in an address", "<spamhaus.org@example.org>", "<@>"},
+		{"file", "attachment spam.EXE is forbidden", "attachment file.exe is forbidden"},
+		{"numbers", "size 123456 exceeds 1000, 2024-01-15", "size #n exceeds 1000, #n"},
+		{"queue ID", "4jXHTQ3LgGz1ZtNh: rejected d2e1a72fcca58-6f3bd8b2b1c.12 - gsmtp", "#id: rejected #id - gsmtp"},
+		{"codes of providers stay", "s3140 (AS201806281) OFR_506 LPN007_517 DM000001 [TSS04] IB607", "s3140 (as201806281) ofr_506 lpn007_517 dm000001 [tss04] ib607"},
+		{"multi-line as Postfix joins it", "550-5.7.26 This mail is 550-5.7.26 not signed. 550 5.7.26 gsmtp", "550 5.7.26 this mail is not signed. gsmtp"},
+		{"multi-line as Exim writes it", `550-5.7.26 This mail is\n550-5.7.26 not signed.\n550 5.7.26 gsmtp`, "550 5.7.26 this mail is not signed. gsmtp"},
+		{"multi-line without enhanced code", "550-Verification failed for <a@b.example> 550-No such user 550 Sender verify failed", "550 verification failed for <@> no such user sender verify failed"},
+		{"nested", "450 4.1.1 <a@b.example>: Recipient address rejected: unverified address: host mx.b.example[192.0.2.1] said: 550 5.1.1 <a@b.example>: User unknown (in reply to RCPT TO command)", "550 5.1.1 <@>: user unknown"},
+		{"nested twice", "550 host a.example said: 551 host b.example said: 552 full", "552 full"},
+		{"suspended", "delivery temporarily suspended: connect to mx.example.org[192.0.2.1]:25: Connection refused", "connect to host[#ip]:25: connection refused"},
+		{"letters with marks", "550 EMPFÄNGER existiert NICHT, ПОЛЬЗОВАТЕЛЬ НЕ НАЙДЕН, BOÎTE", "550 empfänger existiert nicht, пользователь не найден, boîte"},
+		{"control and invalid bytes", "550 a\x00b\x1b[31m \xff\xfe", "550 a b [31m \xff\xfe"},
+		{"version is no code", "deferred - 4.16.55.1; see", "deferred - #ip; see"},
+		{"empty", "", ""},
+	} {
+		var n normalised
+		n.normalise([]byte(c.text), names)
+		if got := strings.TrimSpace(string(n.text)); got != c.want {
+			t.Errorf("%s: %q gives\n%q, want\n%q", c.name, c.text, got, c.want)
+		}
+		if n.text[0] != ' ' || n.text[len(n.text)-1] != ' ' {
+			t.Errorf("%s: no blank at both ends of %q", c.name, n.text)
+		}
+	}
+}
+
+// TestSecondReply: what only follows from a first reply is set aside.
+func TestSecondReply(t *testing.T) {
+	names := tables(t)
+	for text, want := range map[string]string{
+		"550 5.1.1 <a@b.example>: User unknown 554 5.5.1 Error: no valid recipients": "550 5.1.1 <@>: user unknown",
+		"550 5.1.1 <a@b.example>: User unknown 503 RCPT first":                       "550 5.1.1 <@>: user unknown",
+		"550 5.1.1 <a@b.example>: User unknown 554 5.5.1 Error 503 5.5.1 RCPT first": "550 5.1.1 <@>: user unknown",
+		"452 4.2.2 mailbox full, 450 messages too many":                              "452 4.2.2 mailbox full, 450 messages too many",
+	} {
+		var n normalised
+		n.normalise([]byte(text), names)
+		if got := strings.TrimSpace(string(n.text[:n.cut])); got != want {
+			t.Errorf("%q: %q", text, got)
+		}
+	}
+}
+
+// TestSignature: the page that a reply links tells who answered; an address does not.
+func TestSignature(t *testing.T) {
+	names := tables(t)
+	for text, want := range map[string]string{
+		"550 see https://support.google.com/mail/answer/6596":                "Google",
+		"550 see http://postmaster.yahooinc.com/error-codes":                 "Yahoo/AOL",
+		"550 rejected [DB5EUR01FT041.eop-EUR01.prod.protection.outlook.com]": "Microsoft 365",
+		"550 <ann@support.google.com> unknown":                               "",
+		"550 rejected":                                                       "",
+	} {
+		var n normalised
+		n.normalise([]byte(text), names)
+		if got := names.name(n.signed); got != want {
+			t.Errorf("%q: %q, want %q", text, got, want)
+		}
+	}
+}
+
+func TestRetryAfter(t *testing.T) {
+	names := tables(t)
+	for text, want := range map[string]uint32{
+		"451 4.7.1 Greylisted, try again in 300 seconds":              300,
+		"450 4.2.0 <a@b.example>: Greylisted for 5 minutes":           300,
+		"451 please wait 2 hours and retry":                           7200,
+		"421 try again after 1 day":                                   86400,
+		"451 retry in 90s.":                                           90,
+		"450 bitte in 10 Minuten erneut versuchen, try in 10 Minuten": 600,
+		"421 too many messages in 60 seconds":                         0,
+		"421 limit of 100 messages per 60 minutes, try again later":   0,
+		"451 try again in 99999999999 seconds":                        0,
+		"451 try again in 9000 hours":                                 0,
+		"451 try again later":                                         0,
+		"451 try again in 4.7.1 seconds":                              0,
+	} {
+		var n normalised
+		n.normalise([]byte(text), names)
+		if got := retryAfter(n.text); got != want {
+			t.Errorf("%q: %d, want %d", text, got, want)
+		}
+	}
+}
+
+// FuzzNormalise: no text is out of bounds, and none gives a text that is longer than it, but for the blanks around it.
+func FuzzNormalise(f *testing.F) {
+	names := tables(f)
+	f.Add([]byte("550-5.7.26 a@b.example said: 550 http://x/ 192.0.2.1"))
+	f.Add([]byte("\"\"@@::1//www.=.=%s3140 \\n550- \xd0\x90\xff"))
+	f.Fuzz(func(t *testing.T, text []byte) {
+		var n normalised
+		n.normalise(text, names)
+		if len(n.text) > len(text)+2 || len(n.text) > maxText+2 || n.cut > len(n.text) || n.cut < 1 {
+			t.Fatalf("%q gives %q, cut %d", text, n.text, n.cut)
+		}
+	})
+}
