@@ -3,6 +3,7 @@ package parsers
 import (
 	"bytes"
 	"encoding/json"
+	"slices"
 
 	"bounceline/parsers/envelope"
 	"bounceline/pipeline/record"
@@ -64,6 +65,9 @@ type savedPiece struct {
 
 // open is what the stream knows of lines whose end is still to come, as text; empty if there are none.
 func (s *Stream) open() string {
+	if !s.partial.open && !slices.ContainsFunc(s.parts, func(p piece) bool { return p.next > 0 }) {
+		return ""
+	}
 	saved := make([]savedPiece, 0, maxParts+1)
 	if s.partial.open {
 		saved = append(saved, savedPiece{s.partial.header, s.partial.text, 0})
@@ -72,9 +76,6 @@ func (s *Stream) open() string {
 		if p := &s.parts[i]; p.next > 0 {
 			saved = append(saved, savedPiece{p.header, p.text, p.next})
 		}
-	}
-	if len(saved) == 0 {
-		return ""
 	}
 	text, err := json.Marshal(saved)
 	if err != nil {

@@ -104,17 +104,22 @@ func (s *Stream) SetReference(t time.Time) { s.envelope.Clock().SetReference(t) 
 func (s *Stream) Renew(now time.Time) { s.envelope.Clock().Renew(now) }
 
 // Anchor is what later rows depend on besides their bytes, in one line.
-func (s *Stream) Anchor() string {
-	anchor := s.envelope.Clock().Anchor()
+func (s *Stream) Anchor() string { return string(s.AppendAnchor(nil)) }
+
+// AppendAnchor appends what Anchor gives.
+func (s *Stream) AppendAnchor(dst []byte) []byte {
+	dst = s.envelope.Clock().AppendAnchor(dst)
 	for _, d := range s.dialects {
 		if st, ok := d.(Stateful); ok && st.State() != "" {
-			anchor += "\t" + d.Name() + "=" + url.QueryEscape(st.State())
+			dst = append(append(dst, '\t'), d.Name()...)
+			dst = append(append(dst, '='), url.QueryEscape(st.State())...)
 		}
 	}
 	if open := s.open(); open != "" && len(open) < maxOpen {
-		anchor += "\t" + openPieces + "=" + url.QueryEscape(open)
+		dst = append(append(dst, '\t'), openPieces...)
+		dst = append(append(dst, '='), url.QueryEscape(open)...)
 	}
-	return anchor
+	return dst
 }
 
 // openPieces is what the anchor calls lines whose end is still to come, and maxOpen how many bytes of them it takes: an anchor

@@ -51,7 +51,15 @@ func (c *Clock) Renew(now time.Time) {
 }
 
 // Anchor is what times of later lines depend on besides their bytes.
-func (c *Clock) Anchor() string { return fmt.Sprintf("%d %d %t %s", c.last, c.ref, c.assumed, c.zone) }
+func (c *Clock) Anchor() string { return string(c.AppendAnchor(nil)) }
+
+// AppendAnchor appends what Anchor gives.
+func (c *Clock) AppendAnchor(dst []byte) []byte {
+	dst = append(strconv.AppendInt(dst, c.last, 10), ' ')
+	dst = append(strconv.AppendInt(dst, c.ref, 10), ' ')
+	dst = append(strconv.AppendBool(dst, c.assumed), ' ')
+	return append(dst, c.zone.String()...)
+}
 
 // Restore sets the state to what Anchor gave.
 func (c *Clock) Restore(anchor string) error {

@@ -128,9 +128,16 @@ func Marker(before []byte) string {
 	if len(before) == 0 {
 		return ""
 	}
+	sum := MarkerSum(before)
+	return hex.EncodeToString(sum[:])
+}
+
+// MarkerSum is Marker before it is written in hex.
+func MarkerSum(before []byte) (sum [8]byte) {
 	if len(before) > MarkerBytes {
 		before = before[len(before)-MarkerBytes:]
 	}
-	sum := sha256.Sum256(before)
-	return hex.EncodeToString(sum[:8])
+	full := sha256.Sum256(before)
+	copy(sum[:], full[:])
+	return sum
 }

@@ -25,6 +25,32 @@ import (
 type State struct {
 	Streams []Stream `json:"streams"`
 	Intent  *Intent  `json:"intent,omitempty"` // the batch that may be in flight
+	Ship    *Ship    `json:"ship,omitempty"`   // of a shipper: what the topic has
+}
+
+// A Ship is what was sent to a topic. It stands in for the ledger of a database: a file that is found again, under whatever
+// name, goes on where it was left.
+type Ship struct {
+	Topic     string    `json:"topic"`     // CLUSTER/TOPIC
+	Partition int       `json:"partition"` // where all lines go, for ever: their order is that of one partition
+	Streams   []Shipped `json:"streams"`
+}
+
+// A Shipped is what was sent of one content: all before Next.
+type Shipped struct {
+	Name   string    `json:"name"`
+	Next   int64     `json:"next"`
+	Marker string    `json:"marker"` // at Next, see batch.Marker
+	Resume Mark      `json:"resume"` // a line's beginning, batch.MarkerBytes before Next or the content's first
+	Anchor string    `json:"anchor"` // parser state at Resume
+	Marks  []Mark    `json:"marks"`  // some positions before Resume, ever farther apart: they tell apart what begins alike
+	Seen   time.Time `json:"seen"`   // when something was sent last
+}
+
+// A Mark is a position and its marker.
+type Mark struct {
+	At     int64  `json:"at"`
+	Marker string `json:"marker"`
 }
 
 // A Stream is one content that is followed.

@@ -34,26 +34,35 @@ var ErrVersion = errors.New("the header is of a version that is not known; updat
 // another number.
 const version = 1
 
+// MaxAnchor is how many bytes an anchor may have: it can hold a table's header row.
+const MaxAnchor = 16 << 10
+
 const (
-	maxName   = 255      // bytes of each text but the anchor, which can hold a table's header row
-	maxAnchor = 16 << 10 // bytes
+	maxName   = 255 // bytes of each other text
 	markerLen = 8
 )
 
 // Append appends the encoded origin to dst. The origin must be one that Valid has nothing against.
 func Append(dst []byte, o *Origin) []byte {
-	dst = append(dst, version)
-	dst = appendText(dst, o.Stream)
-	dst = binary.AppendUvarint(dst, uint64(o.From))
-	dst = binary.AppendUvarint(dst, uint64(o.To-o.From))
-	dst, _ = hex.AppendDecode(dst, []byte(o.Marker))
-	for _, s := range [...]string{o.Source, o.Host, o.Dialect, o.Zone, o.Anchor} {
-		dst = appendText(dst, s)
-	}
-	return dst
+	var marker [markerLen]byte
+	_, _ = hex.Decode(marker[:], []byte(o.Marker))
+	return AppendLine(dst, o, o.From, o.To, marker, []byte(o.Anchor))
 }
 
-func appendText(dst []byte, s string) []byte {
+// AppendLine appends the origin of the line [from, to) whose stream, source and options are o's.
+func AppendLine(dst []byte, o *Origin, from, to int64, marker [8]byte, anchor []byte) []byte {
+	dst = append(dst, version)
+	dst = appendText(dst, o.Stream)
+	dst = binary.AppendUvarint(dst, uint64(from))
+	dst = binary.AppendUvarint(dst, uint64(to-from))
+	dst = append(dst, marker[:]...)
+	for _, s := range [...]string{o.Source, o.Host, o.Dialect, o.Zone} {
+		dst = appendText(dst, s)
+	}
+	return appendText(dst, anchor)
+}
+
+func appendText[T string | []byte](dst []byte, s T) []byte {
 	return append(binary.AppendUvarint(dst, uint64(len(s))), s...)
 }
 
@@ -71,7 +80,7 @@ func (o *Origin) Valid() error {
 		name, value string
 		limit       int
 	}{{"stream", o.Stream, maxName}, {"source", o.Source, maxName}, {"host", o.Host, maxName}, {"dialect", o.Dialect, maxName},
-		{"zone", o.Zone, maxName}, {"anchor", o.Anchor, maxAnchor}} {
+		{"zone", o.Zone, maxName}, {"anchor", o.Anchor, MaxAnchor}} {
 		if len(f.value) > f.limit {
 			return fmt.Errorf("%s: has %d bytes; %d is the most", f.name, len(f.value), f.limit)
 		}
@@ -111,7 +120,7 @@ func (o *Origin) Decode(b []byte) error {
 	for _, s := range [...]*string{&o.Source, &o.Host, &o.Dialect, &o.Zone} {
 		d.text(s, maxName)
 	}
-	d.text(&o.Anchor, maxAnchor)
+	d.text(&o.Anchor, MaxAnchor)
 	if !d.ok || len(d.rest) > 0 || from > 1<<62 || length > 1<<62 {
 		return errors.New("the header is damaged: lengths and content do not agree")
 	}

@@ -17,7 +17,7 @@ func TestRoundTrip(t *testing.T) {
 		"only what must":    func(o *Origin) { *o = Origin{Stream: "s", To: 1, Marker: "0000000000000000"} },
 		"the largest":       func(o *Origin) { o.From, o.To = 1<<62-2, 1<<62-1 },
 		"any bytes":         func(o *Origin) { o.Source, o.Anchor = "a\x00\t\n\xff\"{}", "1 2 true UTC\tpowermta=type,timeLogged\n" },
-		"the longest":       func(o *Origin) { o.Host, o.Anchor = strings.Repeat("h", maxName), strings.Repeat("a", maxAnchor) },
+		"the longest":       func(o *Origin) { o.Host, o.Anchor = strings.Repeat("h", maxName), strings.Repeat("a", MaxAnchor) },
 		"a configured zone": func(o *Origin) { o.Zone = "America/Argentina/Buenos_Aires" },
 	} {
 		o := sample()
@@ -38,7 +38,7 @@ func TestInvalid(t *testing.T) {
 		"stream: is empty":             func(o *Origin) { o.Stream = "" },
 		"stream: has 256":              func(o *Origin) { o.Stream = strings.Repeat("s", 256) },
 		"host: has 256":                func(o *Origin) { o.Host = strings.Repeat("s", 256) },
-		"anchor: has 16385":            func(o *Origin) { o.Anchor = strings.Repeat("s", maxAnchor+1) },
+		"anchor: has 16385":            func(o *Origin) { o.Anchor = strings.Repeat("s", MaxAnchor+1) },
 		"position: [-1, 5)":            func(o *Origin) { o.From, o.To = -1, 5 },
 		"position: [5, 5)":             func(o *Origin) { o.From, o.To = 5, 5 },
 		"marker: \"\"":                 func(o *Origin) { o.Marker = "" },
