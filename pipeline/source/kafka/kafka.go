@@ -196,6 +196,7 @@ func (s *Source) generation(ctx, ended context.Context, cluster string, g *kafka
 	if err != nil {
 		return nil // the generation is over; if it is not, joining again says what is wrong
 	}
+	reach := once(func(ctx context.Context) (map[string]int64, error) { return s.Ledger.Reach(ctx, cluster+"/") })
 	var parts []*partition
 	for topic, ids := range ours {
 		for _, id := range ids {
@@ -203,7 +204,7 @@ func (s *Source) generation(ctx, ended context.Context, cluster string, g *kafka
 			if !ok {
 				at.CommittedOffset = -1
 			}
-			parts = append(parts, s.partition(members, cluster, topic, id, share, at))
+			parts = append(parts, s.partition(members, reach, cluster, topic, id, share, at))
 		}
 	}
 	s.show(parts)
@@ -224,6 +225,23 @@ func (s *Source) generation(ctx, ended context.Context, cluster string, g *kafka
 		s.Log.Warn("partitions are looked at anew", "why", err)
 	}
 	return nil
+}
+
+// once makes a question that is asked until it is answered, and then no more.
+func once[T any](ask func(context.Context) (T, error)) func(context.Context) (T, error) {
+	var mu sync.Mutex
+	var answer T
+	answered := false
+	return func(ctx context.Context) (T, error) {
+		mu.Lock()
+		defer mu.Unlock()
+		if answered {
+			return answer, nil
+		}
+		a, err := ask(ctx)
+		answer, answered = a, err == nil
+		return a, err
+	}
 }
 
 // show makes the partitions those that are asked about.

@@ -25,14 +25,16 @@ const perSecond = 2
 type partition struct {
 	*Source
 	members   *membership
-	prefix    string // of the names of its streams
+	reach     func(context.Context) (map[string]int64, error) // see content.Ledger, asked once a generation
+	prefix    string                                          // of the names of its streams
 	committed kafka.OffsetFetchPartition
 	share     int // how many partitions share this process
 	reader    *reader
 }
 
-func (s *Source) partition(m *membership, cluster, topic string, id, share int, at kafka.OffsetFetchPartition) *partition {
-	return &partition{Source: s, members: m, prefix: fmt.Sprintf("%s/%s/%d/", cluster, topic, id), committed: at, share: share,
+func (s *Source) partition(m *membership, reach func(context.Context) (map[string]int64, error), cluster, topic string, id, share int,
+	at kafka.OffsetFetchPartition) *partition {
+	return &partition{Source: s, members: m, reach: reach, prefix: fmt.Sprintf("%s/%s/%d/", cluster, topic, id), committed: at, share: share,
 		reader: &reader{dialer: s.Conn.Dialer, brokers: s.Conn.Brokers, topic: topic, partition: id, buffers: s.Pipeline.Buffers,
 			counts: &s.Counts, log: s.Log}}
 }
@@ -135,7 +137,10 @@ func (p *partition) try(ctx context.Context) (place, int64, error) {
 		}
 		return place{}, 0, kafkaconn.Explain(err)
 	}
-	if k.ledger, err = p.Ledger.Ledger(ctx, p.prefix); err != nil {
+	if k.ledger, err = p.Ledger.Ledger(ctx, p.prefix); err == nil {
+		k.reach, err = p.reach(ctx)
+	}
+	if err != nil {
 		err = fmt.Errorf("ask the ledger: %w", err)
 		if !p.Pipeline.Retryable(err) {
 			err = fatalError{err}
@@ -156,13 +161,13 @@ func (p *partition) place(at *place, first int64) {
 	if at.intent != nil {
 		r.quiet, r.stop = at.intent.From, at.intent.To
 	}
-	from, anchor, exact := at.before(r.quiet, first)
+	from, anchor := at.before(r.quiet, first)
 	r.next, r.quietLeft = from, quietBytes
 	stream := pipeline.Stream{Name: at.stream, Source: r.topic, Path: fmt.Sprintf("kafka %s/%d", r.topic, r.partition), Parser: p.Parser,
-		Anchor: anchor, Reference: time.Now(), Stored: content.Spans(at.ranges), Intent: at.intent.span()}
+		Anchor: anchor, Reference: time.Now(), Stored: content.Spans(at.ranges), Doubt: at.doubt, Intent: at.intent.span()}
 	r.reread = &stream
 	r.stream = r.reread
-	if at.intent != nil && at.intent.Anchor != "" && (!exact || from == r.quiet) {
+	if at.intent != nil && at.intent.Anchor != "" {
 		again := stream
 		again.Anchor = at.intent.Anchor
 		r.stream = &again

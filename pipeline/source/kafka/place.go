@@ -32,9 +32,10 @@ type known struct {
 	prefix      string // of the names of the partition's streams: cluster/topic/partition/
 	committed   int64  // -1: nothing
 	meta        metadata
-	ours        bool          // meta was written by this program
-	ledger      []batch.Range // of all streams with the prefix, sorted by stream and position
-	first, last int64         // offsets that the broker has: [first, last)
+	ours        bool             // meta was written by this program
+	ledger      []batch.Range    // of all streams with the prefix, sorted by stream and position
+	reach       map[string]int64 // for streams that have rows, the position after the last one, whether the ledger knows of it or not
+	first, last int64            // offsets that the broker has: [first, last)
 
 	// marker returns the marker of the record at the offset; empty if there is no record there any more.
 	marker func(offset int64) (string, error)
@@ -48,6 +49,7 @@ type place struct {
 	next        int64         // everything before it is settled
 	marker      string        // of the record before it, as far as known
 	intent      *intent       // to be made again first
+	doubt       int64         // before it there are rows that the ledger does not know
 	skipped     int64         // records that are lost, or left out by policy
 	unreadable  int64         // records of an intent that can no longer be read
 	commit      bool          // the group does not know it yet
@@ -82,6 +84,9 @@ func (k *known) find(policy OutOfRange) (place, error) {
 		if r.Stream == p.stream {
 			p.ranges = append(p.ranges, r)
 		}
+	}
+	if reach := k.reach[p.stream]; !covered(p.ranges, pipeline.Span{From: max(0, reach-1), To: reach}) {
+		p.doubt = reach
 	}
 	if k.ours && k.meta.Incarnation == p.incarnation && k.committed >= 0 {
 		p.next, p.marker, p.intent = k.committed, k.meta.Marker, k.meta.Intent
@@ -185,11 +190,10 @@ func covered(ranges []batch.Range, s pipeline.Span) bool {
 	return at >= s.To
 }
 
-// before returns where reading for context begins, at most quietRecords before the position and not before first, and the
-// anchor of that place. It is exact where a stored range begins there: only then does reading on lead to the very state
-// that the parser had.
-func (p *place) before(at, first int64) (from int64, anchor string, exact bool) {
-	from, exact = at, true
+// before returns where reading for context begins, at most quietRecords before the position and not before first: at the
+// beginning of a stored range if one is near, so that its anchor, which is returned, is the parser's state there.
+func (p *place) before(at, first int64) (from int64, anchor string) {
+	from = at
 	var last *batch.Range // that ends at the position
 	for i := len(p.ranges) - 1; i >= 0; i-- {
 		r := &p.ranges[i]
@@ -201,7 +205,7 @@ func (p *place) before(at, first int64) (from int64, anchor string, exact bool) 
 		}
 	}
 	if from == at && last != nil {
-		return max(first, last.From, at-quietRecords), last.Anchor, false
+		return max(first, last.From, at-quietRecords), last.Anchor
 	}
-	return from, anchor, exact
+	return from, anchor
 }

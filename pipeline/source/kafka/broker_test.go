@@ -1,0 +1,326 @@
+package kafka
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/segmentio/kafka-go"
+	"github.com/twmb/franz-go/pkg/kgo"
+	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"bounceline/pipeline/batch"
+)
+
+func (l *syncedLog) logger() *slog.Logger { return slog.New(slog.NewTextHandler(l, nil)) }
+
+func TestEveryCodecAndShape(t *testing.T) {
+	shared.CreateTopic(t, "shapes", 1)
+	s := newStore()
+	number := 0
+	next := func() string { number++; return line(number) }
+	for _, codec := range []kafka.Compression{0, kafka.Gzip, kafka.Snappy, kafka.Lz4, kafka.Zstd} {
+		write(t, shared, "shapes", codec, lines(number+1, number+101)...)
+		number += 100
+	}
+	big := make([]string, 20_000) // three megabytes in one record
+	for i := range big {
+		big[i] = next()
+	}
+	w := &kafka.Writer{Addr: kafka.TCP(shared.Addr), Topic: "shapes", BatchBytes: 8 << 20, Compression: kafka.Zstd, BatchTimeout: time.Millisecond}
+	defer w.Close()
+	if err := w.WriteMessages(t.Context(), kafka.Message{Value: []byte(strings.Join(big, "\n"))}); err != nil {
+		t.Fatal(err)
+	}
+	write(t, shared, "shapes", 0,
+		kafka.Message{Key: []byte("mx1"), Value: nil},                         // a tombstone
+		kafka.Message{Value: []byte{}},                                        // nothing
+		kafka.Message{Value: []byte("\n\n")},                                  // nearly nothing
+		kafka.Message{Value: []byte(next() + "\n" + next() + "\r\n")},         // two lines
+		kafka.Message{Value: []byte(`{"message":"` + next() + `"}`)},          // Filebeat
+		kafka.Message{Value: []byte("{\n  \"log\": \"" + next() + "\"\n}\n")}, // written for people
+		kafka.Message{Value: []byte(`{"message":"` + next() + "\"}\n{\"message\":\"" + next() + `"}`)},
+		kafka.Message{Value: []byte(`[{"message":"` + next() + `"},` + "\n" + `{"message":"` + next() + `"}]`)},
+		kafka.Message{Value: []byte(`{"message":"` + line(0)[:40])},     // cut off
+		kafka.Message{Value: []byte("\x00\x01\xff\xfe no log line [{")}, // poison
+		kafka.Message{Value: []byte(strings.Repeat("x", 300<<10))},      // a line longer than any buffer
+		kafka.Message{Value: []byte(next()), Headers: []kafka.Header{{Key: "a", Value: []byte("b")}}},
+	)
+	r := start(t, shared, s, "shapes")
+	eventually(t, "all records", func() bool { return s.covered() == 513 })
+	r.stop(t)
+	if n := s.stored(t); n != number {
+		t.Errorf("%d rows of %d lines", n, number)
+	}
+	if got := s.recipients(); len(got) != number {
+		t.Errorf("%d recipients of %d", len(got), number)
+	}
+	if r.Counts.Empty.Load() != 2 {
+		t.Errorf("%d empty records", r.Counts.Empty.Load())
+	}
+	if offset, meta := group(t, shared, t.Name(), "shapes", 0); offset != 513 || meta.Intent != nil || meta.Marker == "" {
+		t.Errorf("committed %d, %+v", offset, meta)
+	}
+}
+
+// TestTakeOver lets a member fail at every point between announcing a batch and committing it. The next member makes the
+// very same batch, however its own limits are.
+func TestTakeOver(t *testing.T) {
+	down := func(*batch.Batch) error { return errors.New("gone for good") }
+	for name, fail := range map[string]func(*store){
+		"before the insert":    func(s *store) { s.failWrite = down },
+		"before the ledger":    func(s *store) { s.failLedger = down },
+		"insert never answers": func(s *store) { s.failWrite = func(*batch.Batch) error { return errPassing } },
+		"ledger never answers": func(s *store) { s.failLedger = func(*batch.Batch) error { return errPassing } },
+	} {
+		t.Run(name, func(t *testing.T) {
+			topic := strings.ReplaceAll(name, " ", "-")
+			shared.CreateTopic(t, topic, 1)
+			s := newStore()
+			write(t, shared, topic, 0, lines(0, 50)...)
+			r := start(t, shared, s, topic)
+			eventually(t, "the first lines", func() bool { return s.covered() == 50 })
+			r.stop(t)
+
+			s.mu.Lock()
+			fail(s)
+			s.mu.Unlock()
+			write(t, shared, topic, 0, lines(50, 300)...)
+			r = start(t, shared, s, topic, func(c *Config) { c.Pipeline.MaxRows = 70 })
+			eventually(t, "a batch on its way", func() bool {
+				_, meta := group(t, shared, t.Name(), topic, 0)
+				return meta.Intent != nil
+			})
+			offset, meta := group(t, shared, t.Name(), topic, 0)
+			if offset != 50 || meta.Intent.From != 50 || meta.Intent.To <= 50 {
+				t.Errorf("committed %d with intent %+v", offset, meta.Intent)
+			}
+			r.cancel()
+			err := <-r.done
+			r.done <- nil
+			if permanent := strings.HasPrefix(name, "before"); permanent != (err != nil) {
+				t.Errorf("the source ended with %v", err)
+			}
+
+			s.mu.Lock()
+			s.failWrite, s.failLedger = nil, nil
+			s.mu.Unlock()
+			r = start(t, shared, s, topic, func(c *Config) { c.Pipeline.MaxRows = 33 })
+			eventually(t, "all lines", func() bool { return s.covered() == 300 })
+			r.stop(t)
+			if n := s.stored(t); n != 300 {
+				t.Errorf("%d rows of 300 lines", n)
+			}
+			if !s.tokens[batch.ID([]batch.Range{{Stream: streamOf(s), From: meta.Intent.From, To: meta.Intent.To}})] {
+				t.Error("the interrupted batch was not made again as it was")
+			}
+		})
+	}
+}
+
+// streamOf is the only stream in the store.
+func streamOf(s *store) string {
+	for _, r := range s.ledger {
+		return r.Stream
+	}
+	return ""
+}
+
+func TestTopicIsCreatedAnew(t *testing.T) {
+	s := newStore()
+	recreate := func() {
+		t.Helper()
+		if _, err := shared.Client().DeleteTopics(t.Context(), &kafka.DeleteTopicsRequest{Topics: []string{"anew"}}); err != nil {
+			t.Fatal(err)
+		}
+		eventually(t, "the topic to be gone", func() bool {
+			m, err := shared.Client().Metadata(t.Context(), &kafka.MetadataRequest{Topics: []string{"anew"}})
+			return err == nil && m.Topics[0].Error != nil
+		})
+		shared.CreateTopic(t, "anew", 1)
+	}
+	shared.CreateTopic(t, "anew", 1)
+	write(t, shared, "anew", 0, lines(0, 100)...)
+	r := start(t, shared, s, "anew")
+	eventually(t, "the first topic", func() bool { return s.stored(t) == 100 })
+	recreate() // while it is read
+	write(t, shared, "anew", 0, lines(1000, 1010)...)
+	eventually(t, "the second topic, shorter than the first", func() bool { return s.stored(t) == 110 })
+	r.stop(t)
+	recreate() // while it is not
+	write(t, shared, "anew", 0, lines(2000, 2500)...)
+	r = start(t, shared, s, "anew")
+	eventually(t, "the third topic, longer than the second", func() bool { return s.stored(t) == 610 })
+	r.stop(t)
+	if n := len(s.recipients()); n != 610 {
+		t.Errorf("%d recipients of 610", n)
+	}
+}
+
+func TestOffsetsOutOfRange(t *testing.T) {
+	for policy, want := range map[OutOfRange]int{Earliest: 150, Latest: 110, Fail: 100} {
+		t.Run(string(policy), func(t *testing.T) {
+			topic := "gone-" + string(policy)
+			shared.CreateTopic(t, topic, 1)
+			s := newStore()
+			write(t, shared, topic, 0, lines(0, 100)...)
+			r := start(t, shared, s, topic)
+			eventually(t, "the first lines", func() bool { return s.covered() == 100 })
+			r.stop(t)
+			write(t, shared, topic, 0, lines(100, 200)...)
+			deleteBefore(t, topic, 160)
+			with := func(c *Config) { c.OutOfRange = policy }
+			r = start(t, shared, s, topic, with)
+			if policy == Fail {
+				err := <-r.done
+				r.done <- nil
+				if !errors.Is(err, errOutOfRange) || !strings.Contains(err.Error(), "offset 100, the broker has 160 to 200") {
+					t.Errorf("it ended with %v", err)
+				}
+			} else {
+				eventually(t, "the gap to be counted", func() bool { return r.Counts.Skipped.Load() > 0 })
+				eventually(t, "the new position to be committed", func() bool { o, _ := group(t, shared, t.Name(), topic, 0); return o >= 160 })
+				write(t, shared, topic, 0, lines(200, 210)...)
+				eventually(t, "lines after the gap", func() bool { return s.stored(t) == want })
+				r.stop(t)
+				if gap := map[OutOfRange]int64{Earliest: 60, Latest: 100}[policy]; r.Counts.Skipped.Load() != gap {
+					t.Errorf("%d records skipped, not %d", r.Counts.Skipped.Load(), gap)
+				}
+			}
+			if n := s.stored(t); n != want {
+				t.Errorf("%d rows, not %d", n, want)
+			}
+		})
+	}
+}
+
+// TestSecondGroup reads the same topic under another group's name into the same database: nothing is stored twice.
+func TestSecondGroup(t *testing.T) {
+	shared.CreateTopic(t, "again", 2)
+	s := newStore()
+	write(t, shared, "again", 0, lines(0, 200)...)
+	r := start(t, shared, s, "again")
+	eventually(t, "the lines", func() bool { return s.covered() == 200 })
+	r.stop(t)
+	tries := s.tries
+	write(t, shared, "again", 0, lines(200, 220)...)
+	r = start(t, shared, s, "again", func(c *Config) { c.Group = "another" })
+	eventually(t, "the new lines", func() bool { return s.covered() == 220 })
+	r.stop(t)
+	if n := s.stored(t); n != 220 || s.tries-tries > 20 {
+		t.Errorf("%d rows of 220 lines, %d inserts for 20 lines", n, s.tries-tries)
+	}
+	// A database that lacks what the group has committed is not written to.
+	other := newStore()
+	r = start(t, shared, other, "again", func(c *Config) { c.Group = "another" })
+	eventually(t, "the sentence", func() bool { return strings.Contains(r.log.String(), errBehind.Error()[:60]) })
+	r.stop(t)
+	if n := other.stored(t); n != 0 {
+		t.Errorf("%d rows in a database that is not the group's", n)
+	}
+}
+
+func TestTopicsByPatternComeAndGrow(t *testing.T) {
+	s := newStore()
+	shared.CreateTopic(t, "grow-a", 4)
+	write(t, shared, "grow-a", 0, lines(0, 100)...)
+	r := start(t, shared, s, "/grow-.*/,named-later")
+	eventually(t, "the first topic", func() bool { return s.stored(t) == 100 })
+	if !strings.Contains(r.log.String(), "named-later") {
+		t.Error("the missing topic is not mentioned")
+	}
+	shared.CreateTopic(t, "grow-b", 1)
+	shared.CreateTopic(t, "named-later", 1)
+	write(t, shared, "grow-b", 0, lines(1000, 1100)...)
+	write(t, shared, "named-later", 0, lines(2000, 2100)...)
+	eventually(t, "topics that came later", func() bool { return s.stored(t) == 300 })
+	if _, err := shared.Client().CreatePartitions(t.Context(), &kafka.CreatePartitionsRequest{
+		Topics: []kafka.TopicPartitionsConfig{{Name: "grow-a", Count: 12}}}); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "the new partitions", func() bool { return len(r.Status()) == 14 })
+	write(t, shared, "grow-a", 0, lines(3000, 3120)...)
+	eventually(t, "lines in new partitions", func() bool { return s.stored(t) == 420 })
+	r.stop(t)
+}
+
+// TestMembersShare lets members come and go while lines are written.
+func TestMembersShare(t *testing.T) {
+	shared.CreateTopic(t, "members", 6)
+	s := newStore()
+	var members []*running
+	total := 0
+	add := func() { members = append(members, start(t, shared, s, "members")) }
+	for round := range 4 {
+		add()
+		write(t, shared, "members", 0, lines(total, total+3000)...)
+		total += 3000
+		if round == 2 {
+			members[0].stop(t)
+		}
+		eventually(t, fmt.Sprint("lines of round ", round), func() bool { return s.stored(t) == total })
+	}
+	eventually(t, "each of three members to have two partitions", func() bool {
+		for _, m := range members[1:] {
+			if len(m.Status()) != 2 {
+				return false
+			}
+		}
+		return true
+	})
+	for _, m := range members[1:] {
+		m.stop(t)
+	}
+	if n := len(s.recipients()); n != total {
+		t.Errorf("%d recipients of %d", n, total)
+	}
+}
+
+// TestSlowSink stops the sink for longer than the session: the member stays in the group and reads no further than its
+// buffers go.
+func TestSlowSink(t *testing.T) {
+	shared.CreateTopic(t, "slow", 2)
+	s := newStore()
+	s.failWrite = func(*batch.Batch) error { return errPassing }
+	write(t, shared, "slow", kafka.Zstd, lines(0, 60_000)...)
+	r := start(t, shared, s, "slow", func(c *Config) { c.Pipeline.MaxRows = 500; c.SessionTimeout = 2 * time.Second })
+	begun := time.Now()
+	eventually(t, "three sessions to pass", func() bool { return time.Since(begun) > 6*time.Second })
+	if read := r.Counts.Records.Load(); read > 15_000 || r.Counts.Rebalances.Load() > 2 {
+		t.Errorf("%d records were read, in %d generations", read, r.Counts.Rebalances.Load())
+	}
+	s.mu.Lock()
+	s.failWrite = nil
+	s.mu.Unlock()
+	eventually(t, "all lines", func() bool { return s.stored(t) == 60_000 })
+	r.stop(t)
+}
+
+// deleteBefore makes the broker delete a topic's records before the offset.
+func deleteBefore(t *testing.T, topic string, offset int64) {
+	t.Helper()
+	client, err := kgo.NewClient(kgo.SeedBrokers(shared.Addr))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer client.Close()
+	request := kmsg.NewDeleteRecordsRequest()
+	request.TimeoutMillis = 10_000
+	request.Topics = []kmsg.DeleteRecordsRequestTopic{{Topic: topic, Partitions: []kmsg.DeleteRecordsRequestTopicPartition{{Offset: offset}}}}
+	if _, err := request.RequestWith(t.Context(), client); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "records to be deleted", func() bool {
+		conn, err := kafka.DialLeader(context.Background(), "tcp", shared.Addr, topic, 0)
+		if err != nil {
+			return false
+		}
+		defer conn.Close()
+		first, err := conn.ReadFirstOffset()
+		return err == nil && first == offset
+	})
+}

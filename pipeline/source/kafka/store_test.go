@@ -1,0 +1,321 @@
+package kafka
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/segmentio/kafka-go"
+
+	"bounceline/pipeline"
+	"bounceline/pipeline/batch"
+	"bounceline/pipeline/e2e/broker"
+	"bounceline/pipeline/kafkaconn"
+	"bounceline/pipeline/record"
+)
+
+// shared is the broker of all tests that do not stop it.
+var shared *broker.Broker
+
+func TestMain(m *testing.M) {
+	os.Exit(func() int {
+		dir, err := os.MkdirTemp("", "broker")
+		if err != nil {
+			panic(err)
+		}
+		defer os.RemoveAll(dir)
+		if shared, err = broker.Run(dir); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			return 1
+		}
+		defer shared.Kill()
+		return m.Run()
+	}())
+}
+
+// A store is a sink and a ledger that deduplicates as the database does: by token.
+type store struct {
+	mu     sync.Mutex
+	tokens map[string]bool
+	rows   map[string]int // stream, position and row number: how often it was stored
+	texts  map[string]string
+	ledger map[string]batch.Range
+	tries  int
+
+	failWrite  func(*batch.Batch) error // asked before rows are stored
+	failLedger func(*batch.Batch) error // asked before the ledger is, once the rows are
+}
+
+func newStore() *store {
+	return &store{tokens: map[string]bool{}, rows: map[string]int{}, texts: map[string]string{}, ledger: map[string]batch.Range{}}
+}
+
+func (s *store) Write(_ context.Context, b *batch.Batch, token string) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.tries++
+	if s.failWrite != nil {
+		if err := s.failWrite(b); err != nil {
+			return err
+		}
+	}
+	if s.tokens[token] {
+		return nil
+	}
+	s.tokens[token] = true
+	column := map[string]*batch.Column{}
+	for i := range b.Columns {
+		column[b.Columns[i].Spec.Name] = &b.Columns[i]
+	}
+	for n := range b.Rows {
+		id := fmt.Sprintf("%s %d/%d", column["stream"].Value(n), column["pos"].U64[n], column["row"].U64[n])
+		s.rows[id]++
+		s.texts[id] = string(column["recipient"].Value(n))
+	}
+	return nil
+}
+
+func (s *store) WriteLedger(_ context.Context, b *batch.Batch) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.failLedger != nil {
+		if err := s.failLedger(b); err != nil {
+			return err
+		}
+	}
+	for _, r := range b.Ranges {
+		s.ledger[fmt.Sprint(r.Stream, r.From, r.To, r.Via)] = r
+	}
+	return nil
+}
+
+func (s *store) Ledger(_ context.Context, prefix string) ([]batch.Range, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var out []batch.Range
+	for _, r := range s.ledger {
+		if strings.HasPrefix(r.Stream, prefix) {
+			out = append(out, r)
+		}
+	}
+	slices.SortFunc(out, func(a, b batch.Range) int {
+		if c := strings.Compare(a.Stream, b.Stream); c != 0 {
+			return c
+		}
+		return int(a.From - b.From)
+	})
+	return out, nil
+}
+
+func (s *store) Reach(_ context.Context, prefix string) (map[string]int64, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	out := map[string]int64{}
+	for id := range s.rows {
+		var stream string
+		var pos, row int64
+		if _, err := fmt.Sscanf(id, "%s %d/%d", &stream, &pos, &row); err != nil {
+			return nil, err
+		}
+		if strings.HasPrefix(stream, prefix) {
+			out[stream] = max(out[stream], pos+1)
+		}
+	}
+	return out, nil
+}
+
+// Present implements pipeline.Auditor.
+func (s *store) Present(_ context.Context, stream string, from, to int64) (map[batch.Place]struct{}, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	out := map[batch.Place]struct{}{}
+	for id := range s.rows {
+		var of string
+		var pos, row int64
+		if _, err := fmt.Sscanf(id, "%s %d/%d", &of, &pos, &row); err != nil {
+			return nil, err
+		}
+		if of == stream && from <= pos && pos < to {
+			out[batch.Place{Pos: pos, Month: 202611}] = struct{}{}
+		}
+	}
+	return out, nil
+}
+
+// Mend implements pipeline.Auditor. There is nothing that is derived from rows.
+func (s *store) Mend(context.Context, int64, int64) error { return nil }
+
+// stored is how many rows there are; it fails the test if one is there twice.
+func (s *store) stored(t *testing.T) int {
+	t.Helper()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for id, n := range s.rows {
+		if n != 1 {
+			t.Errorf("row %s was stored %d times", id, n)
+		}
+	}
+	return len(s.rows)
+}
+
+// covered is how many positions the ledger knows.
+func (s *store) covered() (n int64) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, r := range s.ledger {
+		if r.Via == "" {
+			n += r.To - r.From
+		}
+	}
+	return n
+}
+
+func (s *store) recipients() map[string]bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	out := map[string]bool{}
+	for _, r := range s.texts {
+		out[r] = true
+	}
+	return out
+}
+
+type noClass struct{}
+
+func (noClass) Classify(*record.Row) record.Class { return record.Class{} }
+
+var errPassing = errors.New("the sink is not there")
+
+// A running source.
+type running struct {
+	*Source
+	cancel context.CancelFunc
+	done   chan error
+	log    *syncedLog
+}
+
+// setup changes a source's configuration before it starts.
+type setup func(*Config)
+
+func start(t *testing.T, b *broker.Broker, s *store, topics string, setups ...setup) *running {
+	t.Helper()
+	conn, err := kafkaconn.Config{Brokers: []string{b.Addr}}.Open()
+	if err != nil {
+		t.Fatal(err)
+	}
+	log := &syncedLog{}
+	c := Config{Conn: conn, Topics: strings.Split(topics, ","), Group: t.Name(), Ledger: s, Log: log.logger(), SessionTimeout: 6 * time.Second,
+		Discover: time.Second, ContextMemory: 1 << 20, Pipeline: pipeline.Config{Classifier: noClass{}, Sink: s, Audit: s, Buffers: pipeline.NewBuffers(4),
+			Retryable: func(err error) bool { return errors.Is(err, errPassing) }, Log: log.logger(), MaxDelay: 50 * time.Millisecond}}
+	for _, f := range setups {
+		f(&c)
+	}
+	source, err := New(c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	r := &running{source, cancel, make(chan error, 1), log}
+	go func() { r.done <- source.Run(ctx) }()
+	t.Cleanup(func() {
+		cancel()
+		<-r.done
+		if t.Failed() {
+			t.Logf("log:\n%s", log)
+		}
+	})
+	return r
+}
+
+// stop ends the source in order.
+func (r *running) stop(t *testing.T) {
+	t.Helper()
+	r.cancel()
+	select {
+	case err := <-r.done:
+		r.done <- err
+		if err != nil {
+			t.Errorf("stopping: %v", err)
+		}
+	case <-time.After(30 * time.Second):
+		t.Fatal("the source does not stop")
+	}
+}
+
+// syncedLog is a log that may be read while it is written.
+type syncedLog struct {
+	mu sync.Mutex
+	b  strings.Builder
+}
+
+func (l *syncedLog) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.Write(p)
+}
+
+func (l *syncedLog) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.String()
+}
+
+// eventually waits until the condition holds.
+func eventually(t *testing.T, what string, holds func() bool) {
+	t.Helper()
+	deadline := time.Now().Add(40 * time.Second)
+	for !holds() {
+		if time.Now().After(deadline) {
+			t.Fatalf("waited in vain for: %s", what)
+		}
+		<-time.After(20 * time.Millisecond)
+	}
+}
+
+// line is a delivery, told apart by its number.
+func line(n int) string {
+	return fmt.Sprintf("2026-11-22T05:13:%02d.%06d+00:00 mx1 postfix/smtp[417]: %010X: to=<user%d@example.org>, relay=mx1.example.org[192.0.2.25]:25, "+
+		"delay=2.4, delays=0.11/0.01/1.9/0.38, dsn=2.0.0, status=sent (250 2.0.0 Ok: queued as 6D01F22A)", n/1000%60, n%1000, 0x4F2A000000+n, n)
+}
+
+// lines are records of the deliveries [from, to).
+func lines(from, to int) []kafka.Message {
+	var out []kafka.Message
+	for n := from; n < to; n++ {
+		out = append(out, kafka.Message{Partition: n, Value: []byte(line(n))})
+	}
+	return out
+}
+
+// write puts records into a topic, record n into partition n modulo the number of partitions.
+func write(t *testing.T, b *broker.Broker, topic string, compression kafka.Compression, messages ...kafka.Message) {
+	t.Helper()
+	next := 0
+	w := &kafka.Writer{Addr: kafka.TCP(b.Addr), Topic: topic, BatchTimeout: 2 * time.Millisecond, BatchSize: 500, RequiredAcks: kafka.RequireAll,
+		Compression: compression, Transport: &kafka.Transport{MetadataTTL: 100 * time.Millisecond},
+		Balancer: kafka.BalancerFunc(func(_ kafka.Message, all ...int) int { next++; return all[(next-1)%len(all)] })}
+	defer w.Close()
+	for i := range messages {
+		messages[i].Partition = 0
+	}
+	if err := w.WriteMessages(context.Background(), messages...); err != nil {
+		t.Fatalf("produce: %v", err)
+	}
+}
+
+// group is what the group keeps for a partition.
+func group(t *testing.T, b *broker.Broker, name, topic string, partition int) (int64, metadata) {
+	t.Helper()
+	r, err := b.Client().OffsetFetch(context.Background(), &kafka.OffsetFetchRequest{GroupID: name, Topics: map[string][]int{topic: {partition}}})
+	if err != nil || len(r.Topics[topic]) != 1 {
+		t.Fatalf("committed offset: %v", err)
+	}
+	m, _ := decode(r.Topics[topic][0].Metadata)
+	return r.Topics[topic][0].CommittedOffset, m
+}
