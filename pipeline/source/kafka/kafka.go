@@ -104,10 +104,11 @@ func (s *Source) Run(ctx context.Context) error {
 // member is a member of the group until the topics change, the client is to be built anew, or ctx is done.
 func (s *Source) member(ctx context.Context, cluster string, topics []string) error {
 	s.Log.Info("joining the consumer group", "group", s.Group, "topics", topics)
+	balancer := &spread{}
 	group, err := kafka.NewConsumerGroup(kafka.ConsumerGroupConfig{ID: s.Group, Brokers: s.Conn.Brokers, Dialer: s.Conn.Dialer, Topics: topics,
-		GroupBalancers: []kafka.GroupBalancer{spread{}}, HeartbeatInterval: min(heartbeat, s.SessionTimeout/3), SessionTimeout: s.SessionTimeout,
-		RebalanceTimeout: max(time.Minute, s.SessionTimeout), JoinGroupBackoff: time.Second, WatchPartitionChanges: true,
-		PartitionWatchInterval: min(5*time.Second, s.Discover), StartOffset: kafka.FirstOffset, Timeout: 10 * time.Second})
+		GroupBalancers: []kafka.GroupBalancer{balancer}, HeartbeatInterval: min(heartbeat, s.SessionTimeout/3), SessionTimeout: s.SessionTimeout,
+		RebalanceTimeout: max(time.Minute, s.SessionTimeout), JoinGroupBackoff: time.Second,
+		StartOffset: kafka.FirstOffset, Timeout: 10 * time.Second})
 	if err != nil {
 		return err
 	}
@@ -130,7 +131,7 @@ func (s *Source) member(ctx context.Context, cluster string, topics []string) er
 			continue
 		}
 		done := make(chan error, 1)
-		generation.Start(func(ended context.Context) { done <- s.generation(here, ended, cluster, generation) })
+		generation.Start(func(ended context.Context) { done <- s.generation(here, ended, cluster, generation, balancer.take()) })
 		switch err := <-done; {
 		case errors.Is(err, errStalled):
 			s.Log.Warn("the client is built anew", "why", err)
@@ -163,8 +164,9 @@ func (s *Source) leave(group *kafka.ConsumerGroup) {
 }
 
 // generation reads the partitions that are this member's until the generation ends, ctx is done, or one of them must be
-// looked at anew. All that was read is then stored, or will be by the next owner.
-func (s *Source) generation(ctx, ended context.Context, cluster string, g *kafka.Generation) error {
+// looked at anew. All that was read is then stored, or will be by the next owner. If it was this member that assigned the
+// partitions, assigned says how many each topic had.
+func (s *Source) generation(ctx, ended context.Context, cluster string, g *kafka.Generation, assigned map[string]int) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	stop := context.AfterFunc(ended, func() { cancel(kafka.ErrGenerationEnded) })
@@ -187,6 +189,9 @@ func (s *Source) generation(ctx, ended context.Context, cluster string, g *kafka
 		}
 	}
 	s.Log.Info("partitions assigned", "group", s.Group, "generation", g.ID, "partitions", ours)
+	if assigned != nil {
+		go s.grown(ctx, assigned, cancel)
+	}
 	if share == 0 {
 		<-ctx.Done()
 		return nil

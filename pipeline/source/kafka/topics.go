@@ -7,6 +7,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/segmentio/kafka-go"
@@ -132,24 +133,72 @@ func (s *Source) watch(ctx context.Context, before []string, changed func()) {
 	}
 }
 
-// spread assigns partitions so that each member gets as many as the others, over all topics together.
-type spread struct{}
+// grown ends the generation when topics have other numbers of partitions than those that were assigned: only the member
+// that assigned them knows. The client's own watcher takes the numbers of a moment later for those, and misses what happened
+// between.
+func (s *Source) grown(ctx context.Context, assigned map[string]int, end func(error)) {
+	tick := time.NewTicker(min(5*time.Second, s.Discover))
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+		meta, err := s.Conn.Client.Metadata(ctx, &kafka.MetadataRequest{})
+		if err != nil {
+			continue
+		}
+		for _, t := range meta.Topics {
+			if before, ok := assigned[t.Name]; ok && t.Error == nil && len(t.Partitions) != before {
+				end(fmt.Errorf("topic %s had %d partitions and has %d", t.Name, before, len(t.Partitions)))
+				return
+			}
+		}
+	}
+}
+
+// spread assigns partitions so that each member gets as many as the others, over all topics together. The member that
+// assigns keeps how many each topic had.
+type spread struct {
+	mu       sync.Mutex
+	assigned map[string]int
+}
+
+// take returns how many partitions of each topic were assigned, if this member did it since the last call.
+func (b *spread) take() map[string]int {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	a := b.assigned
+	b.assigned = nil
+	return a
+}
 
 // ProtocolName implements kafka.GroupBalancer.
-func (spread) ProtocolName() string { return "bounceline-spread" }
+func (b *spread) ProtocolName() string { return "bounceline-spread" }
 
 // UserData implements kafka.GroupBalancer.
-func (spread) UserData() ([]byte, error) { return nil, nil }
+func (b *spread) UserData() ([]byte, error) { return nil, nil }
 
 // AssignGroups implements kafka.GroupBalancer.
-func (spread) AssignGroups(members []kafka.GroupMember, partitions []kafka.Partition) kafka.GroupMemberAssignments {
+func (b *spread) AssignGroups(members []kafka.GroupMember, partitions []kafka.Partition) kafka.GroupMemberAssignments {
 	out := kafka.GroupMemberAssignments{}
 	load := map[string]int{}
 	members = slices.Clone(members)
 	slices.SortFunc(members, func(a, b kafka.GroupMember) int { return strings.Compare(a.ID, b.ID) })
+	assigned := map[string]int{}
 	for _, m := range members {
 		out[m.ID] = map[string][]int{}
+		for _, t := range m.Topics {
+			assigned[t] = 0
+		}
 	}
+	for _, p := range partitions {
+		assigned[p.Topic]++
+	}
+	b.mu.Lock()
+	b.assigned = assigned
+	b.mu.Unlock()
 	partitions = slices.Clone(partitions)
 	slices.SortFunc(partitions, func(a, b kafka.Partition) int {
 		if c := strings.Compare(a.Topic, b.Topic); c != 0 {
