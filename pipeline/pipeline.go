@@ -7,6 +7,8 @@ package pipeline
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"time"
 
 	"bounceline/parsers"
@@ -85,6 +87,16 @@ func (b *Buffers) Give(buf []byte) {
 		b.free <- buf[:BufferSize]
 	}
 }
+
+// What an error of a sink may mean beside its text; errors.Is tells.
+var (
+	// ErrNotStored says that nothing of the batch was stored: it is in no doubt.
+	ErrNotStored = errors.New("not stored")
+	// ErrCrowded says the same, and asks for fewer and larger batches.
+	ErrCrowded = fmt.Errorf("crowded: %w", ErrNotStored)
+	// ErrPoison says that a row of the batch cannot be stored, whoever tries, and that none of them was.
+	ErrPoison = errors.New("poison")
+)
 
 // A Sink stores batches. Both calls return nil only when what they wrote is durable; repeating either with the same batch
 // is harmless.

@@ -52,8 +52,9 @@ type Runner struct {
 	free    chan *batch.Batch
 	sealed  chan *batch.Batch
 	result  record.Result
-	due     time.Time // when the current batch is sealed at the latest
-	pinned  bool      // the current batch repeats an interrupted one: nothing but its end seals it
+	due     time.Time     // when the current batch is sealed at the latest
+	pace    time.Duration // pause before each insert, where the sink is crowded
+	pinned  bool          // the current batch repeats an interrupted one: nothing but its end seals it
 }
 
 type streamState struct {
@@ -133,10 +134,19 @@ func (r *Runner) consume(in <-chan Chunk, broken <-chan struct{}) {
 	timer := time.NewTimer(time.Hour)
 	defer timer.Stop()
 	for {
-		if r.current != nil && !r.pinned {
+		var freed <-chan *batch.Batch
+		switch {
+		case r.current == nil || r.pinned:
+		case time.Until(r.due) > 0:
 			timer.Reset(time.Until(r.due))
+		case len(r.free) > 0: // the writer has nothing to do
+			r.seal()
+		default: // it is busy: the batch may grow until it is not
+			freed = r.free
 		}
 		select {
+		case b := <-freed:
+			r.free <- b
 		case c, ok := <-in:
 			if !ok {
 				r.seal()
@@ -144,10 +154,6 @@ func (r *Runner) consume(in <-chan Chunk, broken <-chan struct{}) {
 			}
 			r.chunk(c)
 		case <-timer.C:
-			if !r.pinned {
-				r.seal()
-			}
-			timer.Reset(time.Hour)
 		case <-broken:
 			return
 		}

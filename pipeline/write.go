@@ -2,8 +2,10 @@ package pipeline
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math/rand/v2"
+	"syscall"
 	"time"
 
 	"bounceline/pipeline/batch"
@@ -14,19 +16,19 @@ const maxRounds = 5
 
 // write makes one batch durable, however often it must be tried.
 func (r *Runner) write(ctx context.Context, b *batch.Batch) error {
-	if err := r.Journal.Intend(b); err != nil {
-		return fmt.Errorf("record intent: %w", err)
+	if _, err := r.retry(ctx, "record the intent", full, func() error { return r.Journal.Intend(b) }); err != nil {
+		return err
 	}
 	if b.Rows > 0 {
 		if err := r.store(ctx, b); err != nil {
 			return err
 		}
 	}
-	if _, err := r.retry(ctx, "write ledger", func() error { return r.Sink.WriteLedger(ctx, b) }); err != nil {
+	if _, err := r.retry(ctx, "write ledger", r.Retryable, func() error { return r.Sink.WriteLedger(ctx, b) }); err != nil {
 		return err
 	}
-	if err := r.Journal.Commit(b); err != nil {
-		return fmt.Errorf("commit: %w", err)
+	if _, err := r.retry(ctx, "commit", full, func() error { return r.Journal.Commit(b) }); err != nil {
+		return err
 	}
 	r.Counts.Batches.Add(1)
 	return nil
@@ -56,17 +58,54 @@ func (r *Runner) store(ctx context.Context, b *batch.Batch) error {
 			r.Counts.Healed.Add(int64(b.Rows))
 			r.Log.Warn("rows that the sink had acknowledged are not there; they are sent again", "batch", b.ID, "rows", b.Rows, "round", round)
 		}
-		repeated, err := r.retry(ctx, "insert", func() error { return r.Sink.Write(ctx, b, token) })
+		doubtful, err := r.retry(ctx, "insert", r.Retryable, func() error {
+			if err := r.rest(ctx); err != nil {
+				return err
+			}
+			return r.slowDown(r.Sink.Write(ctx, b, token))
+		})
 		if err != nil {
 			return err
 		}
-		doubt = doubt || repeated && r.Audit != nil
+		doubt = doubt || doubtful && r.Audit != nil
 		if !doubt {
 			return nil
 		}
 	}
-	_, err := r.retry(ctx, "compare the rollups", func() error { return r.Audit.Mend(ctx, first, last) })
+	_, err := r.retry(ctx, "compare the rollups", r.Retryable, func() error { return r.Audit.Mend(ctx, first, last) })
 	return err
+}
+
+// The pause before inserts into a crowded sink.
+const (
+	leastPace = time.Second
+	mostPace  = 30 * time.Second
+)
+
+// slowDown notes what an insert's outcome says about the pace, and returns it.
+func (r *Runner) slowDown(err error) error {
+	switch {
+	case errors.Is(err, ErrCrowded):
+		r.pace = min(max(2*r.pace, leastPace), mostPace)
+	case err == nil && r.pace > 0:
+		if r.pace /= 2; r.pace < leastPace {
+			r.pace = 0
+		}
+	}
+	return err
+}
+
+// rest waits as the pace demands. Lines go on filling the next batch meanwhile.
+func (r *Runner) rest(ctx context.Context) error {
+	if r.pace == 0 {
+		return nil
+	}
+	select {
+	case <-time.After(r.pace):
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
 }
 
 // keepMissing leaves in the batch the rows of those lines that have none in the sink.
@@ -77,7 +116,7 @@ func (r *Runner) keepMissing(ctx context.Context, b *batch.Batch) error {
 			continue
 		}
 		var present map[batch.Place]struct{}
-		_, err := r.retry(ctx, "ask what is stored", func() (err error) {
+		_, err := r.retry(ctx, "ask what is stored", r.Retryable, func() (err error) {
 			present, err = r.Audit.Present(ctx, rg.Stream, rg.From, rg.To)
 			return err
 		})
@@ -99,6 +138,9 @@ func (r *Runner) keepMissing(ctx context.Context, b *batch.Batch) error {
 	return nil
 }
 
+// full reports whether a disk had no room: somebody may make some.
+func full(err error) bool { return errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) }
+
 // eventTimes are the earliest and the latest time of the batch's rows.
 func eventTimes(b *batch.Batch) (first, last int64) {
 	for i := range b.Ranges {
@@ -112,22 +154,22 @@ func eventTimes(b *batch.Batch) (first, last int64) {
 	return first, last
 }
 
-// retry calls f until it succeeds, fails for good, or time is over, and reports whether it was called more than once. Waits
-// are jittered over their whole length and grow to 30 s.
-func (r *Runner) retry(ctx context.Context, what string, f func() error) (repeated bool, err error) {
+// retry calls f until it succeeds, fails with an error that is not passing, or time is over, and reports whether a call that failed may have stored
+// something all the same. Waits are jittered over their whole length and grow to 30 s.
+func (r *Runner) retry(ctx context.Context, what string, passing func(error) bool, f func() error) (doubtful bool, err error) {
 	begun := time.Now()
 	for wait := 200 * time.Millisecond; ; wait = min(2*wait, 30*time.Second) {
 		err := f()
 		switch {
 		case err == nil:
 			r.Counts.Refuse(nil, time.Now())
-			return repeated, nil
-		case !r.Retryable(err):
-			return repeated, fmt.Errorf("%s: %w", what, err)
+			return doubtful, nil
+		case !passing(err):
+			return doubtful, fmt.Errorf("%s: %w", what, err)
 		case r.RetryFor > 0 && time.Since(begun) > r.RetryFor:
-			return repeated, fmt.Errorf("%s: given up after %s: %w", what, time.Since(begun).Round(time.Second), err)
+			return doubtful, fmt.Errorf("%s: given up after %s: %w", what, time.Since(begun).Round(time.Second), err)
 		}
-		repeated = true
+		doubtful = doubtful || !errors.Is(err, ErrNotStored)
 		pause := time.Duration(rand.Int64N(int64(wait)))
 		r.Counts.Retries.Add(1)
 		r.Counts.Refuse(err, time.Now())
@@ -135,7 +177,7 @@ func (r *Runner) retry(ctx context.Context, what string, f func() error) (repeat
 		select {
 		case <-time.After(pause):
 		case <-ctx.Done():
-			return repeated, fmt.Errorf("%s: %w (last error: %w)", what, context.Cause(ctx), err)
+			return doubtful, fmt.Errorf("%s: %w (last error: %w)", what, context.Cause(ctx), err)
 		}
 	}
 }

@@ -12,6 +12,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"bounceline/pipeline"
 	"bounceline/pipeline/batch"
 	"bounceline/sinks/clickhouse"
 	"bounceline/sinks/clickhouse/local"
@@ -82,14 +83,32 @@ type database struct {
 	lease    *local.Lease
 }
 
-// Write implements pipeline.Sink. If the local engine has died it starts it again, for the next try.
+// Write implements pipeline.Sink. If the local engine has died it starts it again, for the next try. Where its disk is nearly
+// full it writes nothing.
 func (d *database) Write(ctx context.Context, b *batch.Batch, token string) error {
+	if err := d.room(); err != nil {
+		return err
+	}
 	return d.revive(ctx, d.DB.Write(ctx, b, token))
 }
 
 // WriteLedger implements pipeline.Sink, as Write does.
 func (d *database) WriteLedger(ctx context.Context, b *batch.Batch) error {
+	if err := d.room(); err != nil {
+		return err
+	}
 	return d.revive(ctx, d.DB.WriteLedger(ctx, b))
+}
+
+// room returns an error where the local engine's disk is nearly full.
+func (d *database) room() error {
+	if d.lease == nil {
+		return nil
+	}
+	if err := local.Room(d.StateDir); err != nil {
+		return fmt.Errorf("%w: %w", err, pipeline.ErrNotStored)
+	}
+	return nil
 }
 
 // Present implements pipeline.Auditor, as Write does the sink.

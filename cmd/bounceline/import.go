@@ -25,6 +25,7 @@ import (
 	"bounceline/pipeline/source/content"
 	"bounceline/pipeline/source/stream"
 	"bounceline/sinks/clickhouse"
+	"bounceline/sinks/clickhouse/local"
 )
 
 // importRetry is how long a batch is tried before an import gives up; run tries for ever.
@@ -161,7 +162,7 @@ func (im *importer) run(ctx context.Context, paths []string, raw bool, rows int)
 	}
 	im.runner = pipeline.NewRunner(pipeline.Config{
 		Classifier: im.engine, Context: qctx.New(contextMemory), Sink: im.db, Audit: im.db, Journal: &im.journal, Buffers: im.pool,
-		Retryable: clickhouse.Retryable, Log: slog.Default(), RetryFor: importRetry, StoreRaw: raw, MaxRows: rows,
+		Retryable: func(err error) bool { return clickhouse.Retryable(err) && !errors.Is(err, local.ErrFull) }, Log: slog.Default(), RetryFor: importRetry, StoreRaw: raw, MaxRows: rows,
 		MaxDelay: time.Hour, IdleDelay: time.Hour, // a finite input seals by size
 		Attempt: im.attempt(),
 	})

@@ -6,6 +6,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"bounceline/sinks/clickhouse/local"
 )
 
 // wholeContents is a sum over all rows but for when they were stored: equal sums are equal rows.
@@ -67,4 +69,25 @@ func TestImportAgain(t *testing.T) {
 	if out, err := command("import", "--state-dir", s.dir, "--again", half).CombinedOutput(); err == nil || !strings.Contains(string(out), "shorter copy") {
 		t.Errorf("a shorter copy: %v, %s", err, out)
 	}
+}
+
+// TestFullDisk: where the disk has too little room an import ends at once with a sentence that says so, and later goes on from
+// what it had stored.
+func TestFullDisk(t *testing.T) {
+	s := newStore(t)
+	log := write(t, filepath.Join(t.TempDir(), "mail.log"), demoLog(t, "postfix.log.zst"))
+	cmd := command("import", "--state-dir", s.dir, log)
+	cmd.Env = append(cmd.Env, local.MinFreeVariable+"=1000000000") // no disk has so much
+	out, err := cmd.CombinedOutput()
+	if err == nil || !strings.Contains(string(out), "the disk is nearly full") || !strings.Contains(string(out), "free some space") {
+		t.Fatalf("%v: %s", err, out)
+	}
+	if n := s.rows(t); n != 0 {
+		t.Errorf("%d rows were stored all the same", n)
+	}
+	bounceline(t, "import", "--state-dir", s.dir, log)
+	if s.rows(t) == 0 {
+		t.Error("nothing was stored when there was room")
+	}
+	bounceline(t, "verify", "--state-dir", s.dir)
 }

@@ -9,6 +9,7 @@ import (
 	"github.com/ClickHouse/ch-go/proto"
 	"github.com/ClickHouse/clickhouse-go/v2"
 
+	"bounceline/pipeline"
 	"bounceline/pipeline/batch"
 )
 
@@ -38,7 +39,7 @@ func (d *DB) Write(ctx context.Context, b *batch.Batch, token string) error {
 	defer cancel()
 	if d.client == nil || d.client.IsClosed() {
 		if err := d.dial(ctx); err != nil {
-			return err
+			return marked{err, pipeline.ErrNotStored}
 		}
 	}
 	var settings []ch.Setting

@@ -149,7 +149,7 @@ func writeConfig(dir string, a access) error {
     <min_free_disk_bytes_to_perform_insert>%[3]d</min_free_disk_bytes_to_perform_insert>
   </merge_tree>
 </clickhouse>
-`, dir, a.Port, minFree)
+`, dir, a.Port, floor())
 	grants := []string{"GRANT ALL ON bounceline.*", "GRANT CREATE DATABASE ON bounceline.*", "GRANT SELECT ON system.*", "GRANT SELECT ON information_schema.*"}
 	for _, e := range mergeTrees {
 		grants = append(grants, "GRANT TABLE ENGINE ON "+e)

@@ -6,6 +6,7 @@ package local
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -13,13 +14,48 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"strconv"
 	"strings"
 	"syscall"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
-// minFree is the free disk space, in bytes, below which the engine refuses inserts.
+// minFree is the free disk space, in bytes, below which nothing is inserted: the engine does not notice a write that fails on
+// a full disk, and acknowledges what is gone.
 const minFree = 256 << 20
+
+// MinFreeVariable is the environment variable with another minimum, in MiB.
+const MinFreeVariable = "BOUNCELINE_ENGINE_MIN_FREE_MIB"
+
+// floor is the free space, in bytes, below which the engine refuses inserts; Room refuses a little earlier.
+func floor() uint64 {
+	if n, err := strconv.ParseUint(os.Getenv(MinFreeVariable), 10, 40); err == nil {
+		return n << 20
+	}
+	return minFree
+}
+
+// margin is what Room wants above the engine's own floor: more than a batch takes.
+const margin = 64 << 20
+
+// ErrFull says that the engine's disk has too little room for an insert.
+var ErrFull = errors.New("the disk is nearly full")
+
+// Room returns an error that wraps ErrFull where the engine's disk has too little room for an insert.
+func Room(stateDir string) error {
+	var fs unix.Statfs_t
+	if err := unix.Statfs(filepath.Join(stateDir, "engine"), &fs); err != nil {
+		return fmt.Errorf("free space of %s: %w", stateDir, err)
+	}
+	free, need := fs.Bavail*uint64(fs.Bsize), floor()+margin
+	if free >= need {
+		return nil
+	}
+	return fmt.Errorf("%w: %d MiB are free where %s is, and the local engine wants %d: free some space, or move the state directory (what is stored stays stored)",
+		ErrFull, free>>20, stateDir, need>>20)
+}
 
 const socketName = "lease.sock"
 
