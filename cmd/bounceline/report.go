@@ -38,7 +38,8 @@ side was refused.`,
 		Example: `  bounceline report
   bounceline report --since 7d --by day
   bounceline report --by domain --provider Google --limit 50
-  bounceline report --since 2026-11-01 --until 2026-12-01 --by sender --output csv > november.csv`,
+  bounceline report --since 2026-11-01 --until 2026-12-01 --by sender --output csv > november.csv
+  bounceline report --since 30d --output html > report.html      with charts, for a browser`,
 		Args: noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error { return o.run(cmd) },
 	}
@@ -46,6 +47,7 @@ side was refused.`,
 	o.zone.register(cmd)
 	o.filter.register(cmd)
 	registerOutput(cmd, &o.output)
+	cmd.Flag("output").Usage += ", or html for the whole report as a page with charts"
 	cmd.Flags().StringVar(&o.by, "by", "", strings.Join(groups[:len(groups)-1], ", ")+" or "+groups[len(groups)-1])
 	cmd.Flags().Uint64Var(&o.limit, "limit", 20, "at most so many groups, those with the most failures, or the newest days; 0 is all")
 	_ = cmd.RegisterFlagCompletionFunc("by", cobra.FixedCompletions(groups, cobra.ShellCompDirectiveNoFileComp))
@@ -53,7 +55,10 @@ side was refused.`,
 }
 
 func (o *reportOptions) run(cmd *cobra.Command) error {
-	if err := checkOutput(o.output); err != nil {
+	if o.output == "html" && o.by != "" {
+		return usagef("--output html is the whole report on a page: leave --by out")
+	}
+	if err := checkOutput(o.output); err != nil && o.output != "html" {
 		return err
 	}
 	if o.by != "" && !slices.Contains(groups, o.by) {

@@ -153,10 +153,7 @@ func (r *report) groups(ctx context.Context, out *bufio.Writer, by, output strin
 	} else {
 		columns = append(columns, "zone")
 	}
-	most := uint64(1)
-	for _, g := range list {
-		most = max(most, g.failed())
-	}
+	most := mostFailures(list)
 	w := newRowWriter(out, output, columns)
 	for _, g := range list {
 		values := append([]any{g.name}, g.values()...)

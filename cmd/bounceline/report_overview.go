@@ -69,7 +69,7 @@ func (r *report) overview(ctx context.Context, out *bufio.Writer, output string)
 	if err != nil {
 		return err
 	}
-	if output != "table" {
+	if output == "csv" || output == "ndjson" {
 		return r.sections(out, o, output)
 	}
 	if o.rows == 0 {
@@ -79,6 +79,9 @@ func (r *report) overview(ctx context.Context, out *bufio.Writer, output string)
 			fmt.Fprintf(out, "No rows match.%s\n", r.describe())
 		}
 		return nil
+	}
+	if output == "html" {
+		return r.page(ctx, out, o)
 	}
 	r.screen(out, o)
 	return nil

@@ -1,0 +1,78 @@
+package main
+
+import (
+	"fmt"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"golang.org/x/net/html"
+)
+
+// TestReportPage: the page is one well-formed file that fetches nothing, says what the screen says, and shows what a remote
+// server wrote as text.
+func TestReportPage(t *testing.T) {
+	s := newStore(t)
+	dir := t.TempDir()
+	const evil = `550 5.1.1 <script>alert(1)</script> " onload="x" '<img src=http://evil.example/x>`
+	var log strings.Builder
+	for n := range 40 {
+		line := delivery(n)
+		if n%4 == 0 {
+			line = strings.Replace(line, "status=sent (250 2.0.0 Ok: queued as 6D01F22A)", "status=bounced (host mx1.example.org[192.0.2.25] said: "+evil+" (in reply to RCPT TO command))", 1)
+			line = strings.Replace(line, "@example.org>", `@<b>"x".example>`, 1)
+		}
+		if n >= 20 {
+			line = strings.Replace(line, "2026-11-22T05", fmt.Sprintf("2026-11-2%dT05", 3+n%3), 1)
+		}
+		log.WriteString(line)
+	}
+	bounceline(t, "import", "--state-dir", s.dir, write(t, filepath.Join(dir, "mail.log"), []byte(log.String())))
+	code, out, errs := call(t, "report", "--state-dir", s.dir, "--zone", "UTC", "--output", "html")
+	if code != exitOK {
+		t.Fatalf("exit %d, %s", code, errs)
+	}
+	root, err := html.Parse(strings.NewReader(out))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var text strings.Builder
+	columns, reply := 0, ""
+	for n := range root.Descendants() {
+		switch {
+		case n.Type == html.TextNode && n.Parent.Data != "style":
+			text.WriteString(n.Data)
+			if n.Parent.Data == "blockquote" {
+				reply = n.Data
+			}
+		case n.Type == html.ElementNode:
+			switch n.Data {
+			case "script", "img", "link", "iframe", "object", "form":
+				t.Errorf("the page has an element %s", n.Data)
+			case "div":
+				if n.Parent.Type == html.ElementNode && len(n.Parent.Attr) > 0 && n.Parent.Attr[0].Val == "columns" {
+					columns++
+				}
+			}
+			for _, a := range n.Attr {
+				if strings.HasPrefix(a.Key, "on") || a.Key == "src" || a.Key == "href" || strings.Contains(a.Val, "url(") {
+					t.Errorf("%s has %s=%q", n.Data, a.Key, a.Val)
+				}
+			}
+		}
+	}
+	for _, want := range []string{"Bounce rate 25.00 %", "Of 40 recipients whose delivery has ended, 10 did not", "zone UTC", "user_unknown", "Failures by day", "Nothing."} {
+		if !strings.Contains(text.String(), want) {
+			t.Errorf("the page lacks %q:\n%s", want, text.String())
+		}
+	}
+	if !strings.Contains(reply, "<script>alert(1)</script>") {
+		t.Errorf("reply %q", reply)
+	}
+	if columns != 4 {
+		t.Errorf("%d columns of 4 days", columns)
+	}
+	if code, _, errs := call(t, "report", "--state-dir", s.dir, "--by", "day", "--output", "html"); code != exitUsage || !strings.Contains(errs, "leave --by out") {
+		t.Errorf("exit %d, %s", code, errs)
+	}
+}
