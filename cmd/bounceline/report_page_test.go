@@ -14,7 +14,7 @@ import (
 func TestReportPage(t *testing.T) {
 	s := newStore(t)
 	dir := t.TempDir()
-	const evil = `550 5.1.1 <script>alert(1)</script> " onload="x" '<img src=http://evil.example/x>`
+	const evil = `550 5.1.1 User unknown <script>alert(1)</script> " onload="x" '<img src=http://evil.example/x>`
 	var log strings.Builder
 	for n := range 40 {
 		line := delivery(n)
@@ -66,7 +66,7 @@ func TestReportPage(t *testing.T) {
 			t.Errorf("the page lacks %q:\n%s", want, text.String())
 		}
 	}
-	if !strings.Contains(reply, "<script>alert(1)</script>") {
+	if !strings.Contains(reply, "User unknown <script>alert(1)</script>") {
 		t.Errorf("reply %q", reply)
 	}
 	if columns != 4 {
