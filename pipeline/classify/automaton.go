@@ -3,7 +3,6 @@ package classify
 import (
 	"fmt"
 	"math"
-	"math/bits"
 	"slices"
 	"strings"
 )
@@ -117,14 +116,34 @@ func (a *automaton) link() {
 	}
 }
 
-// scan sets the bit of each literal that the text holds.
-func (a *automaton) scan(text []byte, found []uint64) {
+// found is a set of literals: a bit for each, and those that are in it by name, so that it is emptied and gone through in the time
+// that its members take.
+type found struct {
+	bits []uint64
+	list []int32
+}
+
+func (f *found) has(literal int32) bool { return f.bits[literal>>6]&(1<<(literal&63)) != 0 }
+
+func (f *found) clear() {
+	for _, n := range f.list {
+		f.bits[n>>6] = 0
+	}
+	f.list = f.list[:0]
+}
+
+// scan adds each literal that the text holds.
+func (a *automaton) scan(text []byte, f *found) {
 	state := 0
+	next, class, width, output := a.next, &a.class, a.width, a.output
 	for _, b := range text {
-		state = int(a.next[state*a.width+int(a.class[b])])
-		if o := a.output[state]; o != 0 {
-			for _, m := range a.outputs[o] {
-				found[m>>6] |= 1 << (m & 63)
+		state = int(next[state*width+int(class[b])])
+		if o := output[state]; o != 0 {
+			for _, n := range a.outputs[o] {
+				if bit := uint64(1) << (n & 63); f.bits[n>>6]&bit == 0 {
+					f.bits[n>>6] |= bit
+					f.list = append(f.list, n)
+				}
 			}
 		}
 	}
@@ -132,6 +151,3 @@ func (a *automaton) scan(text []byte, found []uint64) {
 
 // size is the memory of its tables in bytes.
 func (a *automaton) size() int { return 2*len(a.next) + 2*len(a.output) + 24*len(a.outputs) }
-
-// trailing is the number of the lowest bit that is set.
-func trailing(b uint64) int { return bits.TrailingZeros64(b) }

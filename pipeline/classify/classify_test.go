@@ -91,11 +91,11 @@ func TestAutomatonFindsWhatSearchFinds(t *testing.T) {
 			t.Fatal(err)
 		}
 		text := word(30)
-		found := make([]uint64, (len(literals)+63)/64)
-		a.scan([]byte(strings.ToUpper(text)), found)
+		f := &found{bits: make([]uint64, (len(literals)+63)/64)}
+		a.scan([]byte(strings.ToUpper(text)), f)
 		for i, l := range literals {
-			if has(found, int32(i)) != strings.Contains(text, l) {
-				t.Fatalf("%q in %q: %v", l, text, has(found, int32(i)))
+			if f.has(int32(i)) != strings.Contains(text, l) {
+				t.Fatalf("%q in %q: %v", l, text, f.has(int32(i)))
 			}
 		}
 	}

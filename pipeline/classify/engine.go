@@ -78,8 +78,8 @@ type judge struct {
 // scratch is the working memory of one call.
 type scratch struct {
 	n          normalised
-	key        []byte
-	found      []uint64
+	key        []byte // the text and behind it, in the same memory, all else that decides
+	found      found
 	candidates []uint64
 	in         input
 }
@@ -95,7 +95,7 @@ func newJudge(sources []source) (*judge, error) {
 	}
 	j := &judge{rules: set, names: names, cache: newCache()}
 	j.scratch.New = func() any {
-		return &scratch{found: make([]uint64, (len(set.literals)+63)/64), candidates: make([]uint64, (len(set.rules)+63)/64)}
+		return &scratch{found: found{bits: make([]uint64, (len(set.literals)+63)/64)}, candidates: make([]uint64, (len(set.rules)+63)/64)}
 	}
 	return j, nil
 }
@@ -137,7 +137,7 @@ func (j *judge) decide(r *record.Row) record.Class {
 			return byCodes(r)
 		}
 	}
-	c := class(r, f.rule.Category, f.rule.ID, confidence)
+	c := f.rule.category.class(r, f.rule.ID, confidence)
 	c.ListName, c.RetryAfter = f.list, f.retry
 	if c.Provider = f.rule.Provider; c.Provider == "" {
 		c.Provider = j.names.name(f.answered)
@@ -169,11 +169,11 @@ func (j *judge) find(s *scratch) finding {
 // search looks for the rule that takes the prepared text: one that takes what comes before a second reply, else any.
 func (j *judge) search(s *scratch) finding {
 	f := finding{}
-	clear(s.found)
-	j.rules.automaton.scan(s.n.text[:s.n.cut], s.found)
+	s.found.clear()
+	j.rules.automaton.scan(s.n.text[:s.n.cut], &s.found)
 	for _, end := range []int{s.n.cut, len(s.n.text)} {
 		if end > s.n.cut {
-			j.rules.automaton.scan(s.n.text, s.found)
+			j.rules.automaton.scan(s.n.text, &s.found)
 		}
 		f.answered = j.answered(s)
 		s.in.provider = j.names.name(f.answered)
@@ -181,8 +181,8 @@ func (j *judge) search(s *scratch) finding {
 			s.in.provider = j.names.name(s.in.relay)
 		}
 		s.in.text = s.n.text[:end]
-		j.rules.candidates(s.found, s.candidates)
-		if f.rule = j.rules.match(&s.in, s.found, s.candidates); f.rule != nil || end == len(s.n.text) {
+		j.rules.candidates(&s.found, s.candidates)
+		if f.rule = j.rules.match(&s.in, &s.found, s.candidates); f.rule != nil || end == len(s.n.text) {
 			break
 		}
 	}
@@ -203,7 +203,7 @@ func (j *judge) search(s *scratch) finding {
 // answered is the provider whose words the text has, -1 if none is known: the first in the table.
 func (j *judge) answered(s *scratch) int32 {
 	for _, g := range j.rules.signatures {
-		if has(s.found, g.literal) {
+		if s.found.has(g.literal) {
 			return g.value
 		}
 	}
@@ -213,7 +213,7 @@ func (j *judge) answered(s *scratch) int32 {
 // listed is the blocklist that the text names; empty if none.
 func (j *judge) listed(s *scratch) string {
 	for _, g := range j.rules.lists {
-		if has(s.found, g.literal) {
+		if s.found.has(g.literal) {
 			return j.names.blocklists[g.value].Name
 		}
 	}
@@ -231,11 +231,13 @@ func (s *scratch) prepare(r *record.Row, names *nameTables) {
 	if code := r.SMTPCode; code >= 100 && code <= 999 {
 		s.in.code = [3]byte{'0' + byte(code/100), '0' + byte(code/10%10), '0' + byte(code%10)}
 	}
-	k := append(s.key[:0], s.n.text...)
-	k = append(k, 0, s.in.class, byte(s.in.relay), byte(s.in.relay>>8), byte(s.n.signed), byte(s.n.signed>>8), byte(s.n.cut), byte(s.n.cut>>8))
-	k = append(k, s.in.code[:]...)
+	k := append(s.n.text, byte(s.in.class), byte(s.in.relay), byte(s.in.relay>>8), byte(s.n.signed), byte(s.n.signed>>8), byte(s.n.cut), byte(s.n.cut>>8),
+		s.in.code[0], s.in.code[1], s.in.code[2])
 	k = append(append(k, s.in.enhanced...), 0)
 	k = append(append(k, s.in.command...), 0)
 	k = append(append(k, s.in.mta...), 0)
 	s.key = append(k, s.in.status...)
 }
+
+// keySpace is how much longer the key of a text in the cache is than the text, usually.
+const keySpace = 128

@@ -60,12 +60,17 @@ func byBasic(r *record.Row) string {
 	return c.Category
 }
 
-// class completes a verdict: the type follows from the category and the class of the reply.
+// class completes a verdict of a category.
 func class(r *record.Row, category, rule, confidence string) record.Class {
 	cat := Lookup(category)
 	if cat == nil {
 		cat = Lookup("other")
 	}
+	return cat.class(r, rule, confidence)
+}
+
+// class completes a verdict: the type follows from the category and the class of the reply.
+func (cat *Category) class(r *record.Row, rule, confidence string) record.Class {
 	c := record.Class{Category: cat.Name, Action: cat.Action, Rule: rule, Confidence: confidence}
 	switch replyClass(r) {
 	case '4':
@@ -133,11 +138,11 @@ const maxRetry = 7 * 86400
 // seconds", "retry after 00:04:58" is not read since times are masked. 0 is none.
 func retryAfter(text []byte) uint32 {
 	for i := 1; i < len(text); i++ {
-		if byteClass[text[i]] != digit || byteClass[text[i-1]]&wordByte != 0 {
+		if byteClass(text[i]) != digit || byteClass(text[i-1])&wordByte != 0 {
 			continue
 		}
 		n, j := uint32(0), i
-		for j < len(text) && byteClass[text[j]] == digit && n < 1e6 {
+		for j < len(text) && byteClass(text[j]) == digit && n < 1e6 {
 			n = n*10 + uint32(text[j]-'0')
 			j++
 		}

@@ -47,10 +47,10 @@ func (j *judge) explain(r *record.Row) Explanation {
 			won = true
 			x.Matched = j.matched(rule, s)
 			continue
-		case !has(s.candidates, int32(i)), !hasAny(s.found, rule.any):
+		case s.candidates[i>>6]&(1<<(i&63)) == 0, !hasAny(&s.found, rule.any):
 			continue
 		}
-		why := rule.lacks(&s.in, s.found, j.rules.literals)
+		why := rule.lacks(&s.in, &s.found, j.rules.literals)
 		switch {
 		case rule == f.rule:
 			why = "its words are vague, and the codes say more"
@@ -72,7 +72,7 @@ func (j *judge) explain(r *record.Row) Explanation {
 func (j *judge) matched(r *Rule, s *scratch) []string {
 	var out []string
 	for _, n := range slices.Concat(r.all, r.any, r.with) {
-		if has(s.found, n) {
+		if s.found.has(n) {
 			out = append(out, j.rules.literals[n])
 		}
 	}

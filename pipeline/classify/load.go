@@ -86,7 +86,7 @@ func (j *judge) instead(row *record.Row, r *Rule, v record.Class) string {
 	defer j.scratch.Put(s)
 	s.prepare(row, j.names)
 	j.search(s)
-	if why := r.lacks(&s.in, s.found, j.rules.literals); why != "" {
+	if why := r.lacks(&s.in, &s.found, j.rules.literals); why != "" {
 		return why + fmt.Sprintf("; the text is %q", s.in.text)
 	}
 	if o := j.rules.byID(v.Rule); o != nil {
@@ -101,14 +101,14 @@ func (s *ruleSet) shadow(i int) *Rule { return s.shadowOf(&s.rules[i], i) }
 
 // shadowOf does so for a rule that would stand in rule i's place.
 func (s *ruleSet) shadowOf(r *Rule, i int) *Rule {
-	within := make([]uint64, (len(s.literals)+63)/64)
+	within := &found{bits: make([]uint64, (len(s.literals)+63)/64)}
 	var last *Rule
 	ways := r.Any
 	if len(ways) == 0 {
 		ways = []string{""}
 	}
 	for _, way := range ways {
-		clear(within)
+		within.clear()
 		for _, l := range append([]string{way}, r.All...) {
 			s.automaton.scan([]byte(l), within)
 		}
@@ -128,12 +128,12 @@ func (s *ruleSet) shadowOf(r *Rule, i int) *Rule {
 }
 
 // covers reports whether the rule holds for each text that holds the literals within and gets rule r.
-func (o *Rule) covers(r *Rule, within []uint64) bool {
+func (o *Rule) covers(r *Rule, within *found) bool {
 	if o.Regexp != "" || o.Vague && !r.Vague {
 		return false
 	}
 	for _, n := range o.all {
-		if !has(within, n) {
+		if !within.has(n) {
 			return false
 		}
 	}

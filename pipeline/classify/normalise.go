@@ -27,28 +27,38 @@ const (
 	capital
 )
 
-const wordByte = letter | digit | dot | atSign | divider | joiner | capital
+const (
+	wordByte = letter | digit | dot | atSign | divider | joiner | capital
+	special  = digit | dot | atSign | divider // only words with one of these are ever masked
+)
 
-var byteClass, lower = func() (class [256]uint8, low [256]byte) {
+type byteEntry struct{ class, low byte }
+
+// byteTable has for each byte what it is in a word, 0 for what ends one, and the byte in lower case; lower the latter alone.
+var byteTable, lower = func() (table [256]byteEntry, low [256]byte) {
 	for c := range 256 {
-		low[c] = byte(c)
+		t := &table[c]
+		t.low = byte(c)
 		switch {
 		case 'a' <= c && c <= 'z':
-			class[c] = letter
+			t.class = letter
 		case 'A' <= c && c <= 'Z':
-			class[c] = letter | capital
-			low[c] = byte(c) + 'a' - 'A'
+			t.class = letter | capital
+			t.low = byte(c) + 'a' - 'A'
 		case '0' <= c && c <= '9':
-			class[c] = digit
+			t.class = digit
 		case c < 0x20, c == 0x7f:
-			low[c] = ' '
+			t.low = ' '
 		}
+		low[c] = t.low
 	}
 	for c, bits := range map[byte]uint8{'.': dot, '@': atSign, ':': divider, '/': divider, '=': divider, '-': joiner, '_': joiner, '+': joiner, '%': joiner} {
-		class[c] = bits
+		table[c].class = bits
 	}
-	return class, low
+	return table, low
 }()
+
+func byteClass(c byte) uint8 { return byteTable[c].class }
 
 // normalise makes the text that rules look at, in n.text's memory. Case is folded, runs of white space become one blank, the
 // lines of a reply are joined without their repeated codes, and of nested replies the innermost is taken. So that neither a
@@ -59,41 +69,84 @@ func (n *normalised) normalise(text []byte, names *nameTables) {
 		text = text[:maxText]
 	}
 	text = bytes.TrimPrefix(text, suspended)
-	if cap(n.text) < len(text)+2 {
-		n.text = make([]byte, 0, 2*len(text)+256)
+	if cap(n.text) < len(text)+keySpace {
+		n.text = make([]byte, 0, 2*len(text)+keySpace)
 	}
-	w := normaliser{names: names, out: append(n.text[:0], ' '), signed: -1}
-	for i := 0; i < len(text); {
-		c := text[i]
-		if byteClass[c] != 0 {
-			i += w.word(text[i:])
-			continue
-		}
-		switch {
-		case c >= utf8.RuneSelf:
-			i += w.foldRune(text[i:])
-			continue
-		case c == '\\' && i+1 < len(text) && (text[i+1] == 'n' || text[i+1] == 'r'): // Exim writes line breaks so
-			c = ' '
-			i++
-		}
-		if c = lower[c]; c != ' ' || w.out[len(w.out)-1] != ' ' {
-			w.out = append(w.out, c)
-		}
-		i++
-	}
+	w := normaliser{names: names, out: n.text[:len(text)+3], signed: -1}
+	w.out[0] = ' '
+	w.pass(text)
+	out := w.out
 	if w.nested {
-		if i := bytes.Index(w.out, inReplyTo); i > 0 {
-			w.out = w.out[:i]
+		if i := bytes.Index(out, inReplyTo); i > 0 {
+			out = out[:i]
 		}
 	}
-	if w.out[len(w.out)-1] != ' ' {
-		w.out = append(w.out, ' ')
+	if out[len(out)-1] != ' ' {
+		out = append(out, ' ')
 	}
-	n.text, n.signed, n.cut = w.out, w.signed, len(w.out)
-	if 0 < w.cut && w.cut < len(w.out) {
+	n.text, n.signed, n.cut = out, w.signed, len(out)
+	if 0 < w.cut && w.cut < len(out) {
 		n.cut = w.cut
 	}
+}
+
+// pass goes over the text once and leaves in out what it becomes. No mask is longer than its word, so out has room for all.
+func (w *normaliser) pass(text []byte) {
+	out := w.out
+	var bits, before uint8 // what the word so far consists of, with and without its last byte
+	i, j := 0, 1           // places in text and out
+	start, at := 0, 1      // where the word began in them
+	for {
+		var t byteEntry
+		if i < len(text) {
+			if t = byteTable[text[i]]; t.class != 0 {
+				before = bits
+				bits |= t.class
+				out[j] = t.low
+				i++
+				j++
+				continue
+			}
+		}
+		if bits&special != 0 && (before&special != 0 || codeFollows(text, i)) {
+			w.out = out[:j]
+			i = start + w.masked(text[start:], i-start, bits, at)
+			j = len(w.out)
+			bits, before, start, at = 0, 0, i, j
+			continue
+		}
+		if i == len(text) {
+			break
+		}
+		switch {
+		case t.low == ' ':
+			if out[j-1] != ' ' {
+				out[j] = ' '
+				j++
+			}
+		case text[i] == '\\' && i+1 < len(text) && (text[i+1] == 'n' || text[i+1] == 'r'): // Exim writes line breaks so
+			if out[j-1] != ' ' {
+				out[j] = ' '
+				j++
+			}
+			i++
+		case text[i] < utf8.RuneSelf:
+			out[j] = t.low
+			j++
+		default:
+			w.out = out[:j]
+			i += w.foldRune(text[i:]) - 1
+			j = len(w.out)
+		}
+		i++
+		bits, before, start, at = 0, 0, i, j
+	}
+	w.out = out[:j]
+}
+
+// codeFollows reports whether a word that ends before i in a colon is followed by a reply.
+func codeFollows(text []byte, i int) bool {
+	return text[i-1] == ':' && i+4 < len(text) && replyCode(text[i+1:])
 }
 
 var (
@@ -110,29 +163,6 @@ type normaliser struct {
 	cut      int
 	nested   bool
 	signed   int32
-}
-
-// word appends the word at the start of text, masked where it has to be, and returns its length.
-func (w *normaliser) word(text []byte) int {
-	start := len(w.out)
-	out := w.out[:start+len(text)][:cap(w.out)] // a mask is never longer than its word, so the space is there
-	var bits uint8
-	n := 0
-	for n < len(text) {
-		c := text[n]
-		class := byteClass[c]
-		if class == 0 {
-			break
-		}
-		bits |= class
-		out[start+n] = lower[c]
-		n++
-	}
-	w.out = out[:start+n]
-	if bits&(digit|dot|atSign|divider) == 0 {
-		return n
-	}
-	return w.masked(text, n, bits, start)
 }
 
 // masked replaces the word of n bytes, which stands at the end of the output too, by its mask. It returns how much of the text
@@ -218,7 +248,7 @@ func (w *normaliser) continued(word []byte, start int) bool {
 
 // replyCode reports whether text begins with a code of a failure and a blank or hyphen (RFC 5321, section 4.2).
 func replyCode(text []byte) bool {
-	return len(text) > 3 && '2' <= text[0] && text[0] <= '5' && '0' <= text[1] && text[1] <= '5' && byteClass[text[2]] == digit && (text[3] == ' ' || text[3] == '-')
+	return len(text) > 3 && '2' <= text[0] && text[0] <= '5' && '0' <= text[1] && text[1] <= '5' && byteClass(text[2]) == digit && (text[3] == ' ' || text[3] == '-')
 }
 
 // consequence reports whether a second reply only follows from a first: what commands get that were sent ahead, to which the
@@ -246,7 +276,7 @@ func (w *normaliser) localPart(start int, word []byte) int {
 			}
 		}
 	}
-	for start > 1 && (byteClass[w.out[start-1]]&(letter|digit|dot|joiner) != 0 || bytes.IndexByte(addressSigns, w.out[start-1]) >= 0) {
+	for start > 1 && (byteClass(w.out[start-1])&(letter|digit|dot|joiner) != 0 || bytes.IndexByte(addressSigns, w.out[start-1]) >= 0) {
 		start--
 	}
 	return start
@@ -296,7 +326,7 @@ func (w *normaliser) url(text []byte, n, start int) int {
 
 func hostLength(b []byte) int {
 	n := 0
-	for n < len(b) && (byteClass[b[n]]&(letter|digit|dot) != 0 || b[n] == '-' || b[n] == '_') {
+	for n < len(b) && (byteClass(b[n])&(letter|digit|dot) != 0 || b[n] == '-' || b[n] == '_') {
 		n++
 	}
 	return n
@@ -314,8 +344,8 @@ func (w *normaliser) pieces(word []byte, start int) {
 	for len(word) > 0 {
 		n := 0
 		var bits uint8
-		for n < len(word) && byteClass[word[n]]&divider == 0 {
-			bits |= byteClass[word[n]]
+		for n < len(word) && byteClass(word[n])&divider == 0 {
+			bits |= byteClass(word[n])
 			n++
 		}
 		if n > 0 {

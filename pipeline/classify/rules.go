@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	mathbits "math/bits"
 	"regexp"
 	"slices"
 	"strings"
@@ -46,6 +47,7 @@ type Rule struct {
 
 	any, with, all, none []int32
 	regexp               *regexp.Regexp
+	category             *Category
 }
 
 func (r *Rule) where() string { return fmt.Sprintf("%s:%d: rule %s", r.File, r.Line, r.ID) }
@@ -180,7 +182,7 @@ func (r *Rule) check(names *nameTables) error {
 	}
 	if r.Category == "" {
 		bad("it needs a category")
-	} else if Lookup(r.Category) == nil {
+	} else if r.category = Lookup(r.Category); r.category == nil {
 		bad("there is no category %q%s", r.Category, nearest(r.Category, categoryNames()))
 	}
 	if len(r.Any)+len(r.All) == 0 {
@@ -257,22 +259,20 @@ type input struct {
 }
 
 // candidates sets the bit of every rule that one of the found literals makes a candidate.
-func (s *ruleSet) candidates(found, rules []uint64) {
+func (s *ruleSet) candidates(f *found, rules []uint64) {
 	clear(rules)
-	for w, bits := range found {
-		for ; bits != 0; bits &= bits - 1 {
-			for _, r := range s.triggers[w<<6+trailing(bits)] {
-				rules[r>>6] |= 1 << (r & 63)
-			}
+	for _, n := range f.list {
+		for _, r := range s.triggers[n] {
+			rules[r>>6] |= 1 << (r & 63)
 		}
 	}
 }
 
 // match returns the first of the candidates whose conditions hold, nil if there is none.
-func (s *ruleSet) match(in *input, found, candidates []uint64) *Rule {
+func (s *ruleSet) match(in *input, f *found, candidates []uint64) *Rule {
 	for w, bits := range candidates {
 		for ; bits != 0; bits &= bits - 1 {
-			if r := &s.rules[w<<6+trailing(bits)]; r.holds(in, found) {
+			if r := &s.rules[w<<6+mathbits.TrailingZeros64(bits)]; r.holds(in, f) {
 				return r
 			}
 		}
@@ -280,17 +280,17 @@ func (s *ruleSet) match(in *input, found, candidates []uint64) *Rule {
 	return nil
 }
 
-func (r *Rule) holds(in *input, found []uint64) bool {
-	if !hasAny(found, r.any) || !hasAny(found, r.with) {
+func (r *Rule) holds(in *input, f *found) bool {
+	if !hasAny(f, r.any) || !hasAny(f, r.with) {
 		return false
 	}
 	for _, n := range r.all {
-		if !has(found, n) {
+		if !f.has(n) {
 			return false
 		}
 	}
 	for _, n := range r.none {
-		if has(found, n) {
+		if f.has(n) {
 			return false
 		}
 	}
@@ -319,20 +319,20 @@ func (r *Rule) unmet(in *input) string {
 }
 
 // lacks says which of its conditions a rule misses; empty if all hold.
-func (r *Rule) lacks(in *input, found []uint64, literals []string) string {
-	if !hasAny(found, r.any) {
+func (r *Rule) lacks(in *input, f *found, literals []string) string {
+	if !hasAny(f, r.any) {
 		return "none of the literals in any is in the text"
 	}
-	if !hasAny(found, r.with) {
+	if !hasAny(f, r.with) {
 		return "none of the literals in with is in the text"
 	}
 	for _, n := range r.all {
-		if !has(found, n) {
+		if !f.has(n) {
 			return fmt.Sprintf("%q is not in the text", literals[n])
 		}
 	}
 	for _, n := range r.none {
-		if has(found, n) {
+		if f.has(n) {
 			return fmt.Sprintf("%q is in the text, which none forbids", literals[n])
 		}
 	}
@@ -346,16 +346,14 @@ func (r *Rule) lacks(in *input, found []uint64, literals []string) string {
 }
 
 // hasAny reports whether one of the literals is found; of no literals it is asked nothing.
-func hasAny(found []uint64, literals []int32) bool {
+func hasAny(f *found, literals []int32) bool {
 	for _, n := range literals {
-		if has(found, n) {
+		if f.has(n) {
 			return true
 		}
 	}
 	return len(literals) == 0
 }
-
-func has(found []uint64, n int32) bool { return found[n>>6]&(1<<(n&63)) != 0 }
 
 // prefixed reports whether the value is one of the words, or begins with one that stands for a group: a basic code's first
 // digits, or an enhanced code's subject with its dot. 7.1 is not the beginning of 7.14.

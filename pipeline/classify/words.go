@@ -12,7 +12,7 @@ func isIP(w []byte) bool {
 			dots++
 		case c == ':':
 			colons++
-		case c == '/' && dots+colons > 1, byteClass[c] == digit, 'a' <= c && c <= 'f', 'A' <= c && c <= 'F':
+		case c == '/' && dots+colons > 1, byteClass(c) == digit, 'a' <= c && c <= 'f', 'A' <= c && c <= 'F':
 		default:
 			return false
 		}
@@ -39,7 +39,7 @@ func hostMask(w []byte, bits uint8) string {
 	var buf [8]byte
 	folded := buf[:0]
 	for _, c := range last {
-		if byteClass[c]&letter == 0 && !(len(last) > 4 && bytes.HasPrefix(last, []byte("xn--"))) {
+		if byteClass(c)&letter == 0 && !(len(last) > 4 && bytes.HasPrefix(last, []byte("xn--"))) {
 			return ""
 		}
 		if len(folded) < len(buf) {
@@ -51,12 +51,12 @@ func hostMask(w []byte, bits uint8) string {
 	}
 	if bits&capital != 0 && len(last) != 2 && !wideDomains[string(folded)] {
 		for _, c := range w[:i] {
-			if byteClass[c]&capital != 0 {
+			if byteClass(c)&capital != 0 {
 				return ""
 			}
 		}
 		for _, c := range last {
-			if byteClass[c]&capital != 0 {
+			if byteClass(c)&capital != 0 {
 				return ""
 			}
 		}
@@ -67,7 +67,7 @@ func hostMask(w []byte, bits uint8) string {
 func digits(w []byte) int {
 	n := 0
 	for _, c := range w {
-		if byteClass[c] == digit {
+		if byteClass(c) == digit {
 			n++
 		}
 	}
@@ -81,21 +81,21 @@ func isID(w []byte) bool {
 		return false
 	}
 	i := 0
-	for i < len(w) && byteClass[w[i]]&letter != 0 {
+	for i < len(w) && byteClass(w[i])&letter != 0 {
 		i++
 	}
 	if i == 0 || i > 8 {
 		return len(w) >= 12 || i == 0
 	}
-	if i < len(w) && byteClass[w[i]] == joiner {
+	if i < len(w) && byteClass(w[i]) == joiner {
 		i++
 	}
 	n := i
-	for i < len(w) && byteClass[w[i]] == digit {
+	for i < len(w) && byteClass(w[i]) == digit {
 		i++
 	}
 	if i == n { // a word with a hyphen
 		return len(w) >= 20 && digits(w) > 6
 	}
-	return i-n > 9 || i < len(w) && byteClass[w[i]]&(joiner|dot) == 0
+	return i-n > 9 || i < len(w) && byteClass(w[i])&(joiner|dot) == 0
 }
