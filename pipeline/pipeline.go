@@ -49,7 +49,8 @@ type Chunk struct {
 	Quiet  bool   // gives context and no rows, whatever the ledger says: it is re-read to rebuild context
 	Last   bool   // the stream ends here: what is open of it is sealed at once. Such a chunk may be empty
 
-	Records []Record // where positions count records, Data is their texts one after the other; nil for bytes
+	Records []Record  // where positions count records, Data is their texts one after the other; nil for bytes
+	Shipped []Shipped // nil, or for each record where its line comes from
 }
 
 // A Record takes one position, however many lines it has. Nothing stands between the record before it and itself, though
@@ -58,6 +59,17 @@ type Record struct {
 	Next int64 // position after the record
 	End  int   // where its text ends in Data. A record without text only moves the position
 	Time int64 // its own time stamp: part of the marker, so that it tells equal texts at equal positions apart
+}
+
+// Shipped says where the line of a record was read before it was sent through the record's stream. Its rows get the place
+// there, so that they are the rows of that place whichever way the line came. The zero value is a record that was not shipped.
+type Shipped struct {
+	Stream       *Stream // of the line; its parser is brought to Anchor for every line that does not follow the one before
+	Offset, Next int64   // where the line is
+	Marker       string  // see batch.Range, at Next
+	Anchor       string  // the parser's state before the line
+	Known        bool    // the line is stored already: it gives context and no rows
+	Repeated     bool    // the line has been read before: it gives nothing
 }
 
 // Buffers is a fixed number of buffers that sources and runner share.

@@ -7,31 +7,40 @@ import (
 )
 
 // record processes one record, which stands at the position before its Next; nothing stands between at and there. A record
-// is stored as a whole or not at all, so a batch ends only behind one.
-func (r *Runner) record(st *streamState, c Chunk, rec Record, text []byte, at int64) {
+// is stored as a whole or not at all, so a batch ends only behind one. Of a record that was shipped, from says where its line
+// comes from.
+func (r *Runner) record(st *streamState, c Chunk, rec Record, from *Shipped, text []byte, at int64) {
 	s, pos := c.Stream, rec.Next-1
 	if c.Quiet || stored(s, pos) {
 		if r.current != nil && r.current.Has(s.Name) {
 			r.seal()
 		}
-		for line, rest := cutLine(text); line != nil; line, rest = cutLine(rest) {
-			r.learn(st, line)
+		if from != nil {
+			r.learn(r.origin(from), text)
+		} else {
+			for line, rest := cutLine(text); line != nil; line, rest = cutLine(rest) {
+				r.learn(st, line)
+			}
 		}
 		r.Counts.Quiet.Add(int64(len(text)))
 		st.tail = AppendMarked(st.tail[:0], rec.Time, text)
 		return
 	}
-	if r.current != nil && r.pinned != pinned(s, at) {
+	if r.current != nil && (r.pinned != pinned(s, at) || from != nil && !r.pinned && r.apart(from)) {
 		r.seal()
 	}
 	r.pinned = pinned(s, at)
 	rg := r.rangeOf(st, s, at)
-	index := uint64(0)
-	for line, rest := cutLine(text); line != nil; line, rest = cutLine(rest) {
-		r.line(st, rg, line, pos, index)
-		index++
-	}
 	rg.To = rec.Next
+	if from != nil {
+		r.shippedLine(from, text, s.Name)
+	} else {
+		index := uint64(0)
+		for line, rest := cutLine(text); line != nil; line, rest = cutLine(rest) {
+			r.line(st, rg, line, pos, index)
+			index++
+		}
+	}
 	st.tail = AppendMarked(st.tail[:0], rec.Time, text)
 	switch {
 	case rec.Next == s.Intent.To:

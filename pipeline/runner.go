@@ -48,6 +48,7 @@ type Runner struct {
 	Config
 
 	streams map[*Stream]*streamState
+	shipped map[*Stream]*shippedState
 	current *batch.Batch
 	free    chan *batch.Batch
 	sealed  chan *batch.Batch
@@ -88,7 +89,7 @@ func NewRunner(c Config) *Runner {
 		c.DrainFor = 20 * time.Second
 	}
 	const batches = 2 // one fills while one is written
-	r := &Runner{Config: c, streams: map[*Stream]*streamState{}, free: make(chan *batch.Batch, batches)}
+	r := &Runner{Config: c, streams: map[*Stream]*streamState{}, shipped: map[*Stream]*shippedState{}, free: make(chan *batch.Batch, batches)}
 	for range batches {
 		r.free <- batch.New()
 	}
@@ -166,8 +167,12 @@ func (r *Runner) chunk(c Chunk) {
 	st := r.state(c.Stream)
 	if c.Records != nil {
 		at, begin := c.Offset, 0
-		for _, rec := range c.Records {
-			r.record(st, c, rec, c.Data[begin:rec.End], at)
+		for i, rec := range c.Records {
+			var from *Shipped
+			if c.Shipped != nil && c.Shipped[i].Stream != nil {
+				from = &c.Shipped[i]
+			}
+			r.record(st, c, rec, from, c.Data[begin:rec.End], at)
 			at, begin = rec.Next, rec.End
 		}
 	} else if len(c.Tail) > 0 {
@@ -310,7 +315,7 @@ func (r *Runner) rangeOf(st *streamState, s *Stream, at int64) *batch.Range {
 }
 
 func (r *Runner) open(rg *batch.Range, st *streamState, s *Stream) {
-	if rg.Lines == 0 {
+	if rg.To == rg.From {
 		if !r.pinned { // a range that is repeated keeps the reference that it had
 			st.parser.Renew(time.Now())
 		}

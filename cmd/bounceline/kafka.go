@@ -108,6 +108,8 @@ func (d *daemon) topics() (flow, error) {
 			{Name: "kafka_records_total", Reason: "text", Value: n.Records.Load() - n.Empty.Load() - n.Control.Load()},
 			{Name: "kafka_records_total", Reason: "empty", Value: n.Empty.Load()},
 			{Name: "kafka_records_total", Reason: "control", Value: n.Control.Load()},
+			{Name: "kafka_repeated_lines_total", Value: n.Repeated.Load()},
+			{Name: "kafka_bad_origins_total", Value: n.BadOrigins.Load()},
 			{Name: "kafka_skipped_offsets_total", Reason: "out_of_range", Value: n.Skipped.Load()},
 			{Name: "kafka_skipped_offsets_total", Reason: "unreadable_intent", Value: n.Unreadable.Load()},
 			{Name: "kafka_generations_total", Value: n.Rebalances.Load()},

@@ -61,6 +61,8 @@ var families = []family{
 	{"lost_bytes_total", "Bytes that could not be read any more, by reason.", "reason", false},
 	{"source_lag_bytes", "Bytes of the followed files that are not stored yet.", "", true},
 	{"kafka_records_total", "Records read from Kafka, by what was in them.", "content", false},
+	{"kafka_repeated_lines_total", "Shipped lines that had passed before.", "", false},
+	{"kafka_bad_origins_total", "Shipped lines whose header could not be used.", "", false},
 	{"kafka_skipped_offsets_total", "Offsets of Kafka's topics that were to be read and were not, by reason.", "reason", false},
 	{"kafka_generations_total", "Generations of the consumer group that this member was in.", "", false},
 	{"kafka_reconnects_total", "Times that reading a partition went on with a new connection.", "", false},

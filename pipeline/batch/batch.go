@@ -89,9 +89,15 @@ func (b *Batch) Has(stream string) bool {
 }
 
 // Seal sorts the ranges, fixes the ID and the sealing time. Nothing may be added afterwards.
+//
+// Ranges that came through another one have no part in the ID: they follow from that one.
 func (b *Batch) Seal(now time.Time) {
 	slices.SortFunc(b.Ranges, func(x, y Range) int { return strings.Compare(x.Stream, y.Stream) })
-	b.ID = ID(b.Ranges)
+	own := b.Ranges
+	if slices.ContainsFunc(own, func(r Range) bool { return r.Via != "" }) {
+		own = slices.DeleteFunc(slices.Clone(own), func(r Range) bool { return r.Via != "" })
+	}
+	b.ID = ID(own)
 	b.Sealed = now
 }
 

@@ -3,6 +3,7 @@ package kafka
 import (
 	"context"
 	"errors"
+	"sync/atomic"
 	"time"
 
 	"bounceline/pipeline"
@@ -19,7 +20,8 @@ type fence struct {
 	stream    string
 	renewal   time.Duration // how old an announcement may be when a batch is sent: after that somebody else may have taken over
 
-	next      int64 // committed offset
+	next      int64         // committed offset
+	reached   *atomic.Int64 // the same, for others
 	meta      metadata
 	announced time.Time
 }
@@ -74,6 +76,7 @@ func (f *fence) commit(next int64, marker string) error {
 		return err
 	}
 	f.next, f.meta = next, meta
+	f.reached.Store(next)
 	return nil
 }
 

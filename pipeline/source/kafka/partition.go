@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync/atomic"
 	"time"
 
 	"github.com/segmentio/kafka-go"
@@ -45,14 +46,18 @@ func (p *partition) run(ctx context.Context) error {
 	if err != nil || ctx.Err() != nil {
 		return err
 	}
-	f := &fence{Sink: p.Pipeline.Sink, members: p.members, topic: p.reader.topic, partition: p.reader.partition, stream: at.stream,
+	var reached atomic.Int64
+	f := &fence{reached: &reached, Sink: p.Pipeline.Sink, members: p.members, topic: p.reader.topic, partition: p.reader.partition, stream: at.stream,
 		renewal: p.SessionTimeout, next: at.next, meta: metadata{Incarnation: at.incarnation, Marker: at.marker, Intent: at.intent}}
+	reached.Store(at.next)
 	if at.commit {
 		if err := f.commit(at.next, at.marker); err != nil {
 			return p.ended(ctx, err)
 		}
 	}
 	p.place(&at, first)
+	p.reader.shipments = &shipments{ledger: p.Ledger, retryable: p.Pipeline.Retryable, via: at.stream, committed: &reached, counts: &p.Counts, log: p.Log,
+		streams: map[string]*shipment{}}
 	p.Log.Info("reading", "topic", p.reader.topic, "partition", p.reader.partition, "stream", at.stream, "from", at.next, "context_from", p.reader.next,
 		"interrupted_batch", at.intent != nil)
 
@@ -69,7 +74,7 @@ func (p *partition) run(ctx context.Context) error {
 // pump reads and writes.
 func (p *partition) pump(ctx context.Context, runner *pipeline.Runner) error {
 	err := pipeline.Drive(ctx, p.reader.run, runner)
-	if err == nil || errors.Is(err, errMoved) || errors.Is(err, errStalled) || errors.Is(err, errGone) {
+	if err == nil || fatal(err) || errors.Is(err, errMoved) || errors.Is(err, errStalled) || errors.Is(err, errGone) {
 		return err
 	}
 	return p.ended(ctx, err)

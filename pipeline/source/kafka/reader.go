@@ -47,7 +47,8 @@ type reader struct {
 	quietLeft int64            // how many bytes of them may still be read
 	reread    *pipeline.Stream // what the records before quiet belong to
 	stream    *pipeline.Stream // what the others belong to: the same, unless the parser is to begin anew there
-	stop      int64            // where the interrupted batch ends: a record, or nothing, must end there; 0 is nowhere
+	shipments *shipments
+	stop      int64 // where the interrupted batch ends: a record, or nothing, must end there; 0 is nowhere
 
 	position, end atomic.Int64 // how far it has read, and what the partition holds
 }
@@ -60,7 +61,7 @@ func (r *reader) run(ctx context.Context, out chan<- pipeline.Chunk) error {
 		if ctx.Err() != nil {
 			return nil
 		}
-		if errors.Is(err, errMoved) || errors.Is(err, errStalled) || errors.Is(err, errGone) {
+		if fatal(err) || errors.Is(err, errMoved) || errors.Is(err, errStalled) || errors.Is(err, errGone) {
 			return err
 		}
 		if r.next > begun {
@@ -151,7 +152,7 @@ func (r *reader) fetch(ctx context.Context, conn *kafka.Conn, out chan<- pipelin
 	if at, _ := conn.Offset(); err == nil && r.next == begun && at > begun && at <= end {
 		// What stood there was compacted away; the client has seen where it ends.
 		if err = p.gap(at); err == nil && r.next < at {
-			err = p.put(at, nil, 0)
+			err = p.put(at, nil, 0, pipeline.Shipped{})
 		}
 	}
 	err = errors.Join(err, p.flush())
@@ -196,7 +197,11 @@ func (p *packer) add(m *kafka.Message) error {
 	case len(m.Value) == 0:
 		p.counts.Empty.Add(1)
 	}
-	return p.put(m.Offset+1, value, m.Time.UnixMilli())
+	from, _, err := p.shipments.from(p.ctx, m, m.Offset < p.quiet)
+	if err != nil {
+		return err
+	}
+	return p.put(m.Offset+1, value, m.Time.UnixMilli(), from)
 }
 
 // gap ends the interrupted batch and the quiet part where no record does, if they end before the offset. A gap that
@@ -204,7 +209,7 @@ func (p *packer) add(m *kafka.Message) error {
 func (p *packer) gap(offset int64) error {
 	for _, at := range [2]int64{p.quiet, p.stop} {
 		if at > p.next && at <= offset {
-			if err := p.put(at, nil, 0); err != nil {
+			if err := p.put(at, nil, 0, pipeline.Shipped{}); err != nil {
 				return err
 			}
 		}
@@ -213,7 +218,7 @@ func (p *packer) gap(offset int64) error {
 }
 
 // put appends a record that ends at next.
-func (p *packer) put(next int64, value []byte, stamp int64) error {
+func (p *packer) put(next int64, value []byte, stamp int64, from pipeline.Shipped) error {
 	quiet := next <= p.quiet
 	if p.open && (p.chunk.Quiet != quiet || len(p.chunk.Data)+len(value) > cap(p.chunk.Data)) {
 		if err := p.flush(); err != nil {
@@ -236,6 +241,12 @@ func (p *packer) put(next int64, value []byte, stamp int64) error {
 	}
 	p.chunk.Data = appendLines(p.chunk.Data, value)
 	p.chunk.Records = append(p.chunk.Records, pipeline.Record{Next: next, End: len(p.chunk.Data), Time: stamp})
+	if from.Stream != nil || p.chunk.Shipped != nil {
+		for len(p.chunk.Shipped) < len(p.chunk.Records)-1 {
+			p.chunk.Shipped = append(p.chunk.Shipped, pipeline.Shipped{})
+		}
+		p.chunk.Shipped = append(p.chunk.Shipped, from)
+	}
 	p.chunk.Next, p.next = next, next
 	if next == p.quiet {
 		return errors.Join(p.flush(), p.known())

@@ -1,0 +1,203 @@
+package kafka
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"github.com/segmentio/kafka-go"
+
+	"bounceline/parsers"
+	"bounceline/pipeline"
+	"bounceline/pipeline/batch"
+	"bounceline/pipeline/shipped"
+	"bounceline/pipeline/source/content"
+)
+
+// maxShipments is how many shipping streams of a partition are remembered before those are forgotten of which everything
+// is committed.
+const maxShipments = 10_000
+
+// Shipments knows how far each stream whose lines are shipped through one partition has got. A shipper sends a stream's
+// lines in order and through one partition, and after a failure some of them again: a line before the highest one that has
+// passed is such a repetition. What has passed stands in the ledger, so that whoever makes a batch again decides the same.
+type shipments struct {
+	ledger    content.Ledger
+	retryable func(error) bool
+	via       string        // name of the partition's stream
+	committed *atomic.Int64 // offset before which all is in the ledger
+	counts    *Counts
+	log       *slog.Logger
+
+	streams map[string]*shipment
+	origin  shipped.Origin
+	said    bool
+}
+
+// A shipment is one stream.
+type shipment struct {
+	stream  *pipeline.Stream
+	options string // that the stream was made with
+	loaded  bool   // passed and the stream's Stored and Doubt are those of the ledger
+	passed  int64
+	used    int64 // offset of the last record
+}
+
+// from says where the record's line comes from; ok is false for a record that was not shipped. If quiet, the line is read
+// for context only. It blocks while the ledger does not answer; its error is ctx's, or one that no retry cures.
+func (s *shipments) from(ctx context.Context, m *kafka.Message, quiet bool) (at pipeline.Shipped, ok bool, err error) {
+	var header []byte
+	for i := range m.Headers {
+		if m.Headers[i].Key == shipped.Header {
+			header = m.Headers[i].Value
+			break
+		}
+	}
+	if header == nil {
+		return at, false, nil
+	}
+	o := &s.origin
+	var options parsers.Options
+	if err = o.Decode(header); err == nil && strings.HasPrefix(o.Stream, s.via[:strings.IndexByte(s.via, '/')+1]) {
+		err = errors.New("it names a partition of this cluster")
+	}
+	sh := s.streams[o.Stream]
+	if err == nil && (sh == nil || sh.stream.Source != o.Source || !sh.made(o)) {
+		if options, err = optionsOf(o); err == nil {
+			sh = s.add(o, options, sh)
+		}
+	}
+	if err != nil {
+		s.counts.BadOrigins.Add(1)
+		if !s.said {
+			s.said = true
+			s.log.Error("a shipped line's header cannot be used; such lines are stored as the topic's own, and would be stored once more with their file",
+				"partition", s.via, "offset", m.Offset, "error", err)
+		}
+		*o = shipped.Origin{}
+		return at, false, nil
+	}
+	sh.used = m.Offset
+	at = pipeline.Shipped{Stream: sh.stream, Offset: o.From, Next: o.To, Marker: o.Marker, Anchor: o.Anchor}
+	if quiet {
+		return at, true, nil
+	}
+	if !sh.loaded {
+		if err := s.load(ctx, sh); err != nil {
+			return at, true, err
+		}
+	}
+	if o.From < sh.passed {
+		s.counts.Repeated.Add(1)
+		at.Repeated = true
+		return at, true, nil
+	}
+	sh.passed = o.To
+	at.Known = holds(sh.stream.Stored, o.From)
+	return at, true, nil
+}
+
+// made reports whether the stream is read as the origin wants it.
+func (sh *shipment) made(o *shipped.Origin) bool {
+	rest, ok := strings.CutPrefix(sh.options, o.Host)
+	if !ok {
+		return false
+	}
+	if rest, ok = strings.CutPrefix(rest, "\x00"+o.Dialect); !ok {
+		return false
+	}
+	rest, ok = strings.CutPrefix(rest, "\x00")
+	return ok && rest == o.Zone
+}
+
+// add makes the stream known, or known anew where it is to be read in another way than before.
+func (s *shipments) add(o *shipped.Origin, options parsers.Options, before *shipment) *shipment {
+	if len(s.streams) >= maxShipments {
+		for name, sh := range s.streams {
+			if sh.used < s.committed.Load() {
+				delete(s.streams, name)
+			}
+		}
+	}
+	sh := &shipment{options: o.Host + "\x00" + o.Dialect + "\x00" + o.Zone,
+		stream: &pipeline.Stream{Name: o.Stream, Source: o.Source, Path: "shipped through " + s.via, Parser: options}}
+	if before != nil {
+		sh.loaded, sh.passed, sh.stream.Stored, sh.stream.Doubt = before.loaded, before.passed, before.stream.Stored, before.stream.Doubt
+	}
+	s.streams[o.Stream] = sh
+	return sh
+}
+
+// optionsOf says how the origin's stream is read.
+func optionsOf(o *shipped.Origin) (parsers.Options, error) {
+	options := parsers.Options{Dialect: o.Dialect, Host: o.Host}
+	if o.Zone != "" {
+		zone, err := time.LoadLocation(o.Zone)
+		if err != nil {
+			return options, fmt.Errorf("zone: %w", err)
+		}
+		options.Zone = zone
+	}
+	_, err := parsers.NewStream(options)
+	return options, err
+}
+
+// load asks the ledger what is stored of the stream.
+func (s *shipments) load(ctx context.Context, sh *shipment) error {
+	for wait := 200 * time.Millisecond; ; wait = min(2*wait, 10*time.Second) {
+		ranges, err := s.ledger.Ledger(ctx, sh.stream.Name)
+		var reach map[string]int64
+		if err == nil {
+			reach, err = s.ledger.Reach(ctx, sh.stream.Name)
+		}
+		switch {
+		case err == nil:
+			s.settle(sh, ranges, reach[sh.stream.Name])
+			return nil
+		case ctx.Err() != nil:
+			return ctx.Err()
+		case !s.retryable(err):
+			return fatalError{fmt.Errorf("ask the ledger: %w", err)}
+		}
+		s.log.Warn("the ledger does not answer; it is asked again", "stream", sh.stream.Name, "again_in", wait, "error", err)
+		select {
+		case <-time.After(wait):
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}
+
+// settle takes in what ledger and rows say of the stream.
+func (s *shipments) settle(sh *shipment, ranges []batch.Range, reach int64) {
+	var all, elsewhere []batch.Range
+	for _, r := range ranges {
+		if r.Stream != sh.stream.Name {
+			continue
+		}
+		all = append(all, r)
+		if r.Via == s.via {
+			sh.passed = max(sh.passed, r.To)
+		} else {
+			elsewhere = append(elsewhere, r)
+		}
+	}
+	sh.stream.Stored, sh.loaded = content.Spans(elsewhere), true
+	if reach > 0 && !covered(all, pipeline.Span{From: reach - 1, To: reach}) {
+		sh.stream.Doubt = reach
+	}
+}
+
+// holds reports whether the position is in one of the spans.
+func holds(spans []pipeline.Span, at int64) bool {
+	for _, sp := range spans {
+		if sp.From <= at && at < sp.To {
+			return true
+		}
+	}
+	return false
+}
