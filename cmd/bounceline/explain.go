@@ -31,7 +31,7 @@ func (c *classifier) explain(text string, row *record.Row) {
 	if x.Class.RetryAfter > 0 {
 		line("wait", "the reply asks for %s", time.Duration(x.Class.RetryAfter)*time.Second)
 	}
-	if category.Permanent != classify.Delivered && category.Permanent != classify.General {
+	if category.Permanent != classify.Delivered && category.Permanent != classify.General && x.Class.BounceType != classify.Hard {
 		if w := c.ways.Find(x.Class.Provider, []byte(text), row.SMTPCode, string(row.EnhancedCode)); w != nil {
 			describeWay(c.out, w)
 		}

@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+
+	"bounceline/pipeline/classify"
 )
 
 // groups are the values of --by.
@@ -151,6 +153,7 @@ type reason struct {
 	mostlyAt       string
 	before         string // the categories of the recipients' last real answers, where the reason is none of them
 	example        string
+	way            *classify.Way // nil where the provider documents none
 }
 
 // totals reads what all rows together are.

@@ -38,15 +38,14 @@ func (r *report) read(ctx context.Context) (*overview, error) {
 	return o, err
 }
 
-// why reads the most frequent reasons, each with the newest reply that has words.
+// why reads the most frequent reasons, each with a reply that has words and the way back that a provider documents for it.
 func (r *report) why(ctx context.Context, limit uint64) ([]reason, error) {
 	where, params := r.filter.where("event_time")
+	where += " AND {{counted}} AND outcome IN ('bounced', 'expired')"
 	rows, err := r.query(ctx, `SELECT toString(bounce_category) AS category, toString(bounce_type) AS type, count() AS failures,
-       toString(topKIf(1)(provider, provider != '')[1]) AS mostly_at,
-       arrayStringConcat(topKIf(3)(last_category, last_category NOT IN ('', bounce_category)), ', ') AS before,
-       argMaxIf({{reply}}, (event_time, stream, pos, row), {{reply}} != '') AS example
+       arrayStringConcat(topKIf(3)(last_category, last_category NOT IN ('', bounce_category)), ', ') AS before
 FROM delivery_events
-WHERE `+where+` AND {{counted}} AND outcome IN ('bounced', 'expired')
+WHERE `+where+`
 GROUP BY category, type
 ORDER BY failures DESC, category, type`+limited(limit), params)
 	if err != nil {
@@ -56,12 +55,50 @@ ORDER BY failures DESC, category, type`+limited(limit), params)
 	var out []reason
 	for rows.Next() {
 		var x reason
-		if err := rows.Scan(&x.category, &x.kind, &x.failures, &x.mostlyAt, &x.before, &x.example); err != nil {
+		if err := rows.Scan(&x.category, &x.kind, &x.failures, &x.before); err != nil {
 			return nil, err
 		}
 		out = append(out, x)
 	}
-	return out, rows.Err()
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return out, r.examples(ctx, where, params, out)
+}
+
+// examples gives each reason the newest reply of the provider that gave most of them.
+func (r *report) examples(ctx context.Context, where string, params map[string]string, reasons []reason) error {
+	ways, err := classify.NewWays()
+	if err != nil {
+		return err
+	}
+	rows, err := r.query(ctx, `WITH argMaxIf(({{reply}}, smtp_code, toString(enhanced_code)), (event_time, stream, pos, row), {{reply}} != '') AS newest
+SELECT toString(bounce_category) AS category, toString(bounce_type) AS type, toString(provider) AS at, newest.1, newest.2, newest.3
+FROM delivery_events
+WHERE `+where+`
+GROUP BY category, type, at
+ORDER BY category, type, at != '' DESC, count() DESC, at
+LIMIT 1 BY category, type`, params)
+	if err != nil {
+		return err
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var category, kind, at, reply, enhanced string
+		var code uint16
+		if err := rows.Scan(&category, &kind, &at, &reply, &code, &enhanced); err != nil {
+			return err
+		}
+		for i := range reasons {
+			if x := &reasons[i]; x.category == category && x.kind == kind {
+				x.mostlyAt, x.example = at, reply
+				if kind != "hard" { // it is the address that is at fault: there is no way back
+					x.way = ways.Find(at, []byte(reply), code, enhanced)
+				}
+			}
+		}
+	}
+	return rows.Err()
 }
 
 func (r *report) overview(ctx context.Context, out *bufio.Writer, output string) error {
@@ -184,8 +221,19 @@ func reasons(out *bufio.Writer, o *overview) {
 		if advice := classify.Advice(x.category); advice != "" {
 			paragraph(out, "    = ", advice)
 		}
+		if w := x.way; w != nil {
+			paragraph(out, "    + ", w.Provider+": "+w.Meaning+". "+capital(strings.Join(w.Steps, "; "))+". "+w.Page)
+		}
 	}
 	fmt.Fprintln(out)
+}
+
+// capital begins a sentence.
+func capital(s string) string {
+	if s == "" {
+		return s
+	}
+	return strings.ToUpper(s[:1]) + s[1:]
 }
 
 // excerpt is a reply as the screen shows it: its lines, which Exim joins by a backslash and an n, on one, and not too long.

@@ -49,7 +49,10 @@ type pageRow struct {
 	Parts                                            []pagePart
 }
 
-type pageReason struct{ Category, Kind, Failures, Share, At, Meaning, Example, Before, Advice string }
+type pageReason struct {
+	Category, Kind, Failures, Share, At, Meaning, Example, Before, Advice string
+	Way                                                                   *classify.Way
+}
 
 type pageLeft struct{ Name, Rows, Meaning string }
 
@@ -95,7 +98,7 @@ func (r *report) page(ctx context.Context, out *bufio.Writer, o *overview) error
 			meaning = c.Meaning
 		}
 		p.Reasons = append(p.Reasons, pageReason{x.category, x.kind, thousands(x.failures), percent(x.failures, o.failed()), x.mostlyAt, meaning,
-			excerpt(x.example), x.before, classify.Advice(x.category)})
+			excerpt(x.example), x.before, classify.Advice(x.category), x.way})
 	}
 	for _, l := range o.left {
 		if l.rows > 0 {
