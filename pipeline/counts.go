@@ -10,10 +10,10 @@ import (
 
 // Counts is what a runner has seen. It may be read while the runner works.
 type Counts struct {
-	Lines, Events, Context, Other, Malformed atomic.Int64
-	Rows, Batches, Retries, Cut, Healed      atomic.Int64
-	Quiet                                    atomic.Int64 // bytes read for context only
-	Evicted                                  atomic.Int64 // messages that the context forgot for want of room
+	Lines, Events, Context, Other, Malformed  atomic.Int64
+	Rows, Batches, Retries, Cut, Healed, Dead atomic.Int64
+	Quiet                                     atomic.Int64 // bytes read for context only
+	Evicted                                   atomic.Int64 // messages that the context forgot for want of room
 
 	mu      sync.Mutex
 	kinds   map[kind]int64

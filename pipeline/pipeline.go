@@ -129,6 +129,11 @@ type Auditor interface {
 	Mend(ctx context.Context, first, last int64) error
 }
 
+// DeadLetters keeps the lines whose rows cannot be stored. It returns nil when they are durable; a line may come again.
+type DeadLetters interface {
+	Bury(lines []batch.Dead) error
+}
+
 // A Journal keeps what a restart needs. Both calls return when the change is durable.
 type Journal interface {
 	// Intend records the batch's ID and ranges before it is first sent.

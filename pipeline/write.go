@@ -24,6 +24,11 @@ func (r *Runner) write(ctx context.Context, b *batch.Batch) error {
 			return err
 		}
 	}
+	if len(b.Dead) > 0 {
+		if err := r.buryAll(ctx, b); err != nil {
+			return err
+		}
+	}
 	if _, err := r.retry(ctx, "write ledger", r.Retryable, func() error { return r.Sink.WriteLedger(ctx, b) }); err != nil {
 		return err
 	}
@@ -64,6 +69,16 @@ func (r *Runner) store(ctx context.Context, b *batch.Batch) error {
 			}
 			return r.slowDown(r.Sink.Write(ctx, b, token))
 		})
+		if errors.Is(err, ErrPoison) {
+			if err := r.removePoison(ctx, b, err); err != nil {
+				return err
+			}
+			if b.Rows == 0 && !doubt {
+				return nil
+			}
+			round-- // the rest goes in under the batch's own token
+			continue
+		}
 		if err != nil {
 			return err
 		}

@@ -123,7 +123,8 @@ func tellSystemd(ctx context.Context) {
 
 // runner is what a flow's runner is made of, with the flow's journal.
 func (d *daemon) runner(journal pipeline.Journal) pipeline.Config {
-	return pipeline.Config{Classifier: d.engine, Context: qctx.New(contextMemory), Sink: d.db, Audit: d.db, Journal: journal, Buffers: d.buffers,
+	return pipeline.Config{Classifier: d.engine, Context: qctx.New(contextMemory), Sink: d.db, Audit: d.db, Isolate: d.db.Isolate,
+		Dead: deadLetters(d.db.StateDir), Journal: journal, Buffers: d.buffers,
 		Retryable: clickhouse.Retryable, Log: slog.Default(), MaxRows: d.config.Batch.MaxRows,
 		MaxDelay: time.Duration(d.config.Batch.MaxDelay), StoreRaw: d.config.StoreRaw}
 }
@@ -169,7 +170,9 @@ func (d *daemon) files(ctx context.Context, inputs []tail.Input) (flow, error) {
 		})
 		return out
 	}
-	runner := pipeline.NewRunner(d.runner(store))
+	c := d.runner(store)
+	c.Line = func(stream string, pos int64) ([]byte, error) { return followedLine(store, stream, pos) }
+	runner := pipeline.NewRunner(c)
 	return flow{name: "files", run: driven(follower.Run, runner), counts: runner.Counts, unread: runner.Unread, counters: counters,
 		streams: func() []admin.Stream { return followed(store) }}, nil
 }
@@ -209,6 +212,16 @@ type noReplay struct{}
 
 func (noReplay) Intend(*batch.Batch) error { return nil }
 func (noReplay) Commit(*batch.Batch) error { return nil }
+
+// followedLine reads a line of a followed file again.
+func followedLine(store *checkpoint.Store, stream string, pos int64) ([]byte, error) {
+	for _, s := range store.State().Streams {
+		if s.Name == stream {
+			return lineOf(s.Path, stream, pos)
+		}
+	}
+	return nil, fmt.Errorf("stream %s is not followed", stream)
+}
 
 // lockStream keeps other processes of this state directory from writing the stream. Where one does the error is
 // checkpoint.ErrLocked.

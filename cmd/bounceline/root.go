@@ -72,6 +72,7 @@ recipient and attempt in ClickHouse: in the engine that comes with it, or in a s
 		newClassifyCommand(),
 		newCodesCommand(),
 		newRulesCommand(),
+		newDLQCommand(),
 		newEngineCommand(),
 		newEngineChildCommand(),
 		newMigrateCommand(),

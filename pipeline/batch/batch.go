@@ -44,8 +44,9 @@ type Batch struct {
 	Bytes   int       // size of all text in the rows
 	Sealed  time.Time // part of what is kept with the intent; also the rows' ingest_time
 
-	Doubt        bool // rows of its ranges may be stored already: the sink is asked before anything is sent
-	ReplacedUTF8 int  // values in which invalid UTF-8 was replaced
+	Dead         []Dead // lines whose rows cannot be stored: they go to the dead-letter file
+	Doubt        bool   // rows of its ranges may be stored already: the sink is asked before anything is sent
+	ReplacedUTF8 int    // values in which invalid UTF-8 was replaced
 }
 
 // New returns an empty batch.
@@ -107,6 +108,7 @@ func (b *Batch) Reset() {
 		b.Columns[i].reset()
 	}
 	b.ID, b.Ranges, b.Rows, b.Bytes, b.Doubt, b.ReplacedUTF8, b.Sealed = "", b.Ranges[:0], 0, 0, false, 0, time.Time{}
+	b.Dead = nil
 }
 
 // ID names a batch by its ranges, which are sorted by stream: the same ranges give the same ID on every replay, after

@@ -18,6 +18,15 @@ func (b *Batch) Place(i int) (stream []byte, at Place) {
 	return b.Columns[streamColumn].Value(i), Place{int64(b.Columns[posColumn].U64[i]), Month(int64(b.Columns[timeColumn].U64[i]))}
 }
 
+// Time is the time of row i, in Unix milliseconds.
+func (b *Batch) Time(i int) int64 { return int64(b.Columns[timeColumn].U64[i]) }
+
+// Raw is the whole line of row i, where it is stored; it shares memory with the batch.
+func (b *Batch) Raw(i int) []byte { return b.Columns[rawColumn].Value(i) }
+
+// RuleSet is the version of the rules that row i was classified by.
+func (b *Batch) RuleSet(i int) string { return string(b.Columns[ruleSetColumn].Value(i)) }
+
 // Month is the number of the month (UTC) in which the time lies, as ClickHouse's toYYYYMM gives it.
 func Month(ms int64) uint32 {
 	t := time.UnixMilli(ms).UTC()
@@ -25,9 +34,11 @@ func Month(ms int64) uint32 {
 }
 
 var (
-	streamColumn = record.ColumnIndex["stream"]
-	posColumn    = record.ColumnIndex["pos"]
-	timeColumn   = record.ColumnIndex["event_time"]
+	ruleSetColumn = record.ColumnIndex["ruleset"]
+	rawColumn     = record.ColumnIndex["raw"]
+	streamColumn  = record.ColumnIndex["stream"]
+	posColumn     = record.ColumnIndex["pos"]
+	timeColumn    = record.ColumnIndex["event_time"]
 )
 
 // Keep removes the rows for which keep is false and leaves the others in their order. The ranges' accounts stay: they say

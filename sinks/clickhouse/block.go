@@ -28,15 +28,14 @@ func newBlock() *block {
 	return b
 }
 
-// fill points the block at the batch. It is valid until the batch changes.
-func (b *block) fill(src *batch.Batch) proto.Input {
+// fill points the block at the rows [from, to) of the batch. It is valid until the batch changes.
+func (b *block) fill(src *batch.Batch, from, to int) proto.Input {
 	for i := range b.columns {
-		b.columns[i].src = &src.Columns[i]
-		b.columns[i].rows = src.Rows
+		*b.columns[i] = column{&src.Columns[i], from, to}
 	}
 	b.ingest.Reset()
 	ms := src.Sealed.UTC().Truncate(time.Millisecond)
-	for range src.Rows {
+	for range to - from {
 		b.ingest.Append(ms)
 	}
 	return b.input
@@ -45,8 +44,8 @@ func (b *block) fill(src *batch.Batch) proto.Input {
 // column is one column of a batch as ch-go's encoder wants it: the Native format's layouts, as ClickHouse's
 // src/DataTypes/Serializations define them.
 type column struct {
-	src  *batch.Column
-	rows int
+	src      *batch.Column
+	from, to int // which of its rows
 }
 
 var types = map[record.Kind]proto.ColumnType{
@@ -60,7 +59,7 @@ var types = map[record.Kind]proto.ColumnType{
 func (c *column) Type() proto.ColumnType { return types[c.src.Spec.Kind] }
 
 // Rows implements proto.ColInput.
-func (c *column) Rows() int { return c.rows }
+func (c *column) Rows() int { return c.to - c.from }
 
 // lowCardinalityVersion is the state that precedes LowCardinality columns: keys are serialised with each block.
 const lowCardinalityVersion = 1
@@ -79,42 +78,43 @@ func (c *column) WriteColumn(w *proto.Writer) { w.ChainBuffer(c.EncodeColumn) }
 func (c *column) EncodeColumn(b *proto.Buffer) {
 	switch s := c.src; s.Spec.Kind {
 	case record.Text:
-		putStrings(b, &s.Text)
+		putStrings(b, &s.Text, c.from, c.to)
 	case record.Word:
 		c.putWords(b)
 	case record.Flag, record.Uint8, record.Enum:
-		b.Buf = append(b.Buf, s.U8...)
+		b.Buf = append(b.Buf, s.U8[c.from:c.to]...)
 	case record.Uint16:
-		for _, v := range s.U16 {
+		for _, v := range s.U16[c.from:c.to] {
 			b.PutUInt16(v)
 		}
 	case record.Uint32, record.Int32:
-		for _, v := range s.U32 {
+		for _, v := range s.U32[c.from:c.to] {
 			b.PutUInt32(v)
 		}
 	case record.Uint64, record.Millis:
-		for _, v := range s.U64 {
+		for _, v := range s.U64[c.from:c.to] {
 			b.PutUInt64(v)
 		}
 	case record.Float:
-		for i := range s.F32 {
+		for i := c.from; i < c.to; i++ {
 			b.PutBool(s.Null(i))
 		}
-		for i, v := range s.F32 {
+		for i := c.from; i < c.to; i++ {
+			v := s.F32[i]
 			if s.Null(i) {
 				v = 0
 			}
 			b.PutUInt32(math.Float32bits(v))
 		}
 	case record.IP:
-		for i := range s.Addrs {
+		for i := c.from; i < c.to; i++ {
 			b.Buf = append(b.Buf, s.Addrs[i][:]...)
 		}
 	}
 }
 
-func putStrings(b *proto.Buffer, s *batch.Strings) {
-	for i := range s.Len() {
+func putStrings(b *proto.Buffer, s *batch.Strings, from, to int) {
+	for i := from; i < to; i++ {
 		v := s.At(i)
 		b.PutUVarInt(uint64(len(v)))
 		b.Buf = append(b.Buf, v...)
@@ -124,7 +124,7 @@ func putStrings(b *proto.Buffer, s *batch.Strings) {
 // putWords writes a LowCardinality(String): flags with the keys' width, the dictionary, the keys
 // (SerializationLowCardinality.cpp).
 func (c *column) putWords(b *proto.Buffer) {
-	if c.rows == 0 {
+	if c.Rows() == 0 {
 		return
 	}
 	const hasAdditionalKeys, needUpdateDictionary = 1 << 9, 1 << 10
@@ -138,9 +138,9 @@ func (c *column) putWords(b *proto.Buffer) {
 	}
 	b.PutInt64(width | hasAdditionalKeys | needUpdateDictionary)
 	b.PutInt64(int64(n))
-	putStrings(b, &c.src.Dict)
-	b.PutInt64(int64(c.rows))
-	for _, k := range c.src.Keys {
+	putStrings(b, &c.src.Dict, 0, n)
+	b.PutInt64(int64(c.Rows()))
+	for _, k := range c.src.Keys[c.from:c.to] {
 		switch width {
 		case 0:
 			b.PutUInt8(uint8(k))

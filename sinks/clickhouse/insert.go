@@ -33,6 +33,11 @@ func (d *DB) Write(ctx context.Context, b *batch.Batch, token string) error {
 	if b.Rows == 0 {
 		return nil
 	}
+	return d.insert(ctx, "delivery_events", b, 0, b.Rows, token)
+}
+
+// insert stores the rows [from, to) of the batch in a table that is made like delivery_events.
+func (d *DB) insert(ctx context.Context, table string, b *batch.Batch, from, to int, token string) error {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	ctx, cancel := context.WithTimeout(ctx, insertDeadline)
@@ -46,11 +51,11 @@ func (d *DB) Write(ctx context.Context, b *batch.Batch, token string) error {
 	for k, v := range insertSettings(token) {
 		settings = append(settings, ch.Setting{Key: k, Value: fmt.Sprint(v), Important: false})
 	}
-	input := d.block.fill(b)
-	err := d.client.Do(ctx, ch.Query{Body: input.Into("delivery_events"), Input: input, Settings: settings})
+	input := d.block.fill(b, from, to)
+	err := d.client.Do(ctx, ch.Query{Body: input.Into(table), Input: input, Settings: settings})
 	if err != nil {
 		d.hangUp() // whatever state the connection is in
-		return fmt.Errorf("insert %d rows: %w", b.Rows, explain(err))
+		return fmt.Errorf("insert %d rows: %w", to-from, explain(err))
 	}
 	return nil
 }

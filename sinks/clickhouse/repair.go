@@ -3,6 +3,7 @@ package clickhouse
 import (
 	"context"
 	"crypto/rand"
+	"database/sql"
 	"errors"
 	"fmt"
 	"slices"
@@ -86,4 +87,24 @@ func (d *DB) Remove(ctx context.Context, stream string, to int64) error {
 	}
 	err = d.conn.Exec(ctx, "ALTER TABLE delivery_events DELETE WHERE stream = ? AND pos < ? SETTINGS mutations_sync = 2", stream, uint64(to))
 	return errors.Join(explain(err), d.Mend(ctx, first.UnixMilli(), last.UnixMilli()))
+}
+
+// Revived corrects what the ledger says of the range that holds the position, after a dead line there was stored.
+func (d *DB) Revived(ctx context.Context, stream string, pos int64) error {
+	var from, to, have, rows uint64
+	err := d.conn.QueryRow(ctx, "SELECT from_pos, to_pos FROM ingest_batches FINAL WHERE stream = ? AND from_pos <= ? AND to_pos > ? AND dead_lines > 0 LIMIT 1",
+		stream, uint64(pos), uint64(pos)).Scan(&from, &to)
+	if errors.Is(err, sql.ErrNoRows) {
+		return nil
+	}
+	if err == nil {
+		err = d.conn.QueryRow(ctx, "SELECT uniqExact(pos), count() FROM delivery_events WHERE stream = ? AND pos >= ? AND pos < ?", stream, from, to).
+			Scan(&have, &rows)
+	}
+	if err == nil {
+		err = d.conn.Exec(ctx, `INSERT INTO ingest_batches SELECT * REPLACE (event_lines - ? AS dead_lines, ? AS rows) FROM (
+			SELECT * FROM ingest_batches FINAL WHERE stream = ? AND from_pos = ? AND to_pos = ? AND event_lines >= ?)`,
+			have, rows, stream, from, to, have)
+	}
+	return explain(err)
 }

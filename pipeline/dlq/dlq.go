@@ -1,0 +1,244 @@
+// Package dlq keeps the lines whose rows cannot be stored, with the reason, until somebody has mended the cause and stores
+// them again.
+//
+// The file is NDJSON, one object a line, private, bounded, and shared by the processes of a state directory. A line that was
+// read twice may be in it twice; List returns it once.
+package dlq
+
+import (
+	"bufio"
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"syscall"
+	"time"
+	"unicode/utf8"
+
+	"bounceline/pipeline/batch"
+)
+
+// MaxBytes is how large the file may become.
+const MaxBytes = 64 << 20
+
+// ErrFull says that the file is as large as it may become: nothing is dropped, so storing waits until there is room.
+var ErrFull = errors.New("the dead-letter file is full")
+
+// An Entry is one line.
+type Entry struct {
+	Stream  string    `json:"stream"`
+	Pos     int64     `json:"pos"`
+	Index   uint64    `json:"index,omitempty"`
+	Source  string    `json:"source"`
+	Time    time.Time `json:"time"` // of the line
+	Buried  time.Time `json:"buried"`
+	Reason  string    `json:"reason"`
+	RuleSet string    `json:"ruleset"`
+	Text    string    `json:"line,omitempty"`
+	Bytes   []byte    `json:"line_base64,omitempty"` // instead of Text, where it is not UTF-8
+}
+
+// Line returns the line, without its newline; nil where it could not be read again.
+func (e *Entry) Line() []byte {
+	if e.Text != "" {
+		return []byte(e.Text)
+	}
+	return e.Bytes
+}
+
+// A File is the dead-letter file at a path. The zero value is none. It may be used concurrently.
+type File struct{ Path string }
+
+// Bury appends the lines. When it returns nil they are on disk.
+func (f File) Bury(lines []batch.Dead) error {
+	var data []byte
+	for _, d := range lines {
+		e := Entry{Stream: d.Stream, Pos: d.Pos, Index: d.Index, Source: d.Source, Time: time.UnixMilli(d.Time).UTC(),
+			Buried: time.Now().UTC().Truncate(time.Millisecond), Reason: d.Reason, RuleSet: d.RuleSet}
+		if d.Time < 0 || d.Time > maxJSONTime {
+			e.Time = time.Time{}
+		}
+		if utf8.Valid(d.Line) {
+			e.Text = string(d.Line)
+		} else {
+			e.Bytes = d.Line
+		}
+		line, err := json.Marshal(e)
+		if err != nil {
+			return fmt.Errorf("dead letter: %w", err)
+		}
+		data = append(append(data, line...), '\n')
+	}
+	return f.locked(func() error {
+		file, err := os.OpenFile(f.Path, os.O_RDWR|os.O_CREATE, 0o600)
+		if err != nil {
+			return err
+		}
+		err = f.append(file, data)
+		return errors.Join(err, file.Sync(), file.Close(), syncDir(f.Path))
+	})
+}
+
+// append writes the data behind the last whole line. What stands behind it is of a process that was cut off: its lines were
+// not acknowledged, and come again.
+func (f File) append(file *os.File, data []byte) error {
+	end, err := wholeLines(file)
+	if err != nil {
+		return err
+	}
+	if end+int64(len(data)) > MaxBytes {
+		return fmt.Errorf("%w (%s, %d MiB): mend the cause and run bounceline dlq replay, or move the file away", ErrFull, f.Path, MaxBytes>>20)
+	}
+	_, err = file.WriteAt(data, end)
+	return err
+}
+
+// wholeLines returns where the last whole line ends, and cuts the file there.
+func wholeLines(file *os.File) (int64, error) {
+	st, err := file.Stat()
+	if err != nil {
+		return 0, err
+	}
+	end := st.Size()
+	var last [4096]byte
+	for end > 0 {
+		part := last[:min(end, int64(len(last)))]
+		if _, err := file.ReadAt(part, end-int64(len(part))); err != nil {
+			return 0, err
+		}
+		if i := bytes.LastIndexByte(part, '\n'); i >= 0 {
+			end -= int64(len(part) - i - 1)
+			break
+		}
+		end -= int64(len(part))
+	}
+	if end == st.Size() {
+		return end, nil
+	}
+	return end, file.Truncate(end)
+}
+
+// maxJSONTime is the last moment of the last year that JSON's stamps (RFC 3339) can hold, in Unix milliseconds.
+const maxJSONTime = 253402300799999
+
+// List returns the entries, each line once, in the order in which they came.
+func (f File) List() ([]Entry, error) {
+	var out []Entry
+	err := f.locked(func() (err error) {
+		out, err = f.read()
+		return err
+	})
+	return out, err
+}
+
+func (f File) read() ([]Entry, error) {
+	file, err := os.Open(f.Path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	defer file.Close()
+	var out []Entry
+	at := map[key]int{}
+	lines := bufio.NewScanner(file)
+	lines.Buffer(nil, MaxBytes)
+	for n := 1; lines.Scan(); n++ {
+		var e Entry
+		if err := json.Unmarshal(lines.Bytes(), &e); err != nil {
+			if !bytes.HasSuffix(lines.Bytes(), []byte("}")) {
+				continue // the rest of a line that was being written
+			}
+			return nil, fmt.Errorf("%s, line %d: %w", f.Path, n, err)
+		}
+		if i, there := at[keyOf(&e)]; there {
+			out[i] = e
+			continue
+		}
+		at[keyOf(&e)] = len(out)
+		out = append(out, e)
+	}
+	return out, lines.Err()
+}
+
+type key struct {
+	stream string
+	pos    int64
+	index  uint64
+}
+
+func keyOf(e *Entry) key { return key{e.Stream, e.Pos, e.Index} }
+
+// Remove takes the entries out of the file.
+func (f File) Remove(done []Entry) error {
+	gone := map[key]bool{}
+	for i := range done {
+		gone[keyOf(&done[i])] = true
+	}
+	return f.locked(func() error {
+		all, err := f.read()
+		if err != nil {
+			return err
+		}
+		var data bytes.Buffer
+		w := json.NewEncoder(&data)
+		w.SetEscapeHTML(false)
+		for i := range all {
+			if gone[keyOf(&all[i])] {
+				continue
+			}
+			if err := w.Encode(all[i]); err != nil {
+				return err
+			}
+		}
+		return f.replace(data.Bytes())
+	})
+}
+
+// replace puts the data in the file's place, as a whole.
+func (f File) replace(data []byte) error {
+	tmp := f.Path + ".new"
+	file, err := os.OpenFile(tmp, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
+	if err != nil {
+		return err
+	}
+	_, err = file.Write(data)
+	if err := errors.Join(err, file.Sync(), file.Close()); err != nil {
+		return err
+	}
+	return errors.Join(os.Rename(tmp, f.Path), syncDir(f.Path))
+}
+
+// locked runs do while no other process does.
+func (f File) locked(do func() error) error {
+	lock, err := os.OpenFile(f.Path+".lock", os.O_RDWR|os.O_CREATE, 0o600)
+	if err != nil {
+		return fmt.Errorf("dead letters: %w", err)
+	}
+	defer lock.Close()
+	for {
+		err = syscall.Flock(int(lock.Fd()), syscall.LOCK_EX)
+		if !errors.Is(err, syscall.EINTR) {
+			break
+		}
+	}
+	if err == nil {
+		err = do()
+	}
+	if err != nil {
+		return fmt.Errorf("dead letters: %w", err)
+	}
+	return nil
+}
+
+func syncDir(path string) error {
+	dir, err := os.Open(filepath.Dir(path))
+	if err != nil {
+		return err
+	}
+	return errors.Join(dir.Sync(), dir.Close())
+}
