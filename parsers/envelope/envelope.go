@@ -66,14 +66,10 @@ func (r *Reader) Strip(line []byte, h *Header) (text []byte, ok bool) {
 	*h = Header{}
 	r.scratch = r.scratch[:0]
 	line = trim(line)
-	if r.form == BSD {
-		if text, ok = r.usual(line, h); ok {
-			return text, true
-		}
-		text, ok = r.bsd(line, h)
-	} else {
-		text, ok = r.try(r.form, line, h)
+	if text, ok = r.usual(line, h); ok {
+		return text, true
 	}
+	text, ok = r.try(r.form, line, h)
 	if !ok {
 		*h = Header{}
 		if text, ok = r.detect(line, h); !ok && !r.bare(line, h, &text) {

@@ -8,20 +8,35 @@ import (
 	"bounceline/parsers/swar"
 )
 
-// usual reads the header that nearly every line of a Postfix log has, "Nov 22 05:13:01 mx1 postfix/smtp[417]: ", by words of
-// eight bytes instead of byte by byte. It reports false for every other form, and where it does, another function reads the
-// line; it reads nothing differently from [Reader.bsd].
+// usual reads the headers that nearly every line of a Postfix log has, "Nov 22 05:13:01 mx1 postfix/smtp[417]: " and the same
+// with an RFC 3339 stamp, by words of eight bytes instead of byte by byte. It reports false for every other form, and where it
+// does, another function reads the line; it reads nothing differently from [Reader.bsd] and [Reader.iso].
 func (r *Reader) usual(line []byte, h *Header) (text []byte, ok bool) {
-	if len(line) < 32 || line[15] != ' ' || line[3] != ' ' || line[6] != ' ' {
+	if len(line) < 32 {
 		return nil, false
 	}
-	c := &r.clock
-	if binary.LittleEndian.Uint64(line) == c.low && binary.LittleEndian.Uint64(line[7:]) == c.high {
-		h.Time, h.Flags = c.value, c.flags // the stamp of the line before
-	} else if h.Time, h.Flags, ok = c.bsd(line[:15], 0); !ok {
+	at := 16
+	switch r.form {
+	case BSD:
+		if line[15] != ' ' || line[3] != ' ' || line[6] != ' ' {
+			return nil, false
+		}
+		c := &r.clock
+		if binary.LittleEndian.Uint64(line) == c.low && binary.LittleEndian.Uint64(line[7:]) == c.high {
+			h.Time, h.Flags = c.value, c.flags // the stamp of the line before
+		} else if h.Time, h.Flags, ok = c.bsd(line[:15], 0); !ok {
+			return nil, false
+		}
+	case ISO:
+		rest, ok := r.isoStamp(line, h)
+		if !ok || len(rest) == 0 || rest[0] != ' ' {
+			return nil, false
+		}
+		at = len(line) - len(rest) + 1
+	default:
 		return nil, false
 	}
-	return r.hostAndPostfix(line, 16, h)
+	return r.hostAndPostfix(line, at, h)
 }
 
 var postfixSlash = binary.LittleEndian.Uint64([]byte("postfix/"))

@@ -223,10 +223,10 @@ func outcome(r *record.Row) {
 		r.Outcome = record.OtherOutcome
 	}
 	// Content filters take mail on the loopback address at a port of their own and hand it back to be logged again.
-	if r.RelayPort != 0 && r.RelayPort != 25 && r.RelayPort != 465 && r.RelayPort != 587 && reply.Loopback(r.RelayIP) && string(r.Agent) != "lmtp" {
+	if r.RelayPort != 25 && r.RelayPort != 0 && r.RelayPort != 465 && r.RelayPort != 587 && reply.Loopback(r.RelayIP) && string(r.Agent) != "lmtp" {
 		r.InternalHop = true
 	}
-	if string(r.Agent) == "local" && bytes.HasPrefix(r.ResponseText, forwardedAs) {
+	if len(r.Agent) == 5 && string(r.Agent) == "local" && bytes.HasPrefix(r.ResponseText, forwardedAs) {
 		r.InternalHop = true
 		r.NextQueueID = r.ResponseText[len(forwardedAs):]
 	}

@@ -17,6 +17,12 @@ func Parse(text []byte, sep string) (code uint16, enhanced []byte) {
 	if code == 0 {
 		return 0, nil
 	}
+	if len(text) > 3 && text[3] == ' ' { // one line
+		if enhanced = Enhanced(text[4:], text[0]); enhanced == nil {
+			enhanced = parenthesised(text, text[0])
+		}
+		return code, enhanced
+	}
 	first := text
 	line := text
 	for len(line) > 3 && line[3] == '-' {
@@ -98,14 +104,17 @@ func Enhanced(text []byte, class byte) []byte {
 
 // parenthesised finds qmail's "(#5.1.1)" anywhere in the text.
 func parenthesised(text []byte, class byte) []byte {
-	for i := 0; i+6 < len(text); i++ {
-		if text[i] == '(' && text[i+1] == '#' {
-			if n := enhancedLength(text[i+2:]); n > 0 && text[i+2] == class {
-				return text[i+2 : i+2+n]
+	for at := 0; ; at++ {
+		i := bytes.IndexByte(text[at:], '#')
+		if i < 0 {
+			return nil
+		}
+		if at += i; at > 0 && text[at-1] == '(' {
+			if n := enhancedLength(text[at+1:]); n > 0 && text[at+1] == class {
+				return text[at+1 : at+1+n]
 			}
 		}
 	}
-	return nil
 }
 
 // enhancedLength is the length of "class.subject.detail" at the start of text, 0 if none stands there: class 2, 4 or 5, the
@@ -113,6 +122,9 @@ func parenthesised(text []byte, class byte) []byte {
 func enhancedLength(t []byte) int {
 	if len(t) < 5 || t[0] != '2' && t[0] != '4' && t[0] != '5' || t[1] != '.' {
 		return 0
+	}
+	if len(t) > 5 && digit(t[2]) && t[3] == '.' && digit(t[4]) && t[5] == ' ' { // as a rule
+		return 5
 	}
 	i := 2
 	for part := 0; part < 2; part++ {
@@ -139,13 +151,18 @@ func enhancedLength(t []byte) int {
 // Queued finds the queue ID that the next hop gave the message: "queued as X" (Postfix, sendmail-like servers), "OK id=X"
 // (Exim), "queued with id X".
 func Queued(text []byte) []byte {
+	if len(text) > 24 && string(text[9:24]) == " Ok: queued as " { // Postfix: "250 2.0.0 Ok: queued as X" (smtpd.c)
+		if id := queueID(text[24:]); id != nil {
+			return id
+		}
+	}
 	for at := 0; ; {
 		i := bytes.IndexByte(text[at:], 'u') // "queued", whatever the case of its first letter
 		if i < 0 {
 			break
 		}
 		at += i + 1
-		if rest := text[at:]; len(rest) > 8 && rest[0] == 'e' && rest[1] == 'u' && rest[2] == 'e' && rest[3] == 'd' {
+		if rest := text[at:]; len(rest) > 8 && string(rest[:4]) == "eued" {
 			for _, w := range queuedAs {
 				if bytes.HasPrefix(rest[4:], w) {
 					if id := queueID(rest[4+len(w):]); id != nil {
