@@ -228,8 +228,18 @@ func testQuery(t *testing.T, s *store) {
 		}
 	}
 	code, out, errs := call(t, "query", "--state-dir", s.dir, "--zone", "UTC", "suppress", "--output", "csv")
-	if code != exitOK || !strings.HasPrefix(out, "recipient,hard_bounces,category,") || strings.Count(out, "\n") < 50 {
+	if code != exitOK || !strings.HasPrefix(out, "recipient,why,category,") || strings.Count(out, "\n") < 50 {
 		t.Errorf("suppress: exit %d, %s\n%.300s", code, errs, out)
+	}
+	same, list1, errs := call(t, "suppress", "--state-dir", s.dir, "--zone", "UTC", "--output", "csv")
+	if same != exitOK || list1 != out {
+		t.Errorf("the command suppress: exit %d, %s; it gives another list than the query", same, errs)
+	}
+	if code, few, errs := call(t, "suppress", "--state-dir", s.dir, "--limit", "3", "--output", "ndjson"); code != exitOK || strings.Count(few, "\n") != 3 || !strings.Contains(errs, "stops at 3 addresses") {
+		t.Errorf("suppress --limit: exit %d, %s", code, errs)
+	}
+	if code, _, errs := call(t, "suppress", "--state-dir", s.dir, "--confidence", "txt"); code != exitUsage || !strings.Contains(errs, "did you mean text?") {
+		t.Errorf("suppress --confidence txt: exit %d, %s", code, errs)
 	}
 	if code, out, _ := call(t, "query", "top_reasons", "--show"); code != exitOK || !strings.Contains(out, "FROM delivery_events") || strings.Contains(out, "{{") {
 		t.Errorf("--show: exit %d, %s", code, out)

@@ -78,6 +78,7 @@ recipient and attempt in ClickHouse: in the engine that comes with it, or in a s
 		newMigrateCommand(),
 		newQueryCommand(),
 		newReportCommand(),
+		newSuppressCommand(),
 		newValidateCommand(),
 		newVerifyCommand(),
 		newVersionCommand(),

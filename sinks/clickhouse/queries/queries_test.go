@@ -65,7 +65,7 @@ var events = []event{
 	{12, "C3", "z@b.example", record.Attempt, record.Bounced, unclear, "550 qq 99 <z@b.example>", false, ""},
 }
 
-func stored(t *testing.T) *clickhouse.DB {
+func stored(t *testing.T, events []event) *clickhouse.DB {
 	t.Helper()
 	library, err := filepath.Abs("../../../.engine/node_modules/@chdb/lib-linux-x64-gnu/libchdb.so")
 	if err != nil {
@@ -164,7 +164,7 @@ func ask(t *testing.T, d *clickhouse.DB, name string, params map[string]string, 
 
 // TestLibrary asks every query of a store whose answers were worked out by hand from events.
 func TestLibrary(t *testing.T) {
-	d := stored(t)
+	d := stored(t, events)
 	tests := []struct {
 		name   string
 		params map[string]string
@@ -188,8 +188,9 @@ func TestLibrary(t *testing.T) {
 		}},
 		{"blocked_by", nil, "UTC", []string{"|zen.spamhaus.org|mx1|ip_blocklisted|1|0|22 22:37|22 22:37|554 blocked using zen.spamhaus.org"}},
 		// Bob was delivered since, of cat there is only a bare code, the probe is no mail.
-		{"suppress", nil, "UTC", []string{"ann@a.example|1|user_unknown|suppress_address|text|22 22:30|22 22:30|0|550 5.1.1 no such user"}},
+		{"suppress", nil, "UTC", []string{"ann@a.example|hard|user_unknown|suppress_address|1|1|22 22:30|22 22:30|text||acme|0|550 5.1.1 no such user"}},
 		{"suppress", map[string]string{"min": "2"}, "UTC", nil},
+		{"suppress", map[string]string{"confidence": "code"}, "UTC", []string{"cat@a.example|hard|user_unknown|suppress_address|1|1|22 22:33|22 22:33|code|||0|550 no"}},
 		{"deferrals", nil, "UTC", []string{"b.example||greylisted|1|1|<nil>|22 22:36|451 later"}},
 		{"unclassified_replies", nil, "UTC", []string{"0||# qq # <address>|2|1|22 22:42|550 qq 99 <z@b.example>"}},
 		{"new_replies", map[string]string{"since": "2026-11-22T22:37"}, "UTC", []string{
@@ -281,6 +282,59 @@ func TestTime(t *testing.T) {
 	for _, in := range []string{"", "d", "7", "7y", "-7d", "99999999w", "2026-13-01", "1800-01-01", "2300-01-01"} {
 		if got, err := Time(in, berlin, now); err == nil {
 			t.Errorf("%q: %v, want an error", in, got)
+		}
+	}
+}
+
+// TestSuppression: hard bounces at once, soft ones when they went on, full mailboxes when they stayed full, and nothing from before
+// a delivery.
+func TestSuppression(t *testing.T) {
+	soft := record.Class{BounceType: "soft", Category: "user_unknown", Action: "suppress_address", Confidence: "text"}
+	full := record.Class{BounceType: "soft", Category: "mailbox_full", Action: "retry", Confidence: "dsn"}
+	lost := record.Class{BounceType: "hard", Category: "domain_not_found", Action: "suppress_domain", Confidence: "dsn"}
+	weak := record.Class{BounceType: "hard", Category: "user_unknown", Action: "suppress_address", Confidence: "code"}
+	const day = 24 * 60
+	d := stored(t, []event{
+		{0, "A1", "soft@a.example", record.Attempt, record.Deferred, soft, "450 4.1.1 unknown", false, ""},
+		{2 * day, "A2", "soft@a.example", record.Attempt, record.Deferred, soft, "450 4.1.1 unknown", false, ""},
+		{3 * day, "A3", "soft@a.example", record.Attempt, record.Deferred, soft, "450 4.1.1 still unknown", false, ""},
+		{0, "B1", "short@a.example", record.Attempt, record.Deferred, soft, "450 4.1.1 unknown", false, ""},
+		{1, "B1", "short@a.example", record.Attempt, record.Deferred, soft, "450 4.1.1 unknown", false, ""},
+		{2 * day, "B1", "short@a.example", record.Attempt, record.Deferred, soft, "450 4.1.1 unknown", false, ""},
+		{0, "C1", "back@a.example", record.Attempt, record.Deferred, soft, "450 4.1.1 unknown", false, ""},
+		{2 * day, "C2", "back@a.example", record.Attempt, record.Deferred, soft, "450 4.1.1 unknown", false, ""},
+		{3 * day, "C3", "back@a.example", record.Attempt, record.Delivered, fine, "250 ok", false, ""},
+		{9 * day, "C4", "back@a.example", record.Attempt, record.Deferred, soft, "450 4.1.1 unknown", false, ""},
+		{0, "D1", "full@a.example", record.Attempt, record.Deferred, full, "452 4.2.2 full", false, ""},
+		{7 * day, "D2", "full@a.example", record.Attempt, record.Bounced, full, "552 5.2.2 full", false, ""},
+		{14 * day, "D3", "full@a.example", record.Attempt, record.Deferred, full, "452 4.2.2 full", false, ""},
+		{0, "E1", "fuller@a.example", record.Attempt, record.Deferred, full, "452 4.2.2 full", false, ""},
+		{4 * day, "E2", "fuller@a.example", record.Attempt, record.Deferred, full, "452 4.2.2 full", false, ""},
+		{5 * day, "E3", "fuller@a.example", record.Attempt, record.Deferred, full, "452 4.2.2 full", false, ""},
+		{0, "F1", "gone@lost.example", record.Attempt, record.Bounced, lost, "", false, ""},
+		{0, "G1", "weak@a.example", record.Attempt, record.Bounced, weak, "550 no", false, ""},
+		{0, "H1", "blocked@a.example", record.Attempt, record.Bounced, blocked, "554 blocked", false, ""},
+		{0, "I1", "unclear@a.example", record.Attempt, record.Bounced, unclear, "550 qq", false, ""},
+	})
+	brief := func(params map[string]string) string {
+		var out []string
+		for _, row := range ask(t, d, "suppress", params, time.UTC) {
+			f := strings.Split(row, "|")
+			out = append(out, strings.Join([]string{f[0], f[1], f[2], f[3], f[4], f[5]}, " "))
+		}
+		return strings.Join(out, "\n")
+	}
+	for _, tt := range []struct {
+		params map[string]string
+		want   string
+	}{
+		{nil, "full@a.example full mailbox_full suppress_address 3 3\nsoft@a.example repeated user_unknown suppress_address 3 3\ngone@lost.example hard domain_not_found suppress_domain 1 1"},
+		{map[string]string{"days": "2", "full_days": "5", "repeats": "3"}, "full@a.example full mailbox_full suppress_address 3 3\nfuller@a.example full mailbox_full suppress_address 3 3\n" +
+			"soft@a.example repeated user_unknown suppress_address 3 3\nshort@a.example repeated user_unknown suppress_address 3 1\ngone@lost.example hard domain_not_found suppress_domain 1 1"},
+		{map[string]string{"confidence": "code,text", "repeats": "9"}, "weak@a.example hard user_unknown suppress_address 1 1"},
+	} {
+		if got := brief(tt.params); got != tt.want {
+			t.Errorf("%v:\n%s\nwant\n%s", tt.params, got, tt.want)
 		}
 	}
 }

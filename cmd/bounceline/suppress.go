@@ -1,0 +1,126 @@
+package main
+
+import (
+	"bufio"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"bounceline/pipeline/classify"
+	"bounceline/sinks/clickhouse/queries"
+)
+
+type suppressOptions struct {
+	db           databaseFlags
+	zone         zoneFlag
+	output       string
+	since, until string
+	confidence   []string
+	min, repeats uint
+	days         uint
+	fullDays     uint
+	limit        uint
+}
+
+func newSuppressCommand() *cobra.Command {
+	var o suppressOptions
+	cmd := &cobra.Command{
+		Use:   "suppress",
+		Short: "List addresses to stop mailing, with the evidence for each",
+		Long: `Suppress lists the addresses that should get no more mail, each with why, how often and since when it failed, and the last
+reply. An address is listed for one of three reasons, counted since the last delivery to it:
+
+  hard      it bounced because the address or its domain does not take mail, and the reply's words or a trustworthy code say so
+  repeated  the same was said of it in temporary replies, again and again over days
+  full      its mailbox has been full for weeks
+
+A refusal of the sender or its content lists nobody, nor does a code without words: --confidence provider,text,dsn,code would
+believe those too, and lose good addresses.`,
+		Example: `  bounceline suppress
+  bounceline suppress --since 30d --output csv > suppress.csv
+  bounceline suppress --output ndjson | jq -r 'select(.what_to_do == "suppress_address") | .recipient'`,
+		Args: noArguments,
+		RunE: func(cmd *cobra.Command, _ []string) error { return o.run(cmd) },
+	}
+	o.db.register(cmd)
+	o.zone.register(cmd)
+	registerOutput(cmd, &o.output)
+	fl := cmd.Flags()
+	fl.StringVar(&o.since, "since", "", "from this time on: 2006-01-02, 2006-01-02T15:04, or how long ago, as 24h or 7d")
+	fl.StringVar(&o.until, "until", "", "to before this time")
+	fl.StringSliceVar(&o.confidence, "confidence", []string{classify.ByProvider, classify.ByText, classify.ByDSN}, "what counts as proof: provider, text, dsn, code, none")
+	fl.UintVar(&o.min, "min", 1, "how many hard bounces are enough")
+	fl.UintVar(&o.repeats, "repeats", 3, "how many softer failures are enough")
+	fl.UintVar(&o.days, "days", 3, "over how many days softer failures must go on")
+	fl.UintVar(&o.fullDays, "full-days", 14, "over how many days a mailbox must be full")
+	fl.UintVar(&o.limit, "limit", 1_000_000, "at most so many addresses")
+	return cmd
+}
+
+// values are the parameters of the library's query.
+func (o *suppressOptions) values() (map[string]string, error) {
+	known := []string{classify.ByProvider, classify.ByText, classify.ByDSN, classify.ByCode, classify.ByNothing}
+	for _, c := range o.confidence {
+		if !slices.Contains(known, c) {
+			return nil, usagef("--confidence %s: it is of %s%s", c, strings.Join(known, ", "), didYouMean(c, known))
+		}
+	}
+	v := map[string]string{"confidence": strings.Join(o.confidence, ",")}
+	for name, n := range map[string]uint{"min": o.min, "repeats": o.repeats, "days": o.days, "full_days": o.fullDays, "limit": o.limit} {
+		v[name] = strconv.FormatUint(uint64(n), 10)
+	}
+	if o.since != "" {
+		v["since"] = o.since
+	}
+	if o.until != "" {
+		v["until"] = o.until
+	}
+	return v, nil
+}
+
+func (o *suppressOptions) run(cmd *cobra.Command) error {
+	if err := checkOutput(o.output); err != nil {
+		return err
+	}
+	values, err := o.values()
+	if err != nil {
+		return err
+	}
+	zone, err := o.zone.location()
+	if err != nil {
+		return err
+	}
+	all, err := queries.All()
+	if err != nil {
+		return err
+	}
+	i := slices.IndexFunc(all, func(q queries.Query) bool { return q.Name == "suppress" })
+	bound, err := all[i].Bind(values, zone, time.Now())
+	if err != nil {
+		return usagef("%w", err)
+	}
+	db, err := o.db.openReader(cmd.Context())
+	if err != nil {
+		return err
+	}
+	defer db.Close()
+	rows, err := db.Query(cmd.Context(), all[i].SQL, bound)
+	if err != nil {
+		return err
+	}
+	out := bufio.NewWriter(cmd.OutOrStdout())
+	n, err := printRows(rows, zone, func(columns []string) rowWriter { return newRowWriter(out, o.output, columns) })
+	if err != nil {
+		return err
+	}
+	if o.output == "table" {
+		fmt.Fprintf(cmd.ErrOrStderr(), "%d addresses to stop mailing\n", n)
+	} else if uint(n) == o.limit {
+		fmt.Fprintf(cmd.ErrOrStderr(), "the list stops at %d addresses; raise --limit, or take it in parts with --since and --until\n", n)
+	}
+	return out.Flush()
+}
