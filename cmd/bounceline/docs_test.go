@@ -46,7 +46,7 @@ func TestDocuments(t *testing.T) {
 		}
 	}
 	link := regexp.MustCompile(`\]\(([^)#]+)\)`)
-	for _, doc := range []string{"README.md", "CONTRIBUTING.md", "SECURITY.md", "CHANGELOG.md", "docs/rates.md", "docs/tables.md", "docs/queries.md", "docs/operations.md"} {
+	for _, doc := range []string{"README.md", "CONTRIBUTING.md", "SECURITY.md", "CHANGELOG.md", "docs/rates.md", "docs/tables.md", "docs/queries.md", "docs/operations.md", "docs/write-a-rule.md"} {
 		for _, m := range link.FindAllStringSubmatch(document(t, doc), -1) {
 			if strings.Contains(m[1], "://") {
 				continue
