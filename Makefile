@@ -11,7 +11,7 @@ DEMO_STATE = .build/demo
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
 BUILD = $(GO) build -trimpath -ldflags '-X main.version=$(VERSION)'
 
-.PHONY: all build engine broker demo test vet lint bench measure fuzz clean
+.PHONY: all build engine broker demo test vet lint bench measure fuzz soak-kafka clean
 
 all: build
 
@@ -70,6 +70,11 @@ measure: build
 	@command -v pflogsumm >/dev/null || { echo 'pflogsumm is needed (Debian: apt-get install pflogsumm)' >&2; exit 1; }
 	@mkdir -p .build
 	env -u BOUNCELINE_CLICKHOUSE $(GO) run ./pipeline/e2e/measure -lines $(LINES) -runs $(RUNS) -dir .build
+
+## soak-kafka: members of a consumer group killed at random for SOAK
+SOAK ?= 10m
+soak-kafka: $(ENGINE) $(BROKER)
+	BOUNCELINE_SOAK=$(SOAK) $(GO) test -run TestMembersComeAndGo -v -timeout 2h ./cmd/bounceline
 
 ## fuzz: every fuzz target for FUZZTIME
 FUZZTIME ?= 10s
