@@ -159,22 +159,24 @@ func (d *daemon) files(ctx context.Context, inputs []tail.Input) (flow, error) {
 	if err := follower.Recover(ctx, d.runner(store)); err != nil {
 		return flow{}, err
 	}
-	counters := func() []admin.Counter {
-		out := []admin.Counter{
-			{Name: "rotations_total", Value: follower.Rotations.Load()},
-			{Name: "truncations_total", Value: follower.Truncations.Load()},
-			{Name: "vanished_files_total", Value: follower.Vanished.Load()},
-		}
-		follower.Lost.Each(func(reason string, n int64) {
-			out = append(out, admin.Counter{Name: "lost_bytes_total", Reason: reason, Value: n})
-		})
-		return out
-	}
 	c := d.runner(store)
 	c.Line = func(stream string, pos int64) ([]byte, error) { return followedLine(store, stream, pos) }
 	runner := pipeline.NewRunner(c)
-	return flow{name: "files", run: driven(follower.Run, runner), counts: runner.Counts, unread: runner.Unread, counters: counters,
-		streams: func() []admin.Stream { return followed(store) }}, nil
+	return flow{name: "files", run: driven(follower.Run, runner), counts: runner.Counts, unread: runner.Unread,
+		counters: func() []admin.Counter { return tailCounters(follower) }, streams: func() []admin.Stream { return followed(store) }}, nil
+}
+
+// tailCounters are what a follower counts.
+func tailCounters(f *tail.Follower) []admin.Counter {
+	out := []admin.Counter{
+		{Name: "rotations_total", Value: f.Rotations.Load()},
+		{Name: "truncations_total", Value: f.Truncations.Load()},
+		{Name: "vanished_files_total", Value: f.Vanished.Load()},
+	}
+	f.Lost.Each(func(reason string, n int64) {
+		out = append(out, admin.Counter{Name: "lost_bytes_total", Reason: reason, Value: n})
+	})
+	return out
 }
 
 // followed are the contents that the checkpoint says are followed, with the sizes of those that are still at their path.

@@ -67,6 +67,7 @@ recipient and attempt in ClickHouse: in the engine that comes with it, or in a s
 	root.SetFlagErrorFunc(flagError)
 	root.AddCommand(
 		newRunCommand(),
+		newShipCommand(),
 		newImportCommand(),
 		newParseCommand(),
 		newClassifyCommand(),

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"log/slog"
 	"os"
@@ -66,6 +67,13 @@ state but the database: members on one machine may share a state directory, memb
 			c.Rules = append(rules, c.Rules...)
 			if err := c.Validate(); err != nil {
 				return usagef("%v", err)
+			}
+			if c.Ship.Used() {
+				if db.dsn != "" {
+					return usagef("lines go to a topic or to a database: leave out --clickhouse and BOUNCELINE_CLICKHOUSE, or ship in %s", file)
+				}
+				c.StateDir = cmp.Or(db.stateDir, c.StateDir)
+				return ship(cmd.Context(), &daemon{config: c, loaded: loaded, buffers: pipeline.NewBuffers(8)})
 			}
 			db.configure(c.StateDir, c.ClickHouse.DSN, c.ClickHouse.PasswordFile)
 			return follow(cmd.Context(), &daemon{config: c, loaded: loaded, buffers: pipeline.NewBuffers(8)}, file, &db)

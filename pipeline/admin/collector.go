@@ -68,6 +68,7 @@ var families = []family{
 	{"kafka_reconnects_total", "Times that reading a partition went on with a new connection.", "", false},
 	{"kafka_fenced_batches_total", "Batches given up because their partition went to another member.", "", false},
 	{"kafka_lag_records", "Records of a partition that were not read yet.", "partition", true},
+	{"dead_letters_total", "Lines that were kept aside because nobody takes them, by reason.", "reason", false},
 	{"streams", "Contents that are followed.", "", true},
 	{"sink_refusing_seconds", "How long the sink has been refusing batches; 0 while it takes them.", "", true},
 }

@@ -21,6 +21,7 @@ import (
 	"bounceline/pipeline/source/kafka"
 	"bounceline/pipeline/source/tail"
 	"bounceline/pipeline/spell"
+	shipper "bounceline/sinks/kafka"
 )
 
 // Config is the whole configuration. Its zero values are not its defaults: begin with Default.
@@ -33,6 +34,7 @@ type Config struct {
 	Rules      []string   `yaml:"rules"`       // files or folders of rules that are tried before the shipped ones
 	Inputs     []Input    `yaml:"inputs"`
 	Kafka      Kafka      `yaml:"kafka"`
+	Ship       Ship       `yaml:"ship"`
 	Batch      Batch      `yaml:"batch"`
 	ClickHouse ClickHouse `yaml:"clickhouse"`
 }
@@ -77,6 +79,7 @@ func (d *Duration) UnmarshalYAML(n *yaml.Node) error {
 func Default() Config {
 	return Config{Poll: Duration(250 * time.Millisecond), RotateWait: Duration(time.Minute),
 		Kafka: Kafka{Group: "bounceline", OutOfRange: string(kafka.Earliest), SessionTimeout: Duration(45 * time.Second)},
+		Ship:  Ship{Compression: shipper.Compressions()[0]},
 		Batch: Batch{MaxRows: 100_000, MaxDelay: Duration(time.Second)}}
 }
 
@@ -120,7 +123,7 @@ func (c Config) Validate() error {
 	if len(c.Inputs) == 0 && !c.Kafka.Used() {
 		bad("inputs: name at least one, or brokers under kafka")
 	}
-	errs = append(errs, c.Kafka.validate())
+	errs = append(errs, c.Kafka.validate(), c.Ship.validate(c))
 	for i, in := range c.Inputs {
 		where := fmt.Sprintf("inputs[%d]", i)
 		if in.Name == "" {
@@ -211,7 +214,7 @@ func explain(err error) error {
 
 // keys lists the keys of one of the configuration's types.
 func keys(name string) []string {
-	for _, v := range []any{Config{}, Input{}, Kafka{}, Batch{}, ClickHouse{}} {
+	for _, v := range []any{Config{}, Input{}, Kafka{}, Ship{}, Batch{}, ClickHouse{}} {
 		t := reflect.TypeOf(v)
 		if t.Name() != name {
 			continue

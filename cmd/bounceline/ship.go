@@ -1,0 +1,262 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"bounceline/parsers"
+	"bounceline/pipeline"
+	"bounceline/pipeline/admin"
+	"bounceline/pipeline/checkpoint"
+	"bounceline/pipeline/config"
+	"bounceline/pipeline/kafkaconn"
+	"bounceline/pipeline/source/content"
+	"bounceline/pipeline/source/stream"
+	"bounceline/pipeline/source/tail"
+	"bounceline/sinks/kafka"
+)
+
+func newShipCommand() *cobra.Command {
+	var brokers brokerFlags
+	var reading readingFlags
+	c := config.Default()
+	var once bool
+	cmd := &cobra.Command{
+		Use:   "ship FILES...",
+		Short: "Follow logs and send their lines to a Kafka topic",
+		Long: `Ship follows log files, through rotation and restarts, and sends each line to a Kafka topic, where run --kafka-topics reads it.
+Each record is one line and says in a header which one: the run that reads the topic stores what an import of the file would
+store, however often a line is sent, and importing the file there as well adds nothing.
+
+All lines go to one partition, in their order. Its number is chosen by the host's name and kept in the state directory. A line
+counts as sent when all replicas in sync have it. Lines that the brokers refuse are kept in the state directory, in
+ship.dead.ndjson. While the brokers do not answer, ship waits; nothing is queued but in the log itself.
+
+With --once it sends what is in the files now, compressed ones and standard input (-) too, and ends.`,
+		Example: `  bounceline ship --kafka-brokers kafka1:9092,kafka2:9092 --kafka-topic maillog /var/log/mail.log
+  bounceline ship --kafka-brokers kafka1:9092 --kafka-topic maillog --once /var/log/mail.log.*
+  bounceline ship --kafka-brokers kafka1:9094 --kafka-topic maillog --kafka-tls-ca ca.pem --kafka-sasl scram-sha-512 \
+      --kafka-user mx1 --kafka-password-file kafka.password /var/log/exim4/mainlog`,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if len(args) == 0 {
+				return usagef("name the files to ship")
+			}
+			if _, err := reading.options(); err != nil {
+				return err
+			}
+			c.Ship.Config = brokers.Config
+			for _, a := range args {
+				c.Inputs = append(c.Inputs, config.Input{Name: sourceName(a), Paths: []string{a}, Parser: reading.parser, Zone: reading.zone, Host: reading.host})
+			}
+			if c.Ship.Topic == "" {
+				return usagef("name the topic with --kafka-topic")
+			}
+			if err := c.Validate(); err != nil {
+				return usagef("%v", err)
+			}
+			if once {
+				return shipOnce(cmd.Context(), c, args, cmd.InOrStdin(), cmd.OutOrStdout())
+			}
+			return ship(cmd.Context(), &daemon{config: c, loaded: c, buffers: pipeline.NewBuffers(8)})
+		},
+	}
+	brokers.register(cmd)
+	reading.register(cmd)
+	_ = cmd.Flags().MarkHidden("internal-relays") // it is for whoever reads the topic
+	fl := cmd.Flags()
+	fl.StringVar(&c.Ship.Topic, "kafka-topic", "", "topic to send to")
+	fl.StringVar(&c.Ship.Compression, "kafka-compression", c.Ship.Compression, "one of "+strings.Join(kafka.Compressions(), ", "))
+	fl.StringVar(&c.Ship.Host, "host", "", "key of the records, and host of lines that carry none (default: this machine's name)")
+	fl.StringVar(&c.StateDir, "state-dir", os.Getenv("BOUNCELINE_STATE_DIR"), "directory of the checkpoint (BOUNCELINE_STATE_DIR; default "+defaultStateDir()+")")
+	fl.Lookup("state-dir").DefValue = ""
+	fl.StringVar(&c.Listen, "listen", os.Getenv("BOUNCELINE_LISTEN"), "HOST:PORT where /healthz, /readyz, /status and /metrics are answered (BOUNCELINE_LISTEN; default: nowhere)")
+	fl.BoolVar(&once, "once", false, "send what is in the files now, and end")
+	_ = cmd.RegisterFlagCompletionFunc("kafka-compression", cobra.FixedCompletions(kafka.Compressions(), cobra.ShellCompDirectiveNoFileComp))
+	return cmd
+}
+
+// ship follows the inputs and sends their lines until ctx is done.
+func ship(ctx context.Context, d *daemon) error {
+	signal.Ignore(syscall.SIGHUP) // there is nothing to read again, and it would end the process
+	inputs, err := d.config.TailInputs()
+	if err != nil {
+		return usagef("%v", err)
+	}
+	for i := range inputs {
+		if inputs[i].Parser, err = abroad(inputs[i].Parser, d.config.Ship.Host); err != nil {
+			return err
+		}
+	}
+	listener, err := listen(d.config.Listen)
+	if err != nil {
+		return err
+	}
+	s, store, err := openShipper(ctx, d.config, d.buffers)
+	if err != nil || s == nil {
+		return err
+	}
+	defer store.Close()
+	follower := tail.New(tail.Config{Inputs: inputs, Ledger: kafka.Ledger{Store: store}, Store: store, Buffers: d.buffers, Log: slog.Default(),
+		Lock: func(string) (func(), error) { return func() {}, nil }, // the checkpoint's keeps other shippers out
+		Same: func(context.Context, io.Reader, parsers.Options, string) (bool, error) { return false, nil },
+		Poll: time.Duration(d.config.Poll), RotateWait: time.Duration(d.config.RotateWait), Horizon: kafka.Horizon})
+	counters := func() []admin.Counter {
+		return append(tailCounters(follower), admin.Counter{Name: "dead_letters_total", Reason: "refused by the brokers", Value: s.Dead.Lines.Load()})
+	}
+	return d.run(ctx, listener, flow{name: "ship", counts: &s.Counts, unread: &pipeline.Unread{}, counters: counters,
+		run:     func(ctx context.Context) error { return pipeline.Pump(ctx, follower.Run, s.Run, d.buffers) },
+		streams: func() []admin.Stream { return followed(store) }})
+}
+
+// openShipper opens checkpoint and shipper. It returns nil if ctx is done before the brokers answer.
+func openShipper(ctx context.Context, c config.Config, buffers *pipeline.Buffers) (*kafka.Shipper, *checkpoint.Store, error) {
+	dir := (&databaseFlags{stateDir: c.StateDir}).directory()
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return nil, nil, fmt.Errorf("state directory: %w", err)
+	}
+	host, err := hostName(c.Ship.Host)
+	if err != nil {
+		return nil, nil, err
+	}
+	conn, err := c.Ship.Open()
+	if err != nil {
+		return nil, nil, usagef("ship: %v", err)
+	}
+	clearPassword(c.Ship.Config)
+	store, notes, err := checkpoint.Open(filepath.Join(dir, "ship.checkpoint"), false)
+	if errors.Is(err, checkpoint.ErrLocked) {
+		return nil, nil, fmt.Errorf("another bounceline ships from %s: stop it, or give this one its own --state-dir", dir)
+	}
+	if err != nil {
+		return nil, nil, err
+	}
+	for _, n := range notes {
+		slog.Warn("checkpoint", "note", n)
+	}
+	s, err := kafka.Open(ctx, kafka.Config{Conn: conn, Topic: c.Ship.Topic, Host: host, Compression: c.Ship.Compression, Store: store,
+		DeadLetters: filepath.Join(dir, "ship.dead.ndjson"), Buffers: buffers, Log: slog.Default()})
+	if err != nil {
+		_ = store.Close()
+		if ctx.Err() != nil {
+			return nil, nil, nil
+		}
+		return nil, nil, fmt.Errorf("ship: %w", err)
+	}
+	return s, store, nil
+}
+
+// shipOnce sends what is in the files and ends.
+func shipOnce(ctx context.Context, c config.Config, paths []string, stdin io.Reader, out io.Writer) error {
+	paths, err := importOrder(paths)
+	if err != nil {
+		return err
+	}
+	inputs, err := c.TailInputs()
+	if err != nil {
+		return usagef("%v", err)
+	}
+	options, err := abroad(inputs[0].Parser, c.Ship.Host)
+	if err != nil {
+		return err
+	}
+	buffers := pipeline.NewBuffers(6)
+	s, store, err := openShipper(ctx, c, buffers)
+	switch {
+	case err != nil:
+		return err
+	case s == nil:
+		return context.Cause(ctx)
+	}
+	defer store.Close()
+	spool := &importer{stdin: stdin, state: filepath.Dir(s.DeadLetters)}
+	for _, path := range paths {
+		if err := shipFile(ctx, s, spool, path, options, out); err != nil {
+			return fmt.Errorf("%s: %w", path, err)
+		}
+	}
+	return nil
+}
+
+// shipFile sends what is in one file and not in the topic yet. It returns when the brokers have it.
+func shipFile(ctx context.Context, s *kafka.Shipper, spool *importer, path string, options parsers.Options, out io.Writer) error {
+	in, err := spool.open(path)
+	if err != nil {
+		return err
+	}
+	defer in.close()
+	if in.head == nil {
+		fmt.Fprintf(out, "%s: empty\n", path)
+		return nil
+	}
+	if looksBinary(in.read) {
+		return errors.New("this is no log: it holds binary data (compressed files are recognised if they are gzip, zstd, xz or bzip2)")
+	}
+	known, err := content.Resolve(ctx, kafka.Ledger{Store: s.Store}, in.head, "", in.markers, func(string) (bool, error) { return false, nil })
+	if err != nil {
+		return err
+	}
+	if err := in.rewind(); err != nil {
+		return err
+	}
+	st := &pipeline.Stream{Name: known.Name, Source: sourceName(path), Path: path, Parser: options, Reference: in.modified}
+	before, dead := s.Counts.Lines.Load(), s.Dead.Lines.Load()
+	source := func(ctx context.Context, chunks chan<- pipeline.Chunk) error {
+		return stream.Send(ctx, in.file, st, s.Buffers, chunks, !in.growing)
+	}
+	if err := pipeline.Pump(ctx, source, s.Run, s.Buffers); err != nil {
+		return err
+	}
+	fmt.Fprintf(out, "%s: %d lines sent", path, s.Counts.Lines.Load()-before)
+	if n := s.Dead.Lines.Load() - dead; n > 0 {
+		fmt.Fprintf(out, ", %d of them refused by the brokers and kept in %s", n, s.DeadLetters)
+	}
+	fmt.Fprintln(out)
+	return nil
+}
+
+// abroad gives options that mean elsewhere what they mean here: the system's time zone gets its name, and lines without a host
+// get this one's.
+func abroad(o parsers.Options, host string) (parsers.Options, error) {
+	if o.Zone == nil {
+		zone, err := (&zoneFlag{}).location()
+		if err != nil {
+			return o, usagef("this machine's time zone has no name that can be found: say which with --log-zone, or with zone in the inputs")
+		}
+		o.AssumedZone = zone
+	}
+	var err error
+	if o.Host == "" {
+		o.Host, err = hostName(host)
+	}
+	return o, err
+}
+
+// hostName is the configured name, or the machine's.
+func hostName(configured string) (string, error) {
+	if configured != "" {
+		return configured, nil
+	}
+	name, err := os.Hostname()
+	if err != nil || name == "" {
+		return "", usagef("this machine has no name: give one with --host, or with host under ship (%v)", err)
+	}
+	return name, nil
+}
+
+// clearPassword warns where a password goes over the wire as it is.
+func clearPassword(c kafkaconn.Config) {
+	if c.SASL == "plain" && !c.TLS && c.CA == "" && c.Cert == "" {
+		slog.Warn("the password goes to the brokers unencrypted: use TLS, or SCRAM", "brokers", c.Brokers)
+	}
+}
