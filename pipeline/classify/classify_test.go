@@ -37,35 +37,6 @@ func TestShippedRules(t *testing.T) {
 	}
 }
 
-// TestTraps holds what reads easily wrong: words, codes and commands that say something else than they seem to.
-func TestTraps(t *testing.T) {
-	e := engine(t)
-	for _, c := range []struct {
-		text, command, category, bounceType string
-	}{
-		{text: "550 5.7.1 No such user!", category: "user_unknown", bounceType: Hard},
-		{text: "452 4.2.2 The email account that you tried to reach is over quota", category: "mailbox_full", bounceType: Soft},
-		{text: "552 5.2.2 user is over quota", category: "mailbox_full", bounceType: Soft},
-		{text: "450 4.1.1 <ann@example.org>: User unknown in virtual mailbox table", category: "user_unknown", bounceType: Soft},
-		{text: "553 5.1.8 Domain of sender address ann@example.com does not exist", category: "sender_rejected", bounceType: Block},
-		{text: "554 5.7.1 Client host [198.51.100.25] blocked using zen.spamhaus.org; Error: open resolver", category: "system_error", bounceType: Soft},
-		{text: "554 5.7.1 Client host [198.51.100.25] blocked using zen.spamhaus.org", category: "ip_blocklisted", bounceType: Block},
-		{text: "550 5.1.1 <spam@virus.example>: Recipient address rejected: User unknown", category: "user_unknown", bounceType: Hard},
-		{text: "550 5.2.1 <ann@blocked.example>: mailbox disabled, see http://blocked.example/spam-policy.html", category: "inactive_mailbox", bounceType: Hard},
-		{text: "554 5.7.1 <ann@example.org>: Recipient address rejected: Greylisted", category: "greylisted", bounceType: Soft},
-		{text: "550 5.7.26 Unauthenticated email from example.com is not accepted due to domain's DMARC policy. - gsmtp", category: "auth_failed", bounceType: Block},
-		{text: "354 End data with <CR><LF>.<CR><LF>", category: "informational", bounceType: General},
-		{text: "550 5.7.999 zzz", category: "policy_rejected", bounceType: Block},
-		{text: "550", command: record.CmdMAIL, category: "sender_rejected", bounceType: Block},
-	} {
-		r := answer(c.text)
-		r.SMTPCommand = c.command
-		if got := e.Classify(&r); got.Category != c.category || got.BounceType != c.bounceType {
-			t.Errorf("%s: %s (%s) by %s, want %s (%s)", c.text, got.Category, got.BounceType, got.Rule, c.category, c.bounceType)
-		}
-	}
-}
-
 func TestAutomatonFindsWhatSearchFinds(t *testing.T) {
 	seed := rand.Uint64()
 	t.Logf("seed %d", seed)
