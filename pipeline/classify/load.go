@@ -54,14 +54,14 @@ func rulesFiles(path string) ([]string, error) {
 	return names, nil
 }
 
-// verify runs the rules' samples and looks for rules that can never be reached.
+// verify runs the rules' samples and looks for rules that can never be reached. What a user's rule takes from a shipped one is meant.
 func (j *judge) verify() error {
 	var errs []error
 	for i := range j.rules.rules {
 		r := &j.rules.rules[i]
 		for _, c := range r.Match {
 			row := c.Row()
-			if v := j.classify(&row); v.Rule != r.ID {
+			if v := j.classify(&row); v.Rule != r.ID && (r.User || !j.rules.isUser(v.Rule)) {
 				errs = append(errs, fmt.Errorf("%s: its sample %q does not reach it: %s", r.where(), c.Text, j.instead(&row, r, v)))
 			}
 		}
@@ -72,7 +72,7 @@ func (j *judge) verify() error {
 			}
 		}
 		if len(r.Match) == 0 {
-			if by := j.rules.shadow(i); by != nil {
+			if by := j.rules.shadow(i); by != nil && (r.User || !by.User) {
 				errs = append(errs, fmt.Errorf("%s: it can never be reached: rule %s at %s:%d comes before it and takes all that it would", r.where(), by.ID, by.File, by.Line))
 			}
 		}

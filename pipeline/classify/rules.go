@@ -237,6 +237,12 @@ func (r *Rule) check(names *nameTables) error {
 	return errors.Join(errs...)
 }
 
+// isUser reports whether a rule is the user's own.
+func (s *ruleSet) isUser(id string) bool {
+	r := s.byID(id)
+	return r != nil && r.User
+}
+
 // byID returns a rule, nil if there is none of that name.
 func (s *ruleSet) byID(id string) *Rule {
 	if i := slices.IndexFunc(s.rules, func(r Rule) bool { return r.ID == id }); i >= 0 {
