@@ -89,10 +89,18 @@ func TestCopies(t *testing.T) {
 		{"4F2A91C0B7: ", "4F2A91C0B7 "}:                  at,
 		{"4F2A91C0B7: ", "4F2A91C0B7:   "}:               at,
 		{", ", ","}:                                      at,
-		{", ", " "}:                                      at,
-		{", ", ",\n"}:                                    at,
-		{", ", ",   "}:                                   at,
-		{" (", "   ("}:                                   at,
+		{", ", "; "}:                                     at,
+		{", ", ", > "}:                                   event[:strings.Index(event, " | response_text")],
+		{"<ann@example.org>", "<ann@example.org <mailto:ann@example.org>>"}:  at,
+		{"<ann@example.org>", "<[ann@example.org](mailto:ann@example.org)>"}: at,
+		{"<ann@example.org>", `\<ann@example.org\>`}:                         at,
+		{"relay=none, delay=2.4, delays=0.11/0.01/1.9/0.38, ", "... "}:       "event | recipient=ann@example.org | dsn=4.4.1 | status=deferred",
+		{"timed out)", "timed out (or so)) source = /var/log/mail.log"}:      "event | truncated= | response_text=connect to mx1.example.org[192.0.2.25]:25: Connection timed out (or so)",
+		{"timed out)", "timed out (or so) and here it was cut"}:              "event | truncated=1 | response_text=connect to mx1.example.org[192.0.2.25]:25: Connection timed out (or so) and here it was cut",
+		{", ", " "}:    at,
+		{", ", ",\n"}:  at,
+		{", ", ",   "}: at,
+		{" (", "   ("}: at,
 		{"status=deferred", "status=\x1b[01;31m\x1b[Kdeferred\x1b[m\x1b[K"}: at,
 		{"4F2A91C0B7", "\x1b[01;31m\x1b[K4F2A91C0B7\x1b[m\x1b[K"}:           at,
 		{"812", "xxx"}:                            "event | recipient=ann@example.org | agent=smtp | pid=",
@@ -129,6 +137,9 @@ func TestCopies(t *testing.T) {
 	shapes = append(shapes, shape{"HTML", "2026-03-04 05:06:07 " + escaped, failedAt},
 		shape{"HTML, flag", "2026-03-04 05:06:07 1tZxYa-0001Bc-De =&gt; ann@example.org R=r T=t", "event | outcome=delivered"},
 		shape{"blanks", strings.ReplaceAll("2026-03-04 05:06:07 "+exim, " ", "\t"), failedAt})
+	shapes = append(shapes, shape{"no message id", exim[len("1tZxYa-0001Bc-De "):], "event | queue_id= | recipient=ann@example.org | orig_recipient=bob@example.com | smtp_code=550 | router=dnslookup"},
+		shape{"no message id, deferred", "2026-03-04 05:06:07 == ann@example.org R=r T=t defer (-53): retry time not reached for any host", "event | event_type=suspended | event_time=2026-03-04T05:06:07.000"},
+		shape{"arrow in a text", "2026-03-04 05:06:07 => see the manual R=x", "other"})
 	t.Run("Exim", func(t *testing.T) { checkCopies(t, shapes) })
 }
 

@@ -8,15 +8,19 @@ import (
 // maxPrefix is how far into a line a header is looked for behind what tools and people put before it.
 const maxPrefix = 256
 
+// maxTries is how many places are tried: each may cost as much as the line is long.
+const maxTries = 8
+
 // find looks for a header inside a line that begins with none: behind the names that docker compose, grep and kubectl put
 // first, line numbers, quotation marks, prompts and bullets, behind a stamp of unknown form, and in an object or a table
 // of another tool. The first header wins, else the first tag of a mail server.
 func (r *Reader) find(line []byte, h *Header) ([]byte, bool) {
 	line = unquote(line)
-	for i := 0; i < len(line) && i < maxPrefix; i++ {
+	for i, tries := 0, 0; i < len(line) && i < maxPrefix && tries < maxTries; i++ {
 		if i > 0 && !mark[line[i-1]] || !begins(line[i:]) || line[i] == '{' && line[0] == '{' { // an object's own members
 			continue
 		}
+		tries++
 		if text, ok := r.detect(line[i:], h); ok {
 			return text, true
 		}
@@ -104,10 +108,10 @@ func hostName(w []byte) bool {
 
 // Clean returns the line as its MTA wrote it where a terminal, a browser or an editor has changed it: without colours
 // (ECMA-48, control sequences), with blanks for tabs and other kinds of blanks, with plain quotation marks, and with the
-// characters that HTML entities stand for. It reports false where there is nothing to change. The result is valid until the
+// characters that HTML entities and Markdown's escapes stand for. It reports false where there is nothing to change. The result is valid until the
 // next call.
 func (r *Reader) Clean(line []byte) ([]byte, bool) {
-	at := bytes.IndexFunc(line, func(c rune) bool { return c < ' ' || c == '&' || c >= 0x80 })
+	at := bytes.IndexFunc(line, func(c rune) bool { return c < ' ' || c == '&' || c == '\\' || c >= 0x80 })
 	if at < 0 {
 		return line, false
 	}
@@ -119,6 +123,9 @@ func (r *Reader) Clean(line []byte) ([]byte, bool) {
 			n = controlSequence(rest)
 		case c < ' ':
 			b = append(b, ' ')
+		case c == '\\' && len(rest) > 1 && bytes.IndexByte([]byte("<>[]_*#="), rest[1]) >= 0: // Markdown
+			b = append(b, rest[1])
+			n = 2
 		case c == '&':
 			var as byte
 			if as, n = entity(rest); as != 0 {

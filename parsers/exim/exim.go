@@ -23,13 +23,32 @@ func (Parser) Claims(program, text []byte) bool {
 	if bytes.HasPrefix(program, []byte("exim")) {
 		return true
 	}
-	return len(program) == 0 && envelope.MessageID(text) > 0
+	return len(program) == 0 && (envelope.MessageID(text) > 0 || headless(text))
+}
+
+// headless reports whether a text begins with a flag, as a copy does that leaves out time and message id, and goes on like a
+// delivery.
+func headless(text []byte) bool {
+	if len(text) < 16 || text[2] != ' ' {
+		return false
+	}
+	switch string(text[:2]) {
+	case "=>", "->", "**", "==":
+		word := bytes.IndexByte(text[3:], ' ')
+		n := addressEnd(text[3:])
+		return word > 0 && isAddress(text[3:3+word]) && bytes.HasPrefix(text[3+n:], []byte(" R=")) && bytes.Contains(text, []byte(" T="))
+	}
+	return false
 }
 
 // Parse reads the text of one line, behind Exim's own stamp.
 func (Parser) Parse(h *envelope.Header, text []byte, out *record.Result) {
 	n := envelope.MessageID(text)
 	if n == 0 {
+		if len(h.Program) == 0 && headless(text) {
+			delivery(h, nil, text[:2], text[3:], out)
+			return
+		}
 		out.Class, out.Kind = record.Other, "no message id"
 		return
 	}

@@ -30,8 +30,8 @@ func oddID(text []byte) (id, rest []byte, ok bool) {
 			text = bytes.TrimLeft(text[i+1:], " :")
 		}
 	}
-	i := bytes.Index(text, to)
-	if i < 0 || i > maxOddID || !bytes.Contains(text[i:], statusKey) {
+	i := bytes.Index(text[:min(len(text), maxOddID)], to)
+	if i < 0 || !bytes.Contains(text[i:], statusKey) {
 		return nil, nil, false
 	}
 	id = bytes.TrimRight(text[:i], " \t:")
@@ -71,7 +71,7 @@ func scattered(r *record.Row, rest []byte) bool {
 		return false
 	}
 	for fields := rest[:end]; len(fields) > 0; {
-		n := bytes.IndexAny(fields, ", \t\n")
+		n := bytes.IndexAny(fields, ",; \t\n")
 		word := fields
 		if n < 0 {
 			fields = nil
@@ -102,3 +102,20 @@ func scattered(r *record.Row, rest []byte) bool {
 	status(r, rest[end+len(statusKey):])
 	return true
 }
+
+// unlinked takes off what a mail program or a forum makes of an address: "<a@d <mailto:a@d>>", "[a@d](mailto:a@d)". Rest is what
+// follows the first ">".
+func unlinked(address, rest []byte) (plain, after []byte) {
+	link := bytes.Index(address, mailto)
+	if link < 0 {
+		return address, rest
+	}
+	if address[0] == '[' {
+		if end := bytes.IndexByte(address, ']'); end > 0 {
+			return address[1:end], rest
+		}
+	}
+	return bytes.TrimRight(address[:link], " <("), bytes.TrimPrefix(rest, []byte(">"))
+}
+
+var mailto = []byte("mailto:")

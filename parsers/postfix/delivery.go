@@ -20,6 +20,9 @@ func delivery(h *envelope.Header, id, rest []byte, out *record.Result) {
 		malformed(out, "postfix: to= without >")
 		return
 	}
+	if len(recipient) > 0 && (recipient[0] == '[' || len(rest) > 0 && rest[0] == '>') {
+		recipient, rest = unlinked(recipient, rest)
+	}
 	r := begin(h, id, out)
 	r.Recipient = recipient
 	kind := "delivery"
@@ -61,7 +64,7 @@ func delivery(h *envelope.Header, id, rest []byte, out *record.Result) {
 			rest = rest[4+len(r.TLS):]
 		default: // a key that a later Postfix has added
 			v := fieldValue(rest)
-			if i := bytes.IndexByte(v, '='); i <= 0 || i > maxKey {
+			if i := bytes.IndexByte(v, '='); i <= 0 || i > maxKey || !isKey(v[:i]) {
 				unseparated(r, rest, out)
 				return
 			}
@@ -107,6 +110,16 @@ func delays(r *record.Row, b []byte) []byte {
 	}
 	r.DelayTransmit, n = seconds(b[1:])
 	return b[1+n:]
+}
+
+// isKey reports whether a word is made as Postfix makes its keys.
+func isKey(word []byte) bool {
+	for _, c := range word {
+		if (c < 'a' || c > 'z') && c != '_' {
+			return false
+		}
+	}
+	return true
 }
 
 // maxKey is longer than any key that was ever logged.
@@ -171,7 +184,7 @@ func status(r *record.Row, rest []byte) {
 		if end := bytes.LastIndexByte(rest, ')'); end >= 0 {
 			r.ResponseText = rest[:end]
 			// A text that was cut may hold other parentheses: they then do not end it.
-			r.Truncated = len(rest)-end > 16
+			r.Truncated = len(rest)-end > 16 && !balanced(r.ResponseText)
 		} else {
 			r.Truncated = true
 		}
@@ -183,6 +196,11 @@ func status(r *record.Row, rest []byte) {
 	}
 	reason(r)
 	outcome(r)
+}
+
+// balanced reports whether as many parentheses are closed in a text as are opened.
+func balanced(text []byte) bool {
+	return bytes.Count(text, []byte("(")) == bytes.Count(text, []byte(")"))
 }
 
 var (
@@ -349,9 +367,10 @@ func address(b []byte) (addr, rest []byte, ok bool) {
 	return b[:end], b[end+1:], true // a lone quote
 }
 
-// unbracketed reads an address whose brackets are lost. Those that were escaped for HTML are read when they are made good.
+// unbracketed reads an address whose brackets are lost. Those that were escaped, for HTML or Markdown, are read when
+// they are made good.
 func unbracketed(b []byte) (addr, rest []byte, ok bool) {
-	if bytes.HasPrefix(b, []byte("&lt;")) {
+	if bytes.HasPrefix(b, []byte("&lt;")) || len(b) > 0 && b[0] == '\\' {
 		return nil, nil, false
 	}
 	if i := bytes.IndexByte(b, ','); i >= 0 {
