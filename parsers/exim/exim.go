@@ -34,9 +34,13 @@ func headless(text []byte) bool {
 	}
 	switch string(text[:2]) {
 	case "=>", "->", "**", "==":
-		word := bytes.IndexByte(text[3:], ' ')
-		n := addressEnd(text[3:])
-		return word > 0 && isAddress(text[3:3+word]) && bytes.HasPrefix(text[3+n:], []byte(" R=")) && bytes.Contains(text, []byte(" T="))
+		body := text[3:min(len(text), 1024)]
+		word := bytes.IndexByte(body, ' ')
+		if word <= 0 || !isAddress(body[:word]) {
+			return false
+		}
+		fields := body[addressEnd(body):]
+		return bytes.HasPrefix(fields, []byte(" R=")) && bytes.Contains(fields, []byte(" T="))
 	}
 	return false
 }
