@@ -1,16 +1,21 @@
 // Measure makes a log and compares bounceline with a bare line splitter, with pflogsumm and with grep on it, in alternating
-// runs. It prints the best of each and the ratios. An import's peak memory may be that of the local engine, which is its child;
+// runs. It prints the best of each and the ratios. Follow is run from its start until the log is stored. An import's peak memory may be that of the local engine, which is its child;
 // GNU time's figure is the program's own.
 //
 //	go run ./pipeline/e2e/measure -lines 4000000 -runs 7
 package main
 
 import (
+	"bufio"
+	"bytes"
 	"flag"
 	"fmt"
+	"io"
+	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"syscall"
 	"time"
 
@@ -57,27 +62,32 @@ func measure(lines, runs int, dir, program string) error {
 		return err
 	}
 	fmt.Printf("%d lines, %.0f bytes a line, %d reply templates\n", lines, float64(st.Size())/float64(lines), loggen.Templates)
+	state := filepath.Join(dir, "state")
 	commands := []struct {
 		name string
 		args []string
+		once func(args []string) (figure, error)
 	}{
-		{"lines", []string{program, "parse", "--output", "lines", log}},
-		{"parse", []string{program, "parse", "--output", "none", log}},
-		{"import", []string{program, "import", "--log-zone", "UTC", "--state-dir", filepath.Join(dir, "state"), log}},
-		{"pflogsumm", []string{"pflogsumm", log}},
-		{"grep", []string{"sh", "-c", "LC_ALL=C grep -c status= " + log + " | cat"}},
+		{"lines", []string{program, "parse", "--output", "lines", log}, once},
+		{"parse", []string{program, "parse", "--output", "none", log}, once},
+		{"import", []string{program, "import", "--log-zone", "UTC", "--state-dir", state, log}, once},
+		{"follow", []string{program, "run", "--log-zone", "UTC", "--listen", "127.0.0.1:0", "--state-dir", state, log}, follow},
+		{"pflogsumm", []string{"pflogsumm", log}, once},
+		{"grep", []string{"sh", "-c", "LC_ALL=C grep -c status= " + log + " | cat"}, once},
 	}
 	best := map[string]figure{}
 	for range runs {
 		for _, c := range commands {
-			os.RemoveAll(filepath.Join(dir, "state"))
-			got, err := once(c.args)
+			os.RemoveAll(state)
+			got, err := c.once(c.args)
 			if err != nil {
 				return fmt.Errorf("%s: %w", c.name, err)
 			}
-			if b, ok := best[c.name]; !ok || got.wall < b.wall {
-				best[c.name] = got
+			b, ok := best[c.name]
+			if !ok {
+				b = got
 			}
+			best[c.name] = figure{min(b.wall, got.wall), min(b.cpu, got.cpu), max(b.rss, got.rss)}
 		}
 	}
 	for _, c := range commands {
@@ -87,6 +97,7 @@ func measure(lines, runs int, dir, program string) error {
 	}
 	fmt.Printf("parse / lines, CPU: %.2f\n", best["parse"].cpu.Seconds()/best["lines"].cpu.Seconds())
 	fmt.Printf("pflogsumm / import, wall: %.2f\n", best["pflogsumm"].wall.Seconds()/best["import"].wall.Seconds())
+	fmt.Printf("follow / import, wall: %.2f, CPU: %.2f\n", best["follow"].wall.Seconds()/best["import"].wall.Seconds(), best["follow"].cpu.Seconds()/best["import"].cpu.Seconds())
 	return nil
 }
 
@@ -97,6 +108,55 @@ func once(args []string) (figure, error) {
 	if out, err := cmd.Output(); err != nil {
 		return figure{}, fmt.Errorf("%w: %s", err, out)
 	}
+	return cost(cmd, begun), nil
+}
+
+func cost(cmd *exec.Cmd, begun time.Time) figure {
 	u := cmd.ProcessState.SysUsage().(*syscall.Rusage)
-	return figure{time.Since(begun), cmd.ProcessState.UserTime() + cmd.ProcessState.SystemTime(), u.Maxrss}, nil
+	return figure{time.Since(begun), cmd.ProcessState.UserTime() + cmd.ProcessState.SystemTime(), u.Maxrss}
+}
+
+// follow runs the daemon until its status says that nothing is left to be stored.
+func follow(args []string) (figure, error) {
+	cmd := exec.Command(args[0], args[1:]...)
+	stderr, err := cmd.StderrPipe()
+	if err != nil {
+		return figure{}, err
+	}
+	begun := time.Now()
+	if err := cmd.Start(); err != nil {
+		return figure{}, err
+	}
+	defer cmd.Process.Kill()
+	address := regexp.MustCompile(`http://[\d.:]+`)
+	lines, base := bufio.NewScanner(stderr), ""
+	for base == "" && lines.Scan() {
+		base = address.FindString(lines.Text())
+	}
+	go io.Copy(io.Discard, stderr)
+	for {
+		res, err := http.Get(base + "/metrics")
+		if err != nil {
+			return figure{}, err
+		}
+		text, err := io.ReadAll(res.Body)
+		res.Body.Close()
+		if err != nil {
+			return figure{}, err
+		}
+		if bytes.Contains(text, []byte(`bounceline_streams{flow="files"} 1`)) && bytes.Contains(text, []byte(`bounceline_source_lag_bytes{flow="files"} 0`)) {
+			break
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+	stored := time.Now()
+	if err := cmd.Process.Signal(syscall.SIGTERM); err != nil {
+		return figure{}, err
+	}
+	if err := cmd.Wait(); err != nil {
+		return figure{}, err
+	}
+	c := cost(cmd, begun)
+	c.wall = stored.Sub(begun)
+	return c, nil
 }
