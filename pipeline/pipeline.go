@@ -106,6 +106,9 @@ var (
 	ErrNotStored = errors.New("not stored")
 	// ErrCrowded says the same, and asks for fewer and larger batches.
 	ErrCrowded = fmt.Errorf("crowded: %w", ErrNotStored)
+	// ErrKnown says that the sink has taken a batch of that token before, all of it or a part, and did not store that again.
+	// Whether the rows are still there is another question.
+	ErrKnown = errors.New("the sink knew the token")
 	// ErrPoison says that a row of the batch cannot be stored, whoever tries, and that none of them was.
 	ErrPoison = errors.New("poison")
 )
@@ -113,7 +116,7 @@ var (
 // A Sink stores batches. Both calls return nil only when what they wrote is durable; repeating either with the same batch
 // is harmless.
 type Sink interface {
-	// Write stores the rows under the token.
+	// Write stores the rows under the token. Its error is ErrKnown where there was nothing to store.
 	Write(ctx context.Context, b *batch.Batch, token string) error
 	// WriteLedger records that all of the batch's ranges are stored. It is called after Write.
 	WriteLedger(ctx context.Context, b *batch.Batch) error

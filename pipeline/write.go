@@ -63,11 +63,16 @@ func (r *Runner) store(ctx context.Context, b *batch.Batch) error {
 			r.Counts.Healed.Add(int64(b.Rows))
 			r.Log.Warn("rows that the sink had acknowledged are not there; they are sent again", "batch", b.ID, "rows", b.Rows, "round", round)
 		}
+		known := false
 		doubtful, err := r.retry(ctx, "insert", r.Retryable, func() error {
 			if err := r.rest(ctx); err != nil {
 				return err
 			}
-			return r.slowDown(r.Sink.Write(ctx, b, token))
+			err := r.slowDown(r.Sink.Write(ctx, b, token))
+			if errors.Is(err, ErrKnown) { // rows that were deleted since would be lost
+				known, err = true, nil
+			}
+			return err
 		})
 		if errors.Is(err, ErrPoison) {
 			if err := r.removePoison(ctx, b, err); err != nil {
@@ -82,7 +87,7 @@ func (r *Runner) store(ctx context.Context, b *batch.Batch) error {
 		if err != nil {
 			return err
 		}
-		doubt = doubt || doubtful && r.Audit != nil
+		doubt = doubt || (doubtful || known) && r.Audit != nil
 		if !doubt {
 			return nil
 		}

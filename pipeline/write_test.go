@@ -64,6 +64,9 @@ func (s *script) Write(_ context.Context, b *batch.Batch, token string) error {
 			s.sums += b.Rows
 		}
 	}
+	if o.err == nil && s.tokens[token] {
+		o.err = ErrKnown
+	}
 	if o.stores || o.forget {
 		s.tokens[token] = true
 	}
@@ -229,6 +232,19 @@ func TestDoubtSendsWhatIsMissing(t *testing.T) {
 			}
 			s.exact(t, fmt.Sprintf("%d lines were there", there), 40)
 		})
+	}
+}
+
+// TestKnownTokenIsNotBelieved: rows that somebody deleted are stored again although the server knows their token.
+func TestKnownTokenIsNotBelieved(t *testing.T) {
+	s := &script{}
+	for range 2 {
+		if err := feed(t, s, Stream{}, events(0, 10), 10, nil); err != nil {
+			t.Fatal(err)
+		}
+		s.exact(t, "rows that had been deleted", 10)
+		clear(s.rows)
+		s.sums = 0
 	}
 }
 

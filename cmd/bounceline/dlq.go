@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"io"
@@ -231,7 +232,7 @@ func (r *replayer) replay(ctx context.Context, e *dlq.Entry) error {
 		if err != nil {
 			return err
 		}
-		if err := r.db.Write(ctx, b, "replay/"+nameOf(e)+"/"+strconv.FormatInt(e.Buried.UnixMilli(), 36)); err != nil {
+		if err := r.db.Write(ctx, b, "replay/"+rand.Text()); err != nil {
 			return err
 		}
 	}

@@ -70,6 +70,7 @@ recipient and attempt in ClickHouse: in the engine that comes with it, or in a s
 		newShipCommand(),
 		newImportCommand(),
 		newParseCommand(),
+		newCheckpointCommand(),
 		newClassifyCommand(),
 		newCodesCommand(),
 		newRulesCommand(),

@@ -103,6 +103,19 @@ func Open(path string, wait bool) (*Store, []string, error) {
 	return s, notes, nil
 }
 
+// Read returns the state of the checkpoint at path as it is now, whoever owns it. It changes nothing.
+func Read(path string) (State, error) {
+	data, err := os.ReadFile(path)
+	if err != nil {
+		return State{}, fmt.Errorf("checkpoint: %w", err)
+	}
+	st, err := decode(data)
+	if err != nil {
+		return State{}, fmt.Errorf("checkpoint %s is damaged: %w", path, err)
+	}
+	return st, nil
+}
+
 // acquire locks the file at path, which is made if need be. The owner before may have removed the file while we waited for
 // it: a lock on a file that is no longer at path excludes nobody, so it is tried again.
 func acquire(path string, wait bool) (*os.File, error) {

@@ -130,6 +130,9 @@ func explain(err error) error {
 		return nil
 	}
 	code := Code(err)
+	if code == 0 {
+		return explainTransport(err)
+	}
 	c := codes[code]
 	if c.hint != "" {
 		err = fmt.Errorf("%w (%s)", err, c.hint)
@@ -137,12 +140,12 @@ func explain(err error) error {
 	switch {
 	case code == codeTooManyParts:
 		return marked{err, pipeline.ErrCrowded}
-	case code != 0 && strings.Contains(err.Error(), fromView):
+	case strings.Contains(err.Error(), fromView):
 		if c.reaction == pass {
 			return err
 		}
 		return permanent{fmt.Errorf("%w (the rows are right, and a materialised view refuses them: mend or drop the view)", err)}
-	case c.reaction == poison && code != 0:
+	case c.reaction == poison:
 		return marked{err, pipeline.ErrPoison}
 	}
 	return err

@@ -52,10 +52,20 @@ func (d *DB) insert(ctx context.Context, table string, b *batch.Batch, from, to 
 		settings = append(settings, ch.Setting{Key: k, Value: fmt.Sprint(v), Important: false})
 	}
 	input := d.block.fill(b, from, to)
-	err := d.client.Do(ctx, ch.Query{Body: input.Into(table), Input: input, Settings: settings})
+	known := false
+	err := d.client.Do(ctx, ch.Query{Body: input.Into(table), Input: input, Settings: settings,
+		OnProfileEvents: func(_ context.Context, events []ch.ProfileEvent) error {
+			for _, e := range events {
+				known = known || e.Name == "DuplicatedInsertedBlocks" && e.Value > 0 // src/Common/ProfileEvents.cpp
+			}
+			return nil
+		}})
 	if err != nil {
 		d.hangUp() // whatever state the connection is in
 		return fmt.Errorf("insert %d rows: %w", to-from, explain(err))
+	}
+	if known {
+		return fmt.Errorf("insert %d rows: %w", to-from, pipeline.ErrKnown)
 	}
 	return nil
 }
