@@ -18,7 +18,7 @@ func quoted(text []byte) (found []byte, whole bool) {
 			continue
 		}
 		code, rest := text[i:i+3], text[i+3:]
-		if reply.Code(code) == 0 || bytes.IndexByte([]byte(" -:,.)\"'\t;"), rest[0]) < 0 {
+		if reply.Code(code) == 0 || bytes.IndexByte([]byte(" -:,.)\"'\t;"), rest[0]) < 0 && (i > 0 || rest[0] < 'A' || rest[0] > 'Z') {
 			continue
 		}
 		said := bytes.TrimLeft(rest, " -,.:;)'\"\t")
