@@ -160,27 +160,28 @@ func (s *Stream) Restore(anchor string) error {
 // Parse reads one line, without its newline, into out, which it resets first. What it sets points into line or into the
 // stream's memory.
 func (s *Stream) Parse(line []byte, out *record.Result) {
-	text, ok := s.parse(line, out)
+	text, ok := s.envelope.Strip(line, &s.header)
+	text = s.parse(text, ok, out)
 	if out.Class == record.Context || !s.altered(line, out) {
 		return
 	}
-	if clean, changed := s.envelope.Clean(line); changed {
-		text, ok = s.parse(clean, out)
+	if clean, changed := s.envelope.Clean(line); changed || !ok {
+		text, ok = s.envelope.Find(clean, &s.header)
+		text = s.parse(text, ok, out)
 	}
 	if (out.Class == record.Malformed || out.Kind == noMTA) && len(s.header.Program) == 0 && !s.envelope.Refused() {
 		s.search(text, ok, out)
 	}
 }
 
-// parse returns the text inside the envelope, and whether there was one.
-func (s *Stream) parse(line []byte, out *record.Result) ([]byte, bool) {
+// parse reads the text inside an envelope, if there was one, and returns the text that was joined of several lines.
+func (s *Stream) parse(text []byte, ok bool, out *record.Result) []byte {
 	out.Reset()
 	h := &s.header
-	text, ok := s.envelope.Strip(line, h)
 	if h.Partial || s.partial.open {
 		if text = s.joinPartial(h, text); text == nil {
 			out.Class, out.Kind = record.Context, "part of a line"
-			return nil, false
+			return nil
 		}
 	}
 	if len(text) > 6 {
@@ -189,12 +190,12 @@ func (s *Stream) parse(line []byte, out *record.Result) ([]byte, bool) {
 			if rest, part, of := split(text); of > 0 {
 				if text = s.joinSplit(h, rest, part, of); text == nil {
 					out.Class, out.Kind = record.Context, "part of a line"
-					return nil, false
+					return nil
 				}
 			}
 		case 'm', 'l':
 			if s.repeated(h, text, out) {
-				return nil, false
+				return nil
 			}
 		}
 	}
@@ -205,7 +206,7 @@ func (s *Stream) parse(line []byte, out *record.Result) ([]byte, bool) {
 	} else if s.last.valid && bytes.Equal(s.last.host, h.Host) {
 		s.last.valid = false
 	}
-	return text, ok
+	return text
 }
 
 // altered reports whether a line may be one that a terminal, a browser or an editor has changed.

@@ -63,7 +63,17 @@ const maxDepth = 4
 // Strip fills h and returns the text inside all envelopes; inner ones win over outer ones. It reports false where no form
 // fits; text is then the whole line, which may be an MTA's text without any envelope.
 func (r *Reader) Strip(line []byte, h *Header) (text []byte, ok bool) {
+	return r.strip(line, h, false)
+}
+
+// Find is Strip for a line that fits no form: it looks for an envelope further inside, too.
+func (r *Reader) Find(line []byte, h *Header) (text []byte, ok bool) {
+	return r.strip(line, h, true)
+}
+
+func (r *Reader) strip(line []byte, h *Header, inside bool) (text []byte, ok bool) {
 	*h = Header{}
+	r.refused = false
 	r.scratch = r.scratch[:0]
 	line = trim(line)
 	if text, ok = r.usual(line, h); ok {
@@ -73,7 +83,9 @@ func (r *Reader) Strip(line []byte, h *Header) (text []byte, ok bool) {
 	if !ok {
 		*h = Header{}
 		if text, ok = r.detect(line, h); !ok && !r.bare(line, h, &text) {
-			r.refused = false
+			if !inside {
+				return line, false
+			}
 			if text, ok = r.find(line, h); !ok {
 				return text, false
 			}
@@ -201,7 +213,9 @@ func (r *Reader) bare(line []byte, h *Header, text *[]byte) bool {
 			*h = Header{}
 			return false
 		}
-		h.Host = line[:i]
+		if h.Host = bytes.TrimSuffix(line[:i], []byte(":")); level(h.Host) {
+			h.Host = nil
+		}
 	}
 	*text = r.behindTag(rest, h)
 	return true

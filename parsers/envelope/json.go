@@ -124,7 +124,7 @@ func member(where int, key []byte) (role int, rank uint8) {
 			return text, 4
 		case "_HOSTNAME", "hostname", "HOST", "host", "Hostname", "fromhost":
 			return host, 5
-		case "source", "HOST_FROM", "_source_host":
+		case "source", "HOST_FROM", "_source_host", "logsource":
 			return host, 3
 		case "syslogtag", "SYSLOG_IDENTIFIER", "tag", "TAG": // rsyslog's programname is cut at the slash
 			return program, 6

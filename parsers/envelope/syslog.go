@@ -209,7 +209,7 @@ func zoneName(w []byte) bool {
 
 // behindStamp looks for a host and a tag behind a stamp. Exim's own lines have none.
 func (r *Reader) behindStamp(rest []byte, h *Header) []byte {
-	if len(rest) > 6 && (rest[6] == '-' && MessageID(rest) > 0 || rest[0] == '[') {
+	if len(rest) > 6 && (rest[6] == '-' && MessageID(rest) > 0 || rest[0] == '[' && digit(rest[1])) {
 		return rest
 	}
 	if text, partial, ok := container(rest); ok {

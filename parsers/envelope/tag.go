@@ -21,6 +21,9 @@ func (r *Reader) hostAndTag(line []byte, h *Header) ([]byte, bool) {
 		rest = rest[1:]
 	}
 	if text, ok := tag(rest, h); ok {
+		if mayBeLevel(h.Host) && level(h.Host) {
+			h.Host = nil
+		}
 		return text, true
 	}
 	return untagged(rest, h), true
@@ -28,6 +31,12 @@ func (r *Reader) hostAndTag(line []byte, h *Header) ([]byte, bool) {
 
 // noHost reads "program[pid]: ", where the host is missing, and "host: program[pid]: ", as some relays write it.
 func (r *Reader) noHost(line []byte, n int, h *Header) ([]byte, bool) {
+	if level(line[:n]) { // "[mail.info] mx1 postfix/smtp[417]: "
+		if text, ok := r.hostAndTag(skipSpace(line[n:]), h); ok && h.PID != 0 {
+			return text, true
+		}
+		h.Host, h.Program = nil, nil
+	}
 	var behind Header
 	if rest, ok := tag(skipSpace(line[n:]), &behind); ok && line[n-1] == ':' && behind.PID != 0 && mailer(behind.Program) {
 		behind.Time, behind.Flags, behind.Host = h.Time, h.Flags, line[:n-1]
@@ -70,7 +79,7 @@ func untagged(rest []byte, h *Header) []byte {
 		}
 		return skipSpace(rest[n:])
 	}
-	if word[0] > ' ' && mailer(word) {
+	if word[0] > ' ' && mailer(word) && tagName(word) {
 		if end := bytes.IndexAny(word, "[(:"); end > 0 { // "postfix/smtp[xxx]:", "postfix/smtp(417):"
 			pid, _ := number(bytes.Trim(word[end:], "[(:)]"))
 			word, h.PID = word[:end], uint32(pid)
@@ -96,6 +105,23 @@ func level(w []byte) bool {
 		return true
 	}
 	return false
+}
+
+// mayBeLevel tells most hosts from severities by their first and last letter.
+func mayBeLevel(host []byte) bool {
+	return levelEnds[host[len(host)-1]] && levelBegins[host[0]]
+}
+
+var (
+	levelBegins = letters("[<mINEWCDAinewcda")
+	levelEnds   = letters("]>:ONEGRTonegrt")
+)
+
+func letters(set string) (t [256]bool) {
+	for _, c := range []byte(set) {
+		t[c] = true
+	}
+	return t
 }
 
 // What ends a program's name.

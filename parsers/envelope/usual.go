@@ -54,7 +54,7 @@ func (r *Reader) hostAndPostfix(line []byte, at int, h *Header) (text []byte, ok
 		r.hostLength = n
 	}
 	host := r.hostLength
-	if host <= 0 || line[at+host-1] == ':' || line[at+host-1] == ']' {
+	if host <= 0 || line[at+host-1] == ':' || line[at+host-1] == ']' || mayBeLevel(line[at:at+host]) && level(line[at:at+host]) {
 		return nil, false
 	}
 	tag := line[at+host+1:]

@@ -150,7 +150,7 @@ func fields(r *record.Row, b []byte, status *[]byte) (stat []byte) {
 		case "to":
 			r.Recipient = v
 		case "rcpt":
-			if string(v) != "-" {
+			if string(v) != "-" && !bytes.Equal(v, r.Recipient) {
 				r.OrigRecipient = v
 			}
 		case "source":
