@@ -74,7 +74,7 @@ type store struct {
 	db  *clickhouse.DB
 }
 
-func newStore(t *testing.T) *store {
+func newStore(t testing.TB) *store {
 	t.Helper()
 	dir := t.TempDir()
 	t.Setenv(asProgram, "1") // for the engine's child
@@ -94,7 +94,7 @@ func newStore(t *testing.T) *store {
 	return &store{dir, db}
 }
 
-func (s *store) number(t *testing.T, sql string) uint64 {
+func (s *store) number(t testing.TB, sql string) uint64 {
 	t.Helper()
 	for try := 0; ; try++ {
 		n, err := s.ask(sql)
@@ -118,7 +118,7 @@ func (s *store) number(t *testing.T, sql string) uint64 {
 }
 
 // exec changes the store behind the program's back.
-func (s *store) exec(t *testing.T, sql string) {
+func (s *store) exec(t testing.TB, sql string) {
 	t.Helper()
 	s.number(t, "SELECT count() FROM system.one") // an engine that died with a client is started again
 	if err := s.db.Exec(t.Context(), sql); err != nil {
@@ -139,7 +139,7 @@ func (s *store) ask(sql string) (n uint64, err error) {
 }
 
 // rows checks that raw table and rollups agree, that no row is there twice, and returns how many there are.
-func (s *store) rows(t *testing.T) uint64 {
+func (s *store) rows(t testing.TB) uint64 {
 	t.Helper()
 	n := s.number(t, "SELECT count() FROM delivery_events")
 	for _, sql := range []string{
@@ -306,7 +306,7 @@ func TestImportWithoutItsMemory(t *testing.T) {
 }
 
 // eventually waits until the condition holds.
-func eventually(t *testing.T, what string, holds func() bool) {
+func eventually(t testing.TB, what string, holds func() bool) {
 	t.Helper()
 	deadline := time.Now().Add(30 * time.Second)
 	for !holds() {
@@ -358,7 +358,7 @@ func startRun(t *testing.T, s *store, path string) *exec.Cmd {
 }
 
 // has reports whether n rows are stored for good: the ledger, which is written last, has them.
-func (s *store) has(t *testing.T, n int) func() bool {
+func (s *store) has(t testing.TB, n int) func() bool {
 	return func() bool { return s.number(t, "SELECT sum(rows) FROM ingest_batches FINAL") >= uint64(n) }
 }
 
@@ -479,7 +479,7 @@ func TestRunOutlivesTheEngine(t *testing.T) {
 }
 
 // enginePID is the process that serves the store.
-func enginePID(t *testing.T, s *store) int {
+func enginePID(t testing.TB, s *store) int {
 	t.Helper()
 	data, err := os.ReadFile(filepath.Join(s.dir, "engine", "engine.json"))
 	if err != nil {

@@ -124,7 +124,7 @@ func watchOffsets(ctx context.Context, b *broker.Broker, group, topic string, pa
 	return nil
 }
 
-func waitFor(t *testing.T, limit time.Duration, what string, holds func() bool) {
+func waitFor(t testing.TB, limit time.Duration, what string, holds func() bool) {
 	t.Helper()
 	deadline := time.Now().Add(limit)
 	for !holds() {

@@ -58,7 +58,7 @@ func (l *logBuffer) String() string {
 	return l.b.String()
 }
 
-func startMember(t *testing.T, s *store, b *broker.Broker, args ...string) *member {
+func startMember(t testing.TB, s *store, b *broker.Broker, args ...string) *member {
 	t.Helper()
 	m := &member{command(append([]string{"run", "--state-dir", s.dir, "--kafka-brokers", b.Addr, "--kafka-session-timeout", "6s"}, args...)...), &logBuffer{}}
 	m.Stderr = m.log
@@ -76,7 +76,7 @@ func startMember(t *testing.T, s *store, b *broker.Broker, args ...string) *memb
 }
 
 // stop ends the member in order.
-func (m *member) stop(t *testing.T) {
+func (m *member) stop(t testing.TB) {
 	t.Helper()
 	m.Process.Signal(syscall.SIGTERM)
 	if err := m.Wait(); err != nil {

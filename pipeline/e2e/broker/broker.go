@@ -232,7 +232,7 @@ func (b *Broker) answers(ctx context.Context) error {
 
 // Client returns a client of the plaintext listener.
 func (b *Broker) Client() *kafka.Client {
-	return &kafka.Client{Addr: kafka.TCP(b.Addr), Timeout: 10 * time.Second, Transport: &kafka.Transport{MetadataTTL: time.Second}}
+	return &kafka.Client{Addr: kafka.TCP(b.Addr), Timeout: 10 * time.Second, Transport: &kafka.Transport{}}
 }
 
 // CreateTopic makes a topic. Settings are pairs such as "retention.ms", "1000".

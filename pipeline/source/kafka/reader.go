@@ -21,7 +21,7 @@ import (
 const (
 	maxWait    = 500 * time.Millisecond
 	readWithin = maxWait + 10*time.Second
-	maxFetch   = 1 << 20
+	maxFetch   = 4 << 20
 	stalled    = 30 * time.Second // without a record while the broker has some: something is wrong with this client
 )
 

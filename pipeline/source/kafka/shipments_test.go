@@ -38,6 +38,7 @@ func (s *store) ranges(stream string) string {
 }
 
 func TestShippedLines(t *testing.T) {
+	t.Parallel()
 	shared.CreateTopic(t, "shipped", 1)
 	s := newStore()
 	// Lines 20 to 25 of file a are stored from the file itself; the ledger lacks line 30, whose row is there.
@@ -109,6 +110,7 @@ func streamOfPartition(s *store) string {
 
 // TestShippedLinesTakenOver interrupts a batch of shipped lines, of which some are repetitions, before its ledger is written.
 func TestShippedLinesTakenOver(t *testing.T) {
+	t.Parallel()
 	shared.CreateTopic(t, "taken", 1)
 	s := newStore()
 	write(t, shared, "taken", 0, shipmentOf("a", 0, 20)...)

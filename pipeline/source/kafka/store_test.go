@@ -41,19 +41,20 @@ func TestMain(m *testing.M) {
 
 // A store is a sink and a ledger that deduplicates as the database does: by token.
 type store struct {
-	mu     sync.Mutex
-	tokens map[string]bool
-	rows   map[string]int // stream, position and row number: how often it was stored
-	texts  map[string]string
-	ledger map[string]batch.Range
-	tries  int
+	mu      sync.Mutex
+	tokens  map[string]bool
+	rows    map[string]int // stream, position and row number: how often it was stored
+	texts   map[string]string
+	senders map[string]int
+	ledger  map[string]batch.Range
+	tries   int
 
 	failWrite  func(*batch.Batch) error // asked before rows are stored
 	failLedger func(*batch.Batch) error // asked before the ledger is, once the rows are
 }
 
 func newStore() *store {
-	return &store{tokens: map[string]bool{}, rows: map[string]int{}, texts: map[string]string{}, ledger: map[string]batch.Range{}}
+	return &store{tokens: map[string]bool{}, rows: map[string]int{}, texts: map[string]string{}, senders: map[string]int{}, ledger: map[string]batch.Range{}}
 }
 
 func (s *store) Write(_ context.Context, b *batch.Batch, token string) error {
@@ -76,6 +77,7 @@ func (s *store) Write(_ context.Context, b *batch.Batch, token string) error {
 	for n := range b.Rows {
 		id := fmt.Sprintf("%s %d/%d", column["stream"].Value(n), column["pos"].U64[n], column["row"].U64[n])
 		s.rows[id]++
+		s.senders[string(column["sender"].Value(n))]++
 		s.texts[id] = string(column["recipient"].Value(n))
 	}
 	return nil
@@ -298,7 +300,7 @@ func write(t *testing.T, b *broker.Broker, topic string, compression kafka.Compr
 	t.Helper()
 	next := 0
 	w := &kafka.Writer{Addr: kafka.TCP(b.Addr), Topic: topic, BatchTimeout: 2 * time.Millisecond, BatchSize: 500, RequiredAcks: kafka.RequireAll,
-		Compression: compression, Transport: &kafka.Transport{MetadataTTL: 100 * time.Millisecond},
+		Compression: compression, Transport: &kafka.Transport{},
 		Balancer: kafka.BalancerFunc(func(_ kafka.Message, all ...int) int { next++; return all[(next-1)%len(all)] })}
 	defer w.Close()
 	for i := range messages {
