@@ -62,8 +62,12 @@ func quotedStatus(text []byte) []byte {
 	return nil
 }
 
-// unfold makes one line of a text with line breaks. A quoted-printable soft break (RFC 2045, section 6.7) leaves nothing.
+// unfold makes one line of a text with line breaks. A quoted-printable soft break (RFC 2045, section 6.7) leaves nothing. qmail's
+// log writes a report with "_" for blanks and "/" for line breaks (qmail-log(5)).
 func unfold(text string) string {
+	if strings.Contains(text, "Remote_host_said:_") {
+		text = strings.NewReplacer("/Remote_host_said:_", " Remote host said: ", "/Giving_up_on_", " Giving up on ", "_", " ").Replace(text)
+	}
 	if !strings.ContainsAny(text, "\r\n") {
 		return text
 	}
@@ -88,7 +92,7 @@ func announced(before []byte) bool {
 var announcements = func() map[string]bool {
 	m := map[string]bool{}
 	for w := range strings.FieldsSeq("smtp x-str said returned was is code reason response reply stat status dsn message failed received got with permanent temporary " +
-		"diagnostic-code fehler fehlermeldung erreur errore erro servidor ошибка błąd fout") {
+		"diagnostic-code odpowiedzial odpowiedział fehler fehlermeldung erreur errore erro servidor ошибка błąd fout") {
 		m[w] = true
 	}
 	return m
