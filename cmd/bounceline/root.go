@@ -83,6 +83,7 @@ recipient and attempt in ClickHouse: in the engine that comes with it, or in a s
 		newSuppressCommand(),
 		newValidateCommand(),
 		newVerifyCommand(),
+		newHealthCommand(),
 		newVersionCommand(),
 	)
 	root.InitDefaultHelpCmd()

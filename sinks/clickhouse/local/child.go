@@ -15,7 +15,6 @@ import (
 	"syscall"
 	"time"
 
-	"github.com/ebitengine/purego"
 	"golang.org/x/sys/unix"
 )
 
@@ -122,12 +121,10 @@ func serve(dir, library string) error {
 	if filepath.Base(library) == "clickhouse" {
 		return serveBinary(dir, library)
 	}
-	handle, err := purego.Dlopen(library, purego.RTLD_NOW|purego.RTLD_GLOBAL)
+	main, err := load(library)
 	if err != nil {
-		return fmt.Errorf("load %s: %w", library, err)
+		return err
 	}
-	var main func(argc int32, argv **byte) int32
-	purego.RegisterLibFunc(&main, handle, "chdb_query_cmdline")
 	argv := append([]string{"clickhouse"}, arguments(dir)...)
 	pointers := make([]*byte, len(argv)+1)
 	for i, a := range argv {
