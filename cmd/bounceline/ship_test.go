@@ -269,3 +269,49 @@ func asExit(err error, to **exec.ExitError) bool {
 	*to = e
 	return ok
 }
+
+// TestShippedRows: what is shipped is stored as an import stores it, and whichever comes first, the other adds nothing.
+func TestShippedRows(t *testing.T) {
+	b := broker.Start(t)
+	b.CreateTopic(t, "maillog", 1)
+	logs := t.TempDir()
+	old := time.Now().Add(-time.Hour)
+	var files []string
+	for _, name := range []string{"postfix.log", "exim.log"} {
+		path := filepath.Join(logs, name)
+		if err := os.WriteFile(path, demoLog(t, name+".zst"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.Chtimes(path, old, old); err != nil {
+			t.Fatal(err)
+		}
+		files = append(files, path)
+	}
+	last := filepath.Join(logs, "last.log")
+	if err := os.WriteFile(last, []byte(delivery(1)), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Chtimes(last, old.Add(time.Minute), old.Add(time.Minute)); err != nil {
+		t.Fatal(err)
+	}
+	bounceline(t, append([]string{"ship", "--once", "--state-dir", t.TempDir(), "--kafka-brokers", b.Addr, "--kafka-topic", "maillog", "--host", "mx1", last}, files...)...)
+	const (
+		all   = "SELECT sum(cityHash64(tuple(* EXCEPT (ingest_time)))) FROM delivery_events WHERE source != 'last.log'"
+		ended = "SELECT count() FROM delivery_events WHERE source = 'last.log'"
+	)
+	imported, shipped := newStore(t), newStore(t)
+	bounceline(t, append([]string{"import", "--state-dir", imported.dir, "--log-host", "mx1"}, files...)...)
+	n, sum := imported.rows(t), imported.number(t, all)
+	for name, s := range map[string]*store{"imported before": imported, "shipped": shipped} {
+		m := startMember(t, s, b, "--kafka-topics", "maillog", "--kafka-group", strings.ReplaceAll(name, " ", "-"))
+		eventually(t, name+": the last line", func() bool { return s.number(t, ended) == 1 })
+		m.stop(t)
+		if got := s.rows(t); got != n+1 || s.number(t, all) != sum {
+			t.Errorf("%s: %d rows and not %d, or other ones", name, got, n+1)
+		}
+	}
+	out := bounceline(t, append([]string{"import", "--state-dir", shipped.dir, "--log-host", "mx1"}, files...)...)
+	if got := shipped.rows(t); got != n+1 || strings.Count(out, "already stored") != 2 {
+		t.Errorf("an import of what was shipped: %d rows and not %d: %s", got, n+1, out)
+	}
+}
