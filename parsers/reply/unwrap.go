@@ -21,6 +21,9 @@ func Unwrap(text []byte) (remote []byte, command string) {
 		command = Command(text[i+len(" (in reply to "):])
 		text = text[:i]
 	}
+	if Code(text) != 0 { // a reply may quote another server's
+		return text, command
+	}
 	for _, w := range [][]byte{[]byte(" said: "), []byte(" refused to talk to me: "), []byte(" refused to start TLS: ")} {
 		if i := bytes.Index(text, w); i >= 0 && Code(text[i+len(w):]) != 0 {
 			if command == "" && w[1] == 'r' {
@@ -28,9 +31,6 @@ func Unwrap(text []byte) (remote []byte, command string) {
 			}
 			return text[i+len(w):], command
 		}
-	}
-	if Code(text) != 0 {
-		return text, command
 	}
 	for at := 0; ; {
 		i := bytes.Index(text[at:], []byte(": "))
