@@ -34,6 +34,7 @@ func newShipCommand() *cobra.Command {
 	var once bool
 	cmd := &cobra.Command{
 		Use:   "ship FILES...",
+		Args:  cobra.ArbitraryArgs,
 		Short: "Follow logs and send their lines to a Kafka topic",
 		Long: `Ship follows log files, through rotation and restarts, and sends each line to a Kafka topic, where run --kafka-topics reads it.
 Each record is one line and says in a header which one: the run that reads the topic stores what an import of the file would
