@@ -50,6 +50,7 @@ demo: build
 
 ## test: everything, with the race detector
 test: $(ENGINE) $(BROKER) vet
+	$(GO) test -run Allocate ./pipeline/classify
 	$(GO) test -race -timeout 15m $(PACKAGES)
 
 vet:
