@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"bounceline/pipeline/batch"
+	"bounceline/pipeline/fault"
 )
 
 // maxRounds is how often rows that a sink has acknowledged are sent again because they are not there.
@@ -16,7 +17,9 @@ const maxRounds = 5
 
 // write makes one batch durable, however often it must be tried.
 func (r *Runner) write(ctx context.Context, b *batch.Batch) error {
-	if _, err := r.retry(ctx, "record the intent", full, func() error { return r.Journal.Intend(b) }); err != nil {
+	if _, err := r.retry(ctx, "record the intent", full, func() error {
+		return fault.Around(fault.BeforeIntent, fault.AfterIntent, func() error { return r.Journal.Intend(b) })
+	}); err != nil {
 		return err
 	}
 	if b.Rows > 0 {
@@ -29,10 +32,14 @@ func (r *Runner) write(ctx context.Context, b *batch.Batch) error {
 			return err
 		}
 	}
-	if _, err := r.retry(ctx, "write ledger", r.Retryable, func() error { return r.Sink.WriteLedger(ctx, b) }); err != nil {
+	if _, err := r.retry(ctx, "write ledger", r.Retryable, func() error {
+		return fault.Around(fault.BeforeLedger, fault.AfterLedger, func() error { return r.Sink.WriteLedger(ctx, b) })
+	}); err != nil {
 		return err
 	}
-	if _, err := r.retry(ctx, "commit", full, func() error { return r.Journal.Commit(b) }); err != nil {
+	if _, err := r.retry(ctx, "commit", full, func() error {
+		return fault.Around(fault.BeforeCommit, fault.AfterCommit, func() error { return r.Journal.Commit(b) })
+	}); err != nil {
 		return err
 	}
 	r.Counts.Batches.Add(1)
@@ -63,15 +70,21 @@ func (r *Runner) store(ctx context.Context, b *batch.Batch) error {
 			r.Counts.Healed.Add(int64(b.Rows))
 			r.Log.Warn("rows that the sink had acknowledged are not there; they are sent again", "batch", b.ID, "rows", b.Rows, "round", round)
 		}
-		known := false
+		known, unknown := false, false
 		doubtful, err := r.retry(ctx, "insert", r.Retryable, func() error {
+			if unknown && r.Audit != nil { // it may be there, and its token be forgotten by now
+				if err := r.keepMissing(ctx, b); err != nil || b.Rows == 0 {
+					return err
+				}
+			}
 			if err := r.rest(ctx); err != nil {
 				return err
 			}
-			err := r.slowDown(r.Sink.Write(ctx, b, token))
+			err := fault.Around(fault.BeforeInsert, fault.AfterInsert, func() error { return r.slowDown(r.Sink.Write(ctx, b, token)) })
 			if errors.Is(err, ErrKnown) { // rows that were deleted since would be lost
 				known, err = true, nil
 			}
+			unknown = unknown || err != nil && !errors.Is(err, ErrNotStored)
 			return err
 		})
 		if errors.Is(err, ErrPoison) {
@@ -86,6 +99,9 @@ func (r *Runner) store(ctx context.Context, b *batch.Batch) error {
 		}
 		if err != nil {
 			return err
+		}
+		if b.Rows == 0 {
+			break
 		}
 		doubt = doubt || (doubtful || known) && r.Audit != nil
 		if !doubt {

@@ -192,8 +192,8 @@ func TestWriteOutcomes(t *testing.T) {
 		{"it is taken", nil, 1, false, nil},
 		{"the server is not there", []outcome{{err: fmt.Errorf("%w: %w", errDown, ErrNotStored)}, {err: fmt.Errorf("%w: %w", errDown, ErrNotStored)}}, 3, false, nil},
 		{"no answer, nothing stored", []outcome{{err: errUnknown}}, 2, true, nil},
-		{"no answer, all stored", []outcome{{errUnknown, true, true, false}}, 2, true, nil},
-		{"no answer, stored but not in the rollups", []outcome{{errUnknown, true, false, false}}, 2, true, nil},
+		{"no answer, all stored", []outcome{{errUnknown, true, true, false}}, 1, true, nil},
+		{"no answer, stored but not in the rollups", []outcome{{errUnknown, true, false, false}}, 1, true, nil},
 		{"the token is kept and the rows are lost", []outcome{{errUnknown, false, false, true}}, 3, true, nil},
 		{"it is wrong for good", []outcome{{err: errSchema}}, 1, false, errSchema},
 	} {

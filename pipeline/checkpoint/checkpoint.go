@@ -19,6 +19,7 @@ import (
 	"time"
 
 	"bounceline/pipeline/batch"
+	"bounceline/pipeline/fault"
 )
 
 // State is the content of a checkpoint.
@@ -62,7 +63,7 @@ type Stream struct {
 	Next   int64     `json:"next"`          // done before this position
 	Marker string    `json:"marker"`        // hash of the bytes before Next, see batch.Marker
 	Seen   time.Time `json:"seen"`          // the file's last change when it was found
-	End    int64     `json:"end,omitempty"` // the content's length, once the file is left for good; 0 before
+	End    int64     `json:"end,omitempty"` // the content's length, once the file is left for good; 0 before, -1 if it was given up
 }
 
 // An Intent is a sealed batch whose fate is not known to be settled.
@@ -210,8 +211,13 @@ func (s *Store) save(st State) error {
 	if err != nil {
 		return err
 	}
-	_, err = f.Write(data)
+	if _, err = f.Write(data); err == nil {
+		err = fault.At(fault.CheckpointWritten)
+	}
 	err = errors.Join(err, f.Sync(), f.Close())
+	if err == nil {
+		err = fault.At(fault.CheckpointSynced)
+	}
 	if err != nil {
 		return err
 	}
@@ -220,7 +226,13 @@ func (s *Store) save(st State) error {
 	if err := os.Link(s.path, previous); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
+	if err := fault.At(fault.CheckpointLinked); err != nil {
+		return err
+	}
 	if err := os.Rename(tmp, s.path); err != nil {
+		return err
+	}
+	if err := fault.At(fault.CheckpointRenamed); err != nil {
 		return err
 	}
 	dir, err := os.Open(filepath.Dir(s.path))

@@ -161,7 +161,7 @@ func (p *Process) checkpointFiles() []string {
 // finish puts the checkpoint back as it was when the process died.
 func (p *Process) finish() error {
 	if !p.dead {
-		return p.err
+		return p.failure()
 	}
 	for _, name := range p.checkpointFiles() {
 		if err := os.Remove(name); err != nil && !errors.Is(err, fs.ErrNotExist) {
@@ -173,10 +173,16 @@ func (p *Process) finish() error {
 			return err
 		}
 	}
-	if p.err != nil && !errors.Is(p.err, errDead) && !errors.Is(p.err, context.Canceled) {
-		return p.err
+	return p.failure()
+}
+
+// failure is the process's error, if it is none of those that a process may end with: what it had read could not be stored,
+// and the next one reads it again.
+func (p *Process) failure() error {
+	if errors.Is(p.err, ErrDown) || errors.Is(p.err, errDead) || errors.Is(p.err, context.Canceled) {
+		return nil
 	}
-	return nil
+	return p.err
 }
 
 // unclassified gives every row the same verdict.

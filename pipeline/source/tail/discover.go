@@ -1,6 +1,7 @@
 package tail
 
 import (
+	"bytes"
 	"cmp"
 	"errors"
 	"fmt"
@@ -12,6 +13,7 @@ import (
 	"syscall"
 	"time"
 
+	"bounceline/pipeline/fault"
 	"bounceline/pipeline/source/content"
 )
 
@@ -31,8 +33,9 @@ type scan struct {
 type stamp struct {
 	size     int64
 	modified time.Time
-	path     string
 }
+
+func stampOf(st os.FileInfo) stamp { return stamp{st.Size(), st.ModTime()} }
 
 // discover looks at all paths, opens what is new there, and retires what is gone. With very many files it makes itself rarer:
 // looking must not become all that is done.
@@ -109,40 +112,30 @@ func (f *Follower) look(t target) {
 			delete(f.paths, t.path)
 			f.retire(current)
 		}
+		if since, ok := f.since[t.path]; ok && f.scans[t.path] == nil { // a file may come and be rotated before it is seen
+			f.startScan(t, since)
+		}
 		return
 	}
-	if current != nil && current.id == identify(st) {
+	if current != nil && current.id == identify(st) && !current.gone {
 		return
 	}
 	g := f.byID(identify(st))
 	if g == nil {
-		last := current
-		if last == nil {
-			last = f.lastOf(t.path)
-		}
-		if last != nil { // others may have been at the path in between: they come first
-			f.startScan(t, last.found)
+		if since, ok := f.since[t.path]; ok { // others may have been at the path in between: they come first
+			f.startScan(t, since)
 		}
 		if g, err = f.hold(t, t.path); err != nil {
 			f.wait(t.path, err)
 			return
 		}
+		f.since[t.path] = g.found
 	}
 	delete(f.waiting, t.path)
 	f.paths[t.path], g.retired = g, time.Time{}
-	if current != nil {
+	if current != nil && !current.gone {
 		f.retire(current)
 	}
-}
-
-// lastOf is the youngest generation that was at the path and has left it.
-func (f *Follower) lastOf(path string) *generation {
-	for _, g := range slices.Backward(f.live) {
-		if g.target.path == path && !g.retired.IsZero() {
-			return g
-		}
-	}
-	return nil
 }
 
 // retire notes that the generation has left its path, unless another path has it.
@@ -154,6 +147,7 @@ func (f *Follower) retire(g *generation) {
 	}
 	if g.retired.IsZero() {
 		f.Rotations.Add(1)
+		f.failed = cmp.Or(f.failed, fault.At(fault.RotationSeen))
 		f.Log.Info("the file has left its path; it is read to its end", "path", g.target.path)
 		g.retired = time.Now()
 		g.quiet = g.retired
@@ -175,11 +169,35 @@ func (f *Follower) wait(path string, err error) {
 
 func (f *Follower) byID(id fileID) *generation {
 	for _, g := range f.live {
-		if g.id == id {
+		if g.id == id && !g.gone {
 			return g
 		}
 	}
 	return nil
+}
+
+// measure sees how files have changed. Where a content is gone from its file a copy may lie beside it now, and may not later,
+// when there is time to read it.
+func (f *Follower) measure() {
+	for _, g := range f.live {
+		was := g.gone
+		g.measure()
+		if g.gone && !was {
+			f.startScan(g.target, g.found)
+		}
+		if g.cut == 0 {
+			continue
+		}
+		f.startScan(g.target, g.found)
+		f.Truncations.Add(1)
+		if !slices.ContainsFunc(f.live, func(c *generation) bool {
+			return c.target.path == g.target.path && c != g && c.size >= g.cut && (bytes.HasPrefix(c.head, g.cutHead) || bytes.HasPrefix(g.cutHead, c.head))
+		}) {
+			f.Lost.Truncated.Add(g.cut)
+			f.Log.Error("lines are lost: the file was cut before they were read", "path", g.path, "bytes", g.cut)
+		}
+		g.cut = 0
+	}
 }
 
 // startScan looks beside the target's path now, and again for a while.
@@ -207,8 +225,8 @@ func (f *Follower) scan(t target, sc *scan) {
 	}
 	for _, s := range siblings(t.path) {
 		id := identify(s.info)
-		mark := stamp{s.info.Size(), s.info.ModTime(), s.path}
-		if s.info.Size() == 0 || sc.looked[id] == mark || f.byID(id) != nil || f.isTarget(s.path) {
+		mark := stampOf(s.info)
+		if s.info.Size() == 0 || f.done[id] == mark || sc.looked[id] == mark || f.byID(id) != nil || f.isTarget(s.path) {
 			continue
 		}
 		sc.looked[id] = mark

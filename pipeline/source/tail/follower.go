@@ -60,8 +60,11 @@ type Follower struct {
 	live    []*generation          // one for each file that is open, of one target the older first
 	paths   map[string]*generation // the generation that is at the path now
 	streams map[string]*followed   // every stream of which something may not be committed yet
+	since   map[string]time.Time   // last change of the newest file that was seen at a path, when it was
 	scans   map[string]*scan       // targets beside whose path older files are looked for
+	done    map[fileID]stamp       // rotated files that were read to their end
 	waiting map[string]string      // paths that cannot be read, and why: said once
+	failed  error                  // a fault that a test made happen where no error can be returned
 	unsaved []*generation          // named, but not in the checkpoint yet
 	tick    *time.Ticker
 	every   time.Duration // what tick is set to
@@ -89,7 +92,8 @@ func New(c Config) *Follower {
 	if c.Retryable == nil {
 		c.Retryable = func(error) bool { return false }
 	}
-	return &Follower{Config: c, paths: map[string]*generation{}, streams: map[string]*followed{}, scans: map[string]*scan{},
+	return &Follower{Config: c, paths: map[string]*generation{}, streams: map[string]*followed{}, scans: map[string]*scan{}, since: map[string]time.Time{},
+		done:    map[fileID]stamp{},
 		waiting: map[string]string{}}
 }
 
@@ -127,6 +131,15 @@ func (f *Follower) Run(ctx context.Context, out chan<- pipeline.Chunk) error {
 // round looks at each path and reads each open file once. It reports whether there may be more to read at once.
 func (f *Follower) round(ctx context.Context, out chan<- pipeline.Chunk) (busy bool, err error) {
 	f.discover()
+	if f.failed != nil {
+		return false, f.failed
+	}
+	f.measure()
+	for _, g := range slices.Clone(f.live) {
+		if g.gone {
+			f.anew(g)
+		}
+	}
 	for _, g := range slices.Clone(f.live) {
 		if g.stream == nil {
 			if err := f.identify(ctx, g); err != nil {
@@ -171,9 +184,7 @@ func (f *Follower) send(ctx context.Context, out chan<- pipeline.Chunk, c pipeli
 			return nil
 		case <-f.tick.C:
 			f.discover()
-			for _, g := range f.live {
-				g.measure()
-			}
+			f.measure()
 		case <-ctx.Done():
 			f.Buffers.Give(c.Buffer)
 			return ctx.Err()

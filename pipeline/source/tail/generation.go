@@ -2,6 +2,7 @@ package tail
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"io"
@@ -12,11 +13,15 @@ import (
 	"bounceline/pipeline"
 	"bounceline/pipeline/batch"
 	"bounceline/pipeline/checkpoint"
+	"bounceline/pipeline/fault"
 	"bounceline/pipeline/source/content"
 )
 
 // turn is how much is read of one file before the others have their turn.
 const turn = 4 << 20
+
+// maxDone is how many finished files are remembered.
+const maxDone = 10_000
 
 // A generation is one physical file that is open.
 type generation struct {
@@ -30,18 +35,21 @@ type generation struct {
 	recent  bool      // found at its path or by its time, not by its content alone
 	packed  bool      // it is compressed, and finished
 	size    int64     // how long the file was when last seen
-	gone    bool      // the content that was read is no longer in the file
+	gone    bool      // the content that was named is no longer in the file
+	head    []byte    // the first bytes
+	cutHead []byte    // how the content that cut speaks of began
+	cut     int64     // how much of a content that had no name yet is no longer in the file
 
 	// Set when the content is named.
 	stream  *pipeline.Stream
 	decoder *content.File // of a compressed file
-	head    []byte        // the first bytes
 	at      int64         // the position: before it everything was sent
 	before  []byte        // the last bytes before it: with head they tell whether the file was filled anew
 	lines   *content.Lines
 	release func()
 	damaged bool // it cannot be read on until it changes
 
+	young bool      // its first line is not complete
 	retry time.Time // when naming it is tried again
 	pause time.Duration
 }
@@ -68,8 +76,10 @@ func (f *Follower) hold(t target, path string) (*generation, error) {
 		file.Close()
 		return g, nil
 	}
-	g := &generation{target: t, path: path, file: file, id: identify(st), found: st.ModTime(), size: st.Size(), recent: true}
+	g := &generation{target: t, path: path, file: file, id: identify(st), found: st.ModTime(), recent: true}
+	g.measure()
 	f.live = append(f.live, g)
+	f.failed = cmp.Or(f.failed, fault.At(fault.FileOpened))
 	return g, nil
 }
 
@@ -148,21 +158,29 @@ func (g *generation) markers(at []int64) (map[int64]string, error) {
 	return out, nil
 }
 
-// measure notes the file's length, and whether its content is gone: then the length stays the last that was seen of it.
+// measure notes the file's length, and whether a content is gone from it: then the length stays the last that was seen of
+// it, unless it had no name yet.
 func (g *generation) measure() {
 	st, err := g.file.Stat()
 	if err != nil || g.gone || st.Size() == g.size {
 		return
 	}
 	g.damaged = false
-	if st.Size() < g.size || g.stream != nil && !g.ours() {
+	if st.Size() < g.size || !g.ours() {
 		if g.gone = g.stream != nil && !g.packed; g.gone {
 			return
 		}
+		g.cut, g.cutHead, g.head = g.size, g.head, nil
 	} else if !g.retired.IsZero() {
 		g.quiet = time.Now()
 	}
 	g.size = st.Size()
+	if g.stream == nil && len(g.head) < batch.MarkerBytes {
+		head := make([]byte, min(g.size, batch.MarkerBytes))
+		if n, _ := g.file.ReadAt(head, 0); n == len(head) {
+			g.head = head
+		}
+	}
 }
 
 // read sends what there is to read of the file, a turn at the most.
@@ -224,7 +242,7 @@ func lastBytes(before, data []byte) []byte {
 // ours reports whether the file still begins as it did, and still has the same bytes before the position: if not it was
 // truncated and filled again. It is asked after reading, so that what was read is the content's if it says so.
 func (g *generation) ours() bool {
-	if g.packed {
+	if g.packed && g.stream != nil {
 		return true
 	}
 	var buf [batch.MarkerBytes]byte
@@ -262,6 +280,15 @@ func (f *Follower) settle(ctx context.Context, g *generation, out chan<- pipelin
 // leave drops a generation whose stream is done, and notes in the checkpoint how long the content was.
 func (f *Follower) leave(g *generation, e *followed) error {
 	e.done = true
+	if err := fault.At(fault.FileDone); err != nil {
+		return err
+	}
+	if st, err := g.file.Stat(); err == nil {
+		if len(f.done) == maxDone {
+			clear(f.done) // what is forgotten is read again, and not stored again
+		}
+		f.done[g.id] = stampOf(st)
+	}
 	f.drop(g)
 	return f.Store.Update(func(st *checkpoint.State) {
 		for i := range st.Streams {
@@ -297,6 +324,7 @@ func (f *Follower) drop(g *generation) {
 // a copy of the old one, as logrotate's copytruncate leaves it, is read on.
 func (f *Follower) anew(g *generation) {
 	f.Truncations.Add(1)
+	f.failed = cmp.Or(f.failed, fault.At(fault.FileTruncated))
 	f.Log.Warn("the file was truncated while it was followed; rename it and signal the writer instead, to lose nothing",
 		"path", g.path, "read_to", g.lines.Offset())
 	e := f.streams[g.stream.Name]

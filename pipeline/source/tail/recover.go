@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"bounceline/pipeline"
+	"bounceline/pipeline/batch"
 	"bounceline/pipeline/checkpoint"
 	"bounceline/pipeline/source/content"
 )
@@ -28,7 +29,7 @@ func (f *Follower) Recover(ctx context.Context, c pipeline.Config) error {
 		f.Log.Info("a batch was being sent when the last run ended; it is sent again", "batch", intent.ID)
 		c.MaxRows, c.MaxBytes = 1<<40, 1<<40
 		c.MaxDelay, c.IdleDelay = 1000*time.Hour, 1000*time.Hour
-		again := func(ctx context.Context, out chan<- pipeline.Chunk) error { return f.again(ctx, intent, out) }
+		again := func(ctx context.Context, out chan<- pipeline.Chunk) error { return f.again(ctx, intent, c.Audit, out) }
 		if err := pipeline.Drive(ctx, again, pipeline.NewRunner(c)); err != nil || ctx.Err() != nil {
 			return err
 		}
@@ -56,10 +57,18 @@ func (f *Follower) unsettled(ctx context.Context, intent *checkpoint.Intent) (bo
 
 // again sends the lines of the intent's ranges, each after the stretch before it that gives context, and nothing else, so
 // that the receiver makes the same batch. A range whose file is gone is counted as lost and left out.
-func (f *Follower) again(ctx context.Context, intent *checkpoint.Intent, out chan<- pipeline.Chunk) error {
+func (f *Follower) again(ctx context.Context, intent *checkpoint.Intent, audit pipeline.Auditor, out chan<- pipeline.Chunk) error {
 	for i, r := range intent.Ranges {
 		path, input, ok := f.find(r.Stream, r.To)
 		if !ok {
+			stored, err := f.present(ctx, audit, r)
+			if err != nil {
+				return err
+			}
+			if stored {
+				f.Log.Warn("the file with a batch's lines is gone; its rows are stored", "stream", r.Stream, "from", r.From, "to", r.To)
+				continue
+			}
 			f.Lost.Intent.Add(r.To - r.From)
 			f.Log.Error("a batch cannot be sent again: the file with its lines is gone", "stream", r.Stream, "from", r.From, "to", r.To)
 			continue
@@ -78,6 +87,15 @@ func (f *Follower) again(ctx context.Context, intent *checkpoint.Intent, out cha
 		}
 	}
 	return nil
+}
+
+// present reports whether the sink has rows of the range: then it has all of them, as they went in with one insert.
+func (f *Follower) present(ctx context.Context, audit pipeline.Auditor, r batch.Range) (bool, error) {
+	if audit == nil || r.Rows == 0 {
+		return r.Rows == 0, nil
+	}
+	rows, err := audit.Present(ctx, r.Stream, r.From, r.To)
+	return len(rows) > 0, err
 }
 
 // sendRange sends the lines in [at, to) of the file's content.

@@ -15,6 +15,7 @@ import (
 	"bounceline/pipeline"
 	"bounceline/pipeline/batch"
 	"bounceline/pipeline/checkpoint"
+	"bounceline/pipeline/fault"
 	"bounceline/pipeline/source/content"
 )
 
@@ -37,29 +38,30 @@ type followed struct {
 
 // resume begins to look for the contents that were followed when the checkpoint was written.
 func (f *Follower) resume() {
-	since := map[string]time.Time{}
 	deadline := time.Now().Add(f.RotateWait)
-	state := f.Store.State()
-	for _, s := range state.Streams {
-		if _, ok := f.targetOf(s.Path); !ok {
+	targets := map[string]target{}
+	for _, s := range f.Store.State().Streams {
+		t, ok := f.targetOf(s.Path)
+		if !ok {
 			continue // an input that is no longer configured; it may come back
 		}
-		done := s.End > 0 && s.Next >= s.End
-		f.streams[s.Name] = &followed{name: s.Name, path: s.Path, peak: s.End, offset: s.Next, deadline: deadline, done: done}
-		if at, ok := since[s.Path]; !done && (!ok || s.Seen.Before(at)) {
-			since[s.Path] = s.Seen
+		targets[s.Path] = t
+		f.streams[s.Name] = &followed{name: s.Name, path: s.Path, peak: s.End, offset: s.Next, deadline: deadline, done: finished(s)}
+		if at, ok := f.since[s.Path]; !ok || s.Seen.Before(at) {
+			f.since[s.Path] = s.Seen
 		}
 	}
-	for path, at := range since {
-		t, _ := f.targetOf(path)
-		f.startScan(t, at)
+	for path, t := range targets {
+		f.startScan(t, f.since[path])
 	}
 }
+
+// finished reports whether nothing of the stream is left to do.
+func finished(s checkpoint.Stream) bool { return s.End < 0 || s.End > 0 && s.Next >= s.End }
 
 // identify finds out which stream the file's content is and puts its reading behind what the ledger has of it. The
 // generation stays without a stream while nothing can be said yet. A file that adds nothing is dropped.
 func (f *Follower) identify(ctx context.Context, g *generation) error {
-	g.measure()
 	if time.Now().Before(g.retry) {
 		return nil
 	}
@@ -68,6 +70,7 @@ func (f *Follower) identify(ctx context.Context, g *generation) error {
 		return nil
 	}
 	var later *laterError
+	g.young = errors.As(err, &later) && later.soon
 	switch {
 	case errors.As(err, &later) && later.drop && !g.retired.IsZero():
 		f.drop(g)
@@ -135,6 +138,9 @@ func (f *Follower) name(ctx context.Context, g *generation) error {
 	}
 	g.release = release
 	f.unsaved = append(f.unsaved, g)
+	if err := fault.At(fault.FileNamed); err != nil {
+		return err
+	}
 	f.Log.Info("following", "path", g.path, "stream", known.Name, "from", g.at, "stored_to", storedTo(g.stream))
 	return nil
 }
@@ -215,7 +221,7 @@ func (f *Follower) equal(g *generation, e *followed) (equal, reaches bool, err e
 		return bytes.Equal(have, e.before), true, nil
 	}
 	if e.gen == nil {
-		return false, false, nil
+		return e.offset == 0, e.offset == 0, nil
 	}
 	if e.offset == 0 {
 		if at, have, err = g.last(min(g.size, e.gen.size)); err != nil {
@@ -324,9 +330,11 @@ func (f *Follower) save() error {
 			now.Next, now.Marker = st.Streams[i].Next, st.Streams[i].Marker
 			st.Streams[i] = now
 		}
+		f.prune(st)
 	})
 	if err == nil {
 		f.unsaved = f.unsaved[:0]
+		err = fault.At(fault.FileSaved)
 	}
 	return err
 }
@@ -368,13 +376,32 @@ func (f *Follower) sweep(ctx context.Context, out chan<- pipeline.Chunk) error {
 		return nil
 	}
 	return f.Store.Update(func(s *checkpoint.State) {
-		s.Streams = slices.DeleteFunc(s.Streams, func(x checkpoint.Stream) bool { return slices.Contains(gone, x.Name) })
+		for i := range s.Streams { // what was given up is finished too
+			if x := &s.Streams[i]; slices.Contains(gone, x.Name) && !finished(*x) {
+				x.End = -1
+			}
+		}
+		f.prune(s)
+	})
+}
+
+// prune forgets finished streams, but for the newest of each path: the next start takes what was written after it for
+// something that it has not seen.
+func (f *Follower) prune(s *checkpoint.State) {
+	newest := map[string]time.Time{}
+	for _, x := range s.Streams {
+		if at, ok := newest[x.Path]; !ok || x.Seen.After(at) {
+			newest[x.Path] = x.Seen
+		}
+	}
+	s.Streams = slices.DeleteFunc(s.Streams, func(x checkpoint.Stream) bool {
+		return finished(x) && f.streams[x.Name] == nil && x.Seen.Before(newest[x.Path])
 	})
 }
 
 // unnamed reports whether a file of the target may yet turn out to be what is looked for.
 func (f *Follower) unnamed(path string) bool {
-	return slices.ContainsFunc(f.live, func(g *generation) bool { return g.stream == nil && g.size > 0 && g.target.path == path })
+	return slices.ContainsFunc(f.live, func(g *generation) bool { return g.stream == nil && g.size > 0 && !g.young && g.target.path == path })
 }
 
 // giveUp ends the search for a stream's content.

@@ -141,7 +141,7 @@ func (w *world) check() {
 	if len(missing)+len(doubled) > 0 {
 		w.Errorf("of %d lines %d are missing (%s) and %d doubled (%s)", w.next, len(missing), some(missing), len(doubled), some(doubled))
 	}
-	if err := w.db.Check(); err != nil {
+	if err := w.db.Check(true); err != nil {
 		w.Error(err)
 	}
 }

@@ -1,0 +1,209 @@
+package main
+
+import (
+	"bytes"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"testing"
+	"time"
+
+	"bounceline/pipeline/fault"
+)
+
+// A rotatedLog is a log that one goroutine writes and logrotate rotates, always in the same manner: it loses files when that
+// changes.
+type rotatedLog struct {
+	t      *testing.T
+	path   string
+	conf   string
+	manner string
+	next   *atomic.Int64 // number of the next delivery of all logs
+
+	mu    sync.Mutex
+	held  *os.File // the writer's handle: it is opened anew some writes after a rotation, as a signalled daemon does
+	stale int
+}
+
+// write appends n numbered deliveries.
+func (l *rotatedLog) write(n int) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.held == nil || l.stale == 1 {
+		f, err := os.OpenFile(l.path, os.O_WRONLY|os.O_CREATE|os.O_APPEND, 0o600)
+		if err != nil {
+			l.t.Error(err)
+			return
+		}
+		if l.held != nil {
+			l.held.Close()
+		}
+		l.held = f
+	}
+	l.stale = max(0, l.stale-1)
+	var text bytes.Buffer
+	for range n {
+		text.WriteString(delivery(int(l.next.Add(1) - 1)))
+	}
+	half := text.Len() / 2 // most lines are seen incomplete by somebody
+	for _, part := range [][]byte{text.Bytes()[:half], text.Bytes()[half:]} {
+		if _, err := l.held.Write(part); err != nil {
+			l.t.Error(err)
+		}
+	}
+}
+
+// rotate runs logrotate. Nobody writes meanwhile: what is written between copy and truncation is
+// in no file.
+func (l *rotatedLog) rotate() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if err := os.WriteFile(l.conf, fmt.Appendf(nil, "%s {\nrotate 1000\nnotifempty\n%s\n}\n", l.path, l.manner), 0o600); err != nil {
+		l.t.Error(err)
+	}
+	if l.manner == "compress" && l.held != nil { // what is written to a file after it was compressed is in no file
+		l.held.Close()
+		l.held = nil
+	}
+	if out, err := exec.Command("/usr/sbin/logrotate", "--force", "--state", l.conf+".state", l.conf).CombinedOutput(); err != nil {
+		l.t.Errorf("logrotate: %v: %s", err, out)
+	}
+	l.stale = 5
+}
+
+// TestKilledAnywhere kills run at every point where something has just become durable or is about to, and at random moments,
+// while a log is written and rotated: each line is stored once, in the rows and in the rollups.
+//
+// BOUNCELINE_KILLS says how often it is killed.
+func TestKilledAnywhere(t *testing.T) {
+	kills := len(fault.Points) + 6
+	if v := os.Getenv("BOUNCELINE_KILLS"); v != "" {
+		var err error
+		if kills, err = strconv.Atoi(v); err != nil {
+			t.Fatal(err)
+		}
+	}
+	program := filepath.Join(t.TempDir(), "bounceline")
+	if out, err := exec.Command("go", "build", "-tags", "faults", "-o", program, ".").CombinedOutput(); err != nil {
+		t.Fatalf("go build: %v\n%s", err, out)
+	}
+	s := newStore(t)
+	dir := t.TempDir()
+	var next atomic.Int64
+	var logs []*rotatedLog
+	for name, manner := range map[string]string{"a": "create", "b": "copytruncate", "c": "compress", "d": "compress\ndelaycompress"} {
+		logs = append(logs, &rotatedLog{t: t, path: filepath.Join(dir, name+".log"), conf: filepath.Join(t.TempDir(), "logrotate.conf"), manner: manner, next: &next})
+	}
+	config := write(t, filepath.Join(dir, "c.yaml"), fmt.Appendf(nil,
+		"inputs:\n  - name: mail\n    paths: [%s/*.log]\nstate_dir: %s\npoll: 50ms\nrotate_wait: 2s\nbatch: {max_delay: 50ms, max_rows: 500}\n", dir, s.dir))
+	seed := rand.Uint64()
+	t.Logf("seed %d", seed)
+	random := rand.New(rand.NewPCG(seed, 0))
+
+	stop := make(chan struct{})
+	var writer sync.WaitGroup
+	writer.Go(func() {
+		for {
+			select {
+			case <-stop:
+				return
+			case <-time.After(30 * time.Millisecond):
+				for _, l := range logs {
+					l.write(1 + int(time.Now().UnixNano()%4))
+				}
+			}
+		}
+	})
+	var log bytes.Buffer
+	run := func(faults string) *exec.Cmd {
+		cmd := exec.Command(program, "run", "--config", config)
+		cmd.Env = append(os.Environ(), "TZ=UTC", "BOUNCELINE_FAULTS="+faults)
+		log.Reset()
+		cmd.Stderr = &log
+		if err := cmd.Start(); err != nil {
+			t.Fatal(err)
+		}
+		return cmd
+	}
+	killed := map[string]int{}
+	for i := range kills {
+		point, faults := "any time", ""
+		if i%2 == 0 || i < len(fault.Points) {
+			point = fault.Points[i%len(fault.Points)]
+			faults = fmt.Sprintf("%s=kill@%d", point, 1+random.IntN(1+i/len(fault.Points)))
+		}
+		cmd := run(faults)
+		ended := make(chan error, 1)
+		go func() { ended <- cmd.Wait() }()
+		life := time.After(time.Duration(random.IntN(800)) * time.Millisecond)
+		if faults != "" {
+			life = time.After(10 * time.Second)
+		}
+		for n := 0; ; n++ {
+			rotation := time.After(time.Duration(300+random.IntN(700)) * time.Millisecond)
+			select {
+			case err := <-ended:
+				if cmd.ProcessState.Exited() {
+					t.Fatalf("run ended by itself (%s): %v\n%s", point, err, log.String())
+				}
+				killed[point]++
+			case <-life:
+				cmd.Process.Kill()
+				<-ended
+				killed["any time"]++
+			case <-rotation:
+				if n < 4 {
+					i := random.IntN(len(logs))
+					if point == fault.FileTruncated {
+						i = slices.IndexFunc(logs, func(l *rotatedLog) bool { return l.manner == "copytruncate" })
+					}
+					logs[i].rotate()
+				}
+				continue
+			}
+			break
+		}
+		if random.IntN(3) == 0 {
+			logs[random.IntN(len(logs))].rotate() // while it is dead
+		}
+	}
+	close(stop)
+	writer.Wait()
+	cmd := run("")
+	t.Cleanup(func() {
+		cmd.Process.Kill()
+		if t.Failed() {
+			t.Logf("the last run:\n%s", log.String())
+		}
+	})
+	n := int(next.Load())
+	stored := s.number(t, "SELECT sum(rows) FROM ingest_batches FINAL")
+	for stored < uint64(n) { // as long as it gets on
+		before := stored
+		eventually(t, fmt.Sprintf("more than %d rows of %d lines", before, n), s.has(t, int(before)+1))
+		stored = s.number(t, "SELECT sum(rows) FROM ingest_batches FINAL")
+	}
+	cmd.Process.Signal(syscall.SIGTERM)
+	if err := cmd.Wait(); err != nil {
+		t.Errorf("TERM: %v", err)
+	}
+	t.Logf("%d lines, killed: %v", n, killed)
+	if got := s.rows(t); got != uint64(n) {
+		t.Errorf("%d rows of %d lines", got, n)
+	}
+	if got := s.number(t, "SELECT uniqExact(recipient) FROM delivery_events"); got != uint64(n) {
+		t.Errorf("%d recipients of %d", got, n)
+	}
+	for _, point := range fault.Points {
+		if killed[point] == 0 {
+			t.Errorf("it was never killed at %s", point)
+		}
+	}
+}
