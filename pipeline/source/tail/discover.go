@@ -1,7 +1,6 @@
 package tail
 
 import (
-	"bytes"
 	"cmp"
 	"errors"
 	"fmt"
@@ -191,7 +190,7 @@ func (f *Follower) measure() {
 		f.startScan(g.target, g.found)
 		f.Truncations.Add(1)
 		if !slices.ContainsFunc(f.live, func(c *generation) bool {
-			return c.target.path == g.target.path && c != g && c.size >= g.cut && (bytes.HasPrefix(c.head, g.cutHead) || bytes.HasPrefix(g.cutHead, c.head))
+			return c.target.path == g.target.path && c != g && c.holds(g.cutHead, g.cut)
 		}) {
 			f.Lost.Truncated.Add(g.cut)
 			f.Log.Error("lines are lost: the file was cut before they were read", "path", g.path, "bytes", g.cut)

@@ -98,6 +98,24 @@ func (g *generation) content() (*content.File, error) {
 	return content.Decode(io.NewSectionReader(g.file, 0, 1<<62))
 }
 
+// holds reports whether the file's content begins so and is at least so long. A compressed one is read for it.
+func (g *generation) holds(head []byte, size int64) bool {
+	c, err := g.content()
+	if err != nil {
+		return false
+	}
+	defer c.Close()
+	have := make([]byte, len(head))
+	if _, err := io.ReadFull(c, have); err != nil || !bytes.Equal(have, head) {
+		return false
+	}
+	if c.Compression == "" {
+		return g.size >= size
+	}
+	n, _ := io.CopyN(io.Discard, c, size-int64(len(head)))
+	return n == size-int64(len(head))
+}
+
 // last returns the last bytes of the content before the position, or before its end where that comes first, and which it
 // was.
 func (g *generation) last(at int64) (int64, []byte, error) {
