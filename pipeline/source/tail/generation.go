@@ -130,6 +130,9 @@ func (g *generation) last(at int64) (int64, []byte, error) {
 	at = min(at, g.size)
 	buf := make([]byte, min(at, batch.MarkerBytes))
 	_, err := g.file.ReadAt(buf, at-int64(len(buf)))
+	if errors.Is(err, io.EOF) {
+		err = &laterError{soon: true} // it was cut since it was measured
+	}
 	return at, buf, err
 }
 
