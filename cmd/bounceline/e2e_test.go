@@ -338,10 +338,10 @@ func appendTo(t *testing.T, path string, from, to int) {
 	}
 }
 
-// startRun starts run on the file.
-func startRun(t *testing.T, s *store, path string) *exec.Cmd {
+// startRun starts run, on a file or otherwise.
+func startRun(t *testing.T, s *store, args ...string) *exec.Cmd {
 	t.Helper()
-	cmd := command("run", "--state-dir", s.dir, path)
+	cmd := command(append([]string{"run", "--state-dir", s.dir}, args...)...)
 	var log bytes.Buffer
 	cmd.Stderr = &log
 	if err := cmd.Start(); err != nil {

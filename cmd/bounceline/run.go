@@ -22,6 +22,8 @@ func newRunCommand() *cobra.Command {
 	var topics topicFlags
 	var file, listen string
 	var rules []string
+	var followJournal bool
+	var journalDirectory string
 	cmd := &cobra.Command{
 		Use:   "run [FILES...]",
 		Short: "Follow logs and store each delivery event once",
@@ -34,6 +36,7 @@ Run reads Kafka topics too, beside files or instead of them, as a member of a co
 for: they share the topics' partitions, and take over from one that dies without losing or doubling a line. They need no
 state but the database: members on one machine may share a state directory, members on several need a ClickHouse server.`,
 		Example: `  bounceline run /var/log/mail.log
+  bounceline run --journal
   bounceline run --config /etc/bounceline.yaml
   bounceline run --clickhouse clickhouse://writer@db.example.org:9000 '/var/log/exim4/mainlog'
   bounceline run --kafka-brokers kafka1:9092,kafka2:9092 --kafka-topics maillog
@@ -52,14 +55,17 @@ state but the database: members on one machine may share a state directory, memb
 				if c, err = config.Load(file); err != nil {
 					return usagef("%v", err)
 				}
-			case len(args) == 0 && !topics.used():
-				return usagef("name the files to follow, topics with --kafka-brokers and --kafka-topics, or a configuration with --config")
+			case len(args) == 0 && !topics.used() && !followJournal:
+				return usagef("name the files to follow, the journal with --journal, topics with --kafka-brokers and --kafka-topics, or a configuration with --config")
 			default:
 				for _, a := range args {
 					c.Inputs = append(c.Inputs, config.Input{Name: filepath.Base(a), Paths: []string{a}, Parser: options.Dialect, Zone: reading.zone, Host: options.Host, Relays: options.InternalRelays})
 				}
 			}
 			loaded := c
+			c.Journal.Follow = c.Journal.Follow || followJournal
+			override(cmd.Flags(), "journal-directory", &c.Journal.Directory, journalDirectory)
+			override(cmd.Flags(), "internal-relays", &c.Journal.Relays, reading.relays)
 			topics.configure(cmd.Flags(), &c.Kafka, &reading)
 			if listen != "" {
 				c.Listen = listen
@@ -82,6 +88,8 @@ state but the database: members on one machine may share a state directory, memb
 	db.register(cmd)
 	reading.register(cmd)
 	topics.register(cmd)
+	cmd.Flags().BoolVar(&followJournal, "journal", false, "follow systemd's journal")
+	cmd.Flags().StringVar(&journalDirectory, "journal-directory", "", "where the journal's files are (default: the system's journal)")
 	cmd.Flags().StringVar(&listen, "listen", os.Getenv("BOUNCELINE_LISTEN"), "HOST:PORT where /healthz, /readyz, /status and /metrics are answered (BOUNCELINE_LISTEN; default: nowhere)")
 	cmd.Flags().StringSliceVar(&rules, "rules", nil, "files or folders of rules that are tried before the shipped ones")
 	cmd.Flags().StringVarP(&file, "config", "c", "", "configuration file (YAML)")
@@ -112,11 +120,15 @@ func follow(ctx context.Context, d *daemon, file string, flags *databaseFlags) e
 	if err != nil {
 		return err
 	}
+	entries, err := d.journal()
+	if err != nil {
+		return err
+	}
 	topics, err := d.topics()
 	if err != nil {
 		return err
 	}
-	return d.run(ctx, listener, files, d.pipes(inputs), topics)
+	return d.run(ctx, listener, files, d.pipes(inputs), entries, topics)
 }
 
 // openPatiently opens the database, and waits for a server that does not answer yet. It returns nil if ctx is done first.

@@ -33,6 +33,7 @@ type Config struct {
 	Listen     string     `yaml:"listen"`      // HOST:PORT of the pages for whoever watches; empty: no port is opened
 	Rules      []string   `yaml:"rules"`       // files or folders of rules that are tried before the shipped ones
 	Inputs     []Input    `yaml:"inputs"`
+	Journal    Journal    `yaml:"journal"`
 	Kafka      Kafka      `yaml:"kafka"`
 	Ship       Ship       `yaml:"ship"`
 	Batch      Batch      `yaml:"batch"`
@@ -48,6 +49,19 @@ type Input struct {
 	Zone    string   `yaml:"zone"`            // time zone of stamps without one
 	Host    string   `yaml:"host"`            // for lines that carry no host
 	Relays  []string `yaml:"internal_relays"` // hosts and addresses inside the site that hand mail on
+}
+
+// Journal says whether systemd's journal is followed, and how it is read.
+type Journal struct {
+	Follow    bool     `yaml:"follow"`
+	Directory string   `yaml:"directory"` // where its files are; empty: the system's journal
+	Parser    string   `yaml:"parser"`
+	Relays    []string `yaml:"internal_relays"`
+}
+
+// Options are those of the journal's lines, which carry their own host and time.
+func (j Journal) Options() (parsers.Options, error) {
+	return Input{Parser: j.Parser, Relays: j.Relays}.options()
 }
 
 // Batch says when rows are sent.
@@ -120,8 +134,11 @@ func (d Duration) MarshalYAML() (any, error) { return time.Duration(d).String(),
 func (c Config) Validate() error {
 	var errs []error
 	bad := func(format string, args ...any) { errs = append(errs, fmt.Errorf(format, args...)) }
-	if len(c.Inputs) == 0 && !c.Kafka.Used() {
+	if len(c.Inputs) == 0 && !c.Kafka.Used() && !c.Journal.Follow {
 		bad("inputs: name at least one, or brokers under kafka")
+	}
+	if _, err := c.Journal.Options(); err != nil {
+		bad("journal: %v", err)
 	}
 	errs = append(errs, c.Kafka.validate(), c.Ship.validate(c))
 	for i, in := range c.Inputs {
@@ -214,7 +231,7 @@ func explain(err error) error {
 
 // keys lists the keys of one of the configuration's types.
 func keys(name string) []string {
-	for _, v := range []any{Config{}, Input{}, Kafka{}, Ship{}, Batch{}, ClickHouse{}} {
+	for _, v := range []any{Config{}, Input{}, Journal{}, Kafka{}, Ship{}, Batch{}, ClickHouse{}} {
 		t := reflect.TypeOf(v)
 		if t.Name() != name {
 			continue

@@ -1,0 +1,44 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"path/filepath"
+
+	"bounceline/pipeline"
+	"bounceline/pipeline/admin"
+	"bounceline/pipeline/checkpoint"
+	"bounceline/pipeline/source/journal"
+	"bounceline/sinks/clickhouse"
+)
+
+// journal follows systemd's journal, with a checkpoint of its own.
+func (d *daemon) journal() (flow, error) {
+	j := d.config.Journal
+	if !j.Follow {
+		return flow{}, nil
+	}
+	options, err := j.Options()
+	if err != nil {
+		return flow{}, usagef("journal: %v", err)
+	}
+	store, notes, err := checkpoint.Open(filepath.Join(d.db.StateDir, "journal.checkpoint"), false)
+	if errors.Is(err, checkpoint.ErrLocked) {
+		return flow{}, fmt.Errorf("another bounceline run follows the journal with %s: stop it, or give this one its own --state-dir", d.db.StateDir)
+	}
+	if err != nil {
+		return flow{}, err
+	}
+	d.opened = append(d.opened, store)
+	for _, n := range notes {
+		slog.Warn("checkpoint", "note", n)
+	}
+	r := journal.New(journal.Config{Directory: j.Directory, Source: "journal", Parser: options, Ledger: d.db, Store: store, Buffers: d.buffers,
+		Retryable: clickhouse.Retryable, Log: slog.Default()})
+	runner := pipeline.NewRunner(d.runner(store))
+	counters := func() []admin.Counter {
+		return []admin.Counter{{Name: "journal_gaps_total", Value: r.Gaps.Load()}}
+	}
+	return flow{name: "journal", run: driven(r.Run, runner), counts: runner.Counts, unread: runner.Unread, counters: counters}, nil
+}
