@@ -95,7 +95,7 @@ func (g *generation) close() {
 
 // content opens the file's content from its beginning, decompressed, apart from the reading that goes on.
 func (g *generation) content() (*content.File, error) {
-	return content.Decode(io.NewSectionReader(g.file, 0, 1<<62))
+	return whole(g.file)
 }
 
 // holds reports whether the file's content begins so and is at least so long. A compressed one is read for it.

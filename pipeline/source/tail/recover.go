@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"os"
 	"strings"
 	"time"
 
@@ -59,7 +60,7 @@ func (f *Follower) unsettled(ctx context.Context, intent *checkpoint.Intent) (bo
 // that the receiver makes the same batch. A range whose file is gone is counted as lost and left out.
 func (f *Follower) again(ctx context.Context, intent *checkpoint.Intent, audit pipeline.Auditor, out chan<- pipeline.Chunk) error {
 	for i, r := range intent.Ranges {
-		path, input, ok := f.find(r.Stream, r.To)
+		file, input, ok := f.find(r.Stream, r.To)
 		if !ok {
 			stored, err := f.present(ctx, audit, r)
 			if err != nil {
@@ -75,14 +76,15 @@ func (f *Follower) again(ctx context.Context, intent *checkpoint.Intent, audit p
 		}
 		ranges, err := f.Ledger.Ledger(ctx, r.Stream)
 		if err != nil {
+			file.Close()
 			return fmt.Errorf("ask the ledger: %w", err)
 		}
-		s := &pipeline.Stream{Name: r.Stream, Source: r.Source, Path: path, Parser: input.Parser, Stored: content.Spans(ranges), Doubt: r.To}
+		s := &pipeline.Stream{Name: r.Stream, Source: r.Source, Path: file.Name(), Parser: input.Parser, Stored: content.Spans(ranges), Doubt: r.To}
 		at := f.begin(s, ranges)
 		if len(ranges) == 0 {
 			at, s.Anchor = r.From, r.Anchor
 		}
-		if err := f.sendRange(ctx, path, s, at, r.To, i == len(intent.Ranges)-1, out); err != nil {
+		if err := f.sendRange(ctx, file, s, at, r.To, i == len(intent.Ranges)-1, out); err != nil {
 			return err
 		}
 	}
@@ -98,15 +100,16 @@ func (f *Follower) present(ctx context.Context, audit pipeline.Auditor, r batch.
 	return len(rows) > 0, err
 }
 
-// sendRange sends the lines in [at, to) of the file's content.
-func (f *Follower) sendRange(ctx context.Context, path string, s *pipeline.Stream, at, to int64, last bool, out chan<- pipeline.Chunk) error {
-	c, err := content.Open(path)
+// sendRange sends the lines in [at, to) of the file's content, and closes it.
+func (f *Follower) sendRange(ctx context.Context, file *os.File, s *pipeline.Stream, at, to int64, last bool, out chan<- pipeline.Chunk) error {
+	defer file.Close()
+	c, err := whole(file)
 	if err != nil {
-		return err
+		return fmt.Errorf("%s: %w", file.Name(), err)
 	}
 	defer c.Close()
 	if _, err := io.CopyN(io.Discard, c, at); err != nil {
-		return fmt.Errorf("%s: %w", path, err)
+		return fmt.Errorf("%s: %w", file.Name(), err)
 	}
 	lines := content.NewLines(io.LimitReader(c, to-at), s, at, f.Buffers)
 	for {
@@ -119,7 +122,7 @@ func (f *Follower) sendRange(ctx context.Context, path string, s *pipeline.Strea
 			chunk = rest
 			chunk.Last = last
 		} else if err != nil {
-			return fmt.Errorf("%s: %w", path, err)
+			return fmt.Errorf("%s: %w", file.Name(), err)
 		}
 		select {
 		case out <- chunk:
@@ -133,37 +136,57 @@ func (f *Follower) sendRange(ctx context.Context, path string, s *pipeline.Strea
 	}
 }
 
-// find looks for a file with the stream's content, at least as long as size, at the paths that are followed and beside them.
-func (f *Follower) find(stream string, size int64) (path string, input *Input, ok bool) {
+// looks is how often the files are looked through: rotation may move them from name to name meanwhile.
+const looks = 3
+
+// find opens a file with the stream's content, at least as long as size, at the paths that are followed and beside them. It
+// is opened once and for all: by its name it might be another one the next time. The caller closes it.
+func (f *Follower) find(stream string, size int64) (file *os.File, input *Input, ok bool) {
 	for _, s := range f.Store.State().Streams {
 		if s.Name != stream {
 			continue
 		}
 		t, ok := f.targetOf(s.Path)
 		if !ok {
-			return "", nil, false
+			return nil, nil, false
 		}
-		paths := []string{s.Path}
-		for _, x := range siblings(s.Path) {
-			paths = append(paths, x.path)
-		}
-		for _, p := range paths {
-			head, err := headOf(p)
-			if err == nil && strings.HasPrefix(stream, content.Prefix(head)) && reaches(p, size) {
-				return p, t.input, true
+		for range looks {
+			paths := []string{s.Path}
+			for _, x := range siblings(s.Path) {
+				paths = append(paths, x.path)
+			}
+			for _, p := range paths {
+				file, err := openRegular(p)
+				if err != nil {
+					continue
+				}
+				if holdsStream(file, stream, size) {
+					return file, t.input, true
+				}
+				file.Close()
 			}
 		}
 	}
-	return "", nil, false
+	return nil, nil, false
 }
 
-// reaches reports whether the content of the file is at least so long.
-func reaches(path string, size int64) bool {
-	c, err := content.Open(path)
+// whole is the file's content from its beginning, decompressed.
+func whole(file *os.File) (*content.File, error) {
+	return content.Decode(io.NewSectionReader(file, 0, 1<<62))
+}
+
+// holdsStream reports whether the file's content is named so and is at least so long.
+func holdsStream(file *os.File, stream string, size int64) bool {
+	c, err := whole(file)
 	if err != nil {
 		return false
 	}
 	defer c.Close()
-	n, _ := io.CopyN(io.Discard, c, size)
-	return n == size
+	head, read, err := content.ReadHead(c)
+	if err != nil || head == nil || !strings.HasPrefix(stream, content.Prefix(head)) {
+		return false
+	}
+	rest := size - int64(len(read))
+	n, _ := io.CopyN(io.Discard, c, max(0, rest))
+	return n >= rest
 }
