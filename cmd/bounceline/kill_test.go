@@ -65,7 +65,7 @@ func (l *rotatedLog) write(n int) {
 func (l *rotatedLog) rotate() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if err := os.WriteFile(l.conf, fmt.Appendf(nil, "%s {\nrotate 1000\nnotifempty\n%s\n}\n", l.path, l.manner), 0o600); err != nil {
+	if err := os.WriteFile(l.conf, fmt.Appendf(nil, "%s {\nrotate 1000\nmissingok\nnotifempty\n%s\n}\n", l.path, l.manner), 0o600); err != nil {
 		l.t.Error(err)
 	}
 	if l.manner == "compress" && l.held != nil { // what is written to a file after it was compressed is in no file
