@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -120,6 +121,45 @@ func (d *database) Present(ctx context.Context, stream string, from, to int64) (
 // Mend implements pipeline.Auditor.
 func (d *database) Mend(ctx context.Context, first, last int64) error {
 	return d.revive(ctx, d.DB.Mend(ctx, first, last))
+}
+
+// Ledger asks DB.Ledger, and again if the local engine died over it.
+func (d *database) Ledger(ctx context.Context, prefix string) (out []batch.Range, err error) {
+	err = d.ask(ctx, func() error { out, err = d.DB.Ledger(ctx, prefix); return err })
+	return out, err
+}
+
+// Reach asks DB.Reach, as Ledger does.
+func (d *database) Reach(ctx context.Context, prefix string) (out map[string]int64, err error) {
+	err = d.ask(ctx, func() error { out, err = d.DB.Reach(ctx, prefix); return err })
+	return out, err
+}
+
+// QueueIDs asks DB.QueueIDs, as Ledger does.
+func (d *database) QueueIDs(ctx context.Context, stream string, limit int64) (out map[int64]string, err error) {
+	err = d.ask(ctx, func() error { out, err = d.DB.QueueIDs(ctx, stream, limit); return err })
+	return out, err
+}
+
+// ask repeats a question as often as the local engine died over it, up to a limit. A server that does not answer is the
+// asker's business: it may wait, or give up.
+func (d *database) ask(ctx context.Context, question func() error) (err error) {
+	for range attempts {
+		err = question()
+		d.mu.Lock()
+		lease := d.lease
+		d.mu.Unlock()
+		if err == nil || lease == nil || ctx.Err() != nil || !clickhouse.Retryable(err) {
+			return err
+		}
+		select {
+		case <-lease.Gone(): // a connection may be gone a moment before the engine is known to be
+		case <-time.After(time.Second):
+		case <-ctx.Done():
+		}
+		err = d.revive(ctx, err)
+	}
+	return err
 }
 
 // revive starts the local engine again if it is dead; it keeps its port and passwords, so that connections find it. It returns
