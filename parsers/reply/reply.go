@@ -72,9 +72,10 @@ func nextLine(text []byte, sep string, code []byte) []byte {
 	}
 }
 
-// Code returns the reply code at the start of text, 0 if none stands there (RFC 5321, section 4.2).
+// Code returns the reply code at the start of text, 0 if none stands there (RFC 5321, section 4.2). Of the failures those count
+// too whose second digit the RFC does not define: servers send 471, 571 and more.
 func Code(text []byte) uint16 {
-	if len(text) < 3 || text[0] < '2' || text[0] > '5' || !digit(text[1]) || !digit(text[2]) || text[1] > '5' {
+	if len(text) < 3 || text[0] < '2' || text[0] > '5' || !digit(text[1]) || !digit(text[2]) || text[1] > '5' && text[0] < '4' {
 		return 0
 	}
 	if len(text) > 3 && text[3] != ' ' && text[3] != '-' && text[3] != '\\' {

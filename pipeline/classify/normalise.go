@@ -248,7 +248,7 @@ func (w *normaliser) continued(word []byte, start int) bool {
 
 // replyCode reports whether text begins with a code of a failure and a blank or hyphen (RFC 5321, section 4.2).
 func replyCode(text []byte) bool {
-	return len(text) > 3 && '2' <= text[0] && text[0] <= '5' && '0' <= text[1] && text[1] <= '5' && byteClass(text[2]) == digit && (text[3] == ' ' || text[3] == '-')
+	return len(text) > 3 && '2' <= text[0] && text[0] <= '5' && '0' <= text[1] && (text[1] <= '5' || text[1] <= '9' && text[0] >= '4') && byteClass(text[2]) == digit && (text[3] == ' ' || text[3] == '-')
 }
 
 // consequence reports whether a second reply only follows from a first: what commands get that were sent ahead, to which the

@@ -1,0 +1,15 @@
+package reply
+
+import "testing"
+
+// TestCode: the codes of the RFC, and those of failures with a second digit of the servers' own.
+func TestCode(t *testing.T) {
+	for text, want := range map[string]uint16{
+		"250 ok": 250, "354": 354, "421-a": 421, `450\n`: 450, "554 no": 554, "471 4.7.1 limits": 471, "571 blocked": 571, "599 no": 599,
+		"260 no": 0, "360": 0, "650 no": 0, "150 no": 0, "55": 0, "5500": 0, "550.": 0, "5a0 no": 0, "": 0,
+	} {
+		if got := Code([]byte(text)); got != want {
+			t.Errorf("%q: %d, want %d", text, got, want)
+		}
+	}
+}
