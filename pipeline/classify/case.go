@@ -26,7 +26,9 @@ func (c Case) Row() record.Row {
 	row := record.Row{EventType: record.Attempt, MTA: c.MTA, RelayHost: []byte(c.RelayHost), Recipient: []byte(c.Recipient), Status: []byte(c.Status), ResponseText: []byte(text)}
 	remote, command := reply.Unwrap(row.ResponseText)
 	whole := false
-	if remote = cutReport(remote); len(remote) <= len("550 ") { // no reply, or a code that stands alone
+	if found := detail(row.ResponseText); found != nil {
+		remote = found
+	} else if remote = cutReport(remote); len(remote) <= len("550 ") || remote[0] == '2' { // no reply, a code that stands alone, or one that was not the last
 		if found, all := quoted(row.ResponseText); found != nil {
 			remote, whole = found, all
 		}

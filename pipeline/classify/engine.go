@@ -166,7 +166,8 @@ func (j *judge) find(s *scratch) finding {
 	return f
 }
 
-// search looks for the rule that takes the prepared text: one that takes what comes before a second reply, else any.
+// search looks for the rule that takes the prepared text: one that takes what comes before a second reply, else any. Where that
+// one is vague, a rule that is not and reads the second reply for more than the end of the dialogue is better.
 func (j *judge) search(s *scratch) finding {
 	f := finding{}
 	s.found.clear()
@@ -182,7 +183,12 @@ func (j *judge) search(s *scratch) finding {
 		}
 		s.in.text = s.n.text[:end]
 		j.rules.candidates(&s.found, s.candidates)
-		if f.rule = j.rules.match(&s.in, &s.found, s.candidates); f.rule != nil || end == len(s.n.text) {
+		first := f.rule
+		f.rule = j.rules.match(&s.in, &s.found, s.candidates)
+		if first != nil && (f.rule == nil || f.rule.Vague || f.rule.Category == "protocol_error") {
+			f.rule = first
+		}
+		if f.rule != nil && !f.rule.Vague || end == len(s.n.text) {
 			break
 		}
 	}

@@ -18,10 +18,13 @@ func quoted(text []byte) (found []byte, whole bool) {
 			continue
 		}
 		code, rest := text[i:i+3], text[i+3:]
-		if reply.Code(code) == 0 || bytes.IndexByte([]byte(" -:,.)\"'\t;"), rest[0]) < 0 && (i > 0 || rest[0] < 'A' || rest[0] > 'Z') {
+		if reply.Code(code) == 0 || bytes.IndexByte([]byte(" -:,.)\"'\t;|"), rest[0]) < 0 && (i > 0 || rest[0] < 'A' || rest[0] > 'Z') {
 			continue
 		}
-		said := bytes.TrimLeft(rest, " -,.:;)'\"\t")
+		if c := string(code); c == "465" || c == "587" { // ports for submission
+			continue
+		}
+		said := bytes.TrimLeft(rest, " -,.:;)'\"\t|")
 		if len(said) > 1 && said[0] == 'b' && (said[1] == '\'' || said[1] == '"') { // Python writes bytes so
 			said = said[2:]
 		}
@@ -46,6 +49,23 @@ func quoted(text []byte) (found []byte, whole bool) {
 		return out, bare && i > 8 || !announced && rest[0] == '-'
 	}
 	return nil, false
+}
+
+// detail finds the reply in an error of PHPMailer, which writes the words before the codes (SMTP::setError): RCPT TO command failed
+// Detail: User unknown SMTP code: 550 Additional SMTP info: 5.1.1.
+func detail(text []byte) []byte {
+	words, codes, ok := bytes.Cut(text, []byte("SMTP code: "))
+	i := bytes.LastIndex(words, []byte("Detail: "))
+	if !ok || i < 0 || len(codes) < 3 || reply.Code(codes[:3]) == 0 {
+		return nil
+	}
+	found := append(bytes.Clone(codes[:3]), ' ')
+	if _, info, ok := bytes.Cut(codes, []byte("Additional SMTP info: ")); ok {
+		if code := reply.Enhanced(info, codes[0]); code != nil {
+			found = append(append(found, code...), ' ')
+		}
+	}
+	return append(found, bytes.TrimSpace(words[i+len("Detail: "):])...)
 }
 
 // quotedStatus finds the enhanced status code of a text that quotes no basic code: after "#" as in qmail's and Exchange's reports,
@@ -76,7 +96,7 @@ func unfold(text string) string {
 }
 
 // opens reports whether a reply may begin after c: a bracket, a quotation mark or a blank, not within a word or number.
-func opens(c byte) bool { return bytes.IndexByte([]byte(" \t([<{'\"`;#:=>"), c) >= 0 }
+func opens(c byte) bool { return bytes.IndexByte([]byte(" \t([<{'\"`;#:=>|"), c) >= 0 }
 
 // announced reports whether the words before a code say that a reply follows.
 func announced(before []byte) bool {

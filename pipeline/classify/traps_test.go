@@ -52,6 +52,12 @@ func TestTraps(t *testing.T) {
 			{Case{Text: "553 5.1.8 Domain of sender address ann@example.com does not exist"}, "sender_rejected", Block},
 			{Case{Text: "450 4.1.8 <ann@example.com>: Sender address rejected: Domain not found"}, "sender_rejected", Block},
 		}},
+		{"a telling reply behind a vague one", []trapCase{
+			{Case{Text: "500 5.0.0 Depot returns error: <552 5.2.2 Over quota>"}, "mailbox_full", Soft},
+			{Case{Text: "554 5.7.0 Message refused 554 5.7.1 blocked using zen.spamhaus.org"}, "ip_blocklisted", Block},
+			{Case{Text: "554 5.7.0 Message refused 503 5.5.1 RCPT first"}, "policy_rejected", Block},
+			{Case{Text: "550 5.1.1 User unknown 554 5.5.1 Error: mailbox full"}, "user_unknown", Hard},
+		}},
 		{"codes that disagree", []trapCase{
 			{Case{Text: "450 5.1.1 <ann@example.org>: unknown user", Status: "deferred"}, "user_unknown", Soft},
 			{Case{Text: "450 5.1.1 <ann@example.org>: unknown user", Status: "bounced"}, "user_unknown", Hard},
