@@ -1,6 +1,6 @@
 // Measure makes a log and compares bounceline with a bare line splitter, with pflogsumm and with grep on it, in alternating
-// runs. It prints the best of each and the ratios. Follow is run from its start until the log is stored. An import's peak memory may be that of the local engine, which is its child;
-// GNU time's figure is the program's own.
+// runs. It prints the best of each and the ratios, and the peak memory of the command's own process, the local engine apart.
+// Follow is run from its start until the log is stored.
 //
 //	go run ./pipeline/e2e/measure -lines 4000000 -runs 7
 package main
@@ -103,17 +103,42 @@ func measure(lines, runs int, dir, program string) error {
 
 func once(args []string) (figure, error) {
 	cmd := exec.Command(args[0], args[1:]...)
-	cmd.Stderr = nil
+	var out bytes.Buffer
+	cmd.Stdout = &out
 	begun := time.Now()
-	if out, err := cmd.Output(); err != nil {
-		return figure{}, fmt.Errorf("%w: %s", err, out)
+	if err := cmd.Start(); err != nil {
+		return figure{}, err
 	}
-	return cost(cmd, begun), nil
+	peak := watchMemory(cmd.Process.Pid)
+	if err := cmd.Wait(); err != nil {
+		return figure{}, fmt.Errorf("%w: %s", err, out.Bytes())
+	}
+	return cost(cmd, begun, peak), nil
 }
 
-func cost(cmd *exec.Cmd, begun time.Time) figure {
-	u := cmd.ProcessState.SysUsage().(*syscall.Rusage)
-	return figure{time.Since(begun), cmd.ProcessState.UserTime() + cmd.ProcessState.SystemTime(), u.Maxrss}
+func cost(cmd *exec.Cmd, begun time.Time, peak <-chan int64) figure {
+	wall := time.Since(begun)
+	return figure{wall, cmd.ProcessState.UserTime() + cmd.ProcessState.SystemTime(), <-peak}
+}
+
+// watchMemory gives the peak resident set of a process in KiB, as last seen before its end. The rusage that the kernel keeps
+// is no use for it: a child's begins with the size of the process that forked it (getrusage(2), ru_maxrss; exec keeps it).
+func watchMemory(pid int) <-chan int64 {
+	peak := make(chan int64, 1)
+	go func() {
+		name, last := fmt.Sprintf("/proc/%d/status", pid), int64(0)
+		for {
+			status, err := os.ReadFile(name)
+			at := bytes.Index(status, []byte("VmHWM:"))
+			if err != nil || at < 0 {
+				break
+			}
+			fmt.Sscan(string(status[at+len("VmHWM:"):]), &last)
+			time.Sleep(5 * time.Millisecond)
+		}
+		peak <- last
+	}()
+	return peak
 }
 
 // follow runs the daemon until its status says that nothing is left to be stored.
@@ -128,6 +153,7 @@ func follow(args []string) (figure, error) {
 		return figure{}, err
 	}
 	defer cmd.Process.Kill()
+	peak := watchMemory(cmd.Process.Pid)
 	address := regexp.MustCompile(`http://[\d.:]+`)
 	lines, base := bufio.NewScanner(stderr), ""
 	for base == "" && lines.Scan() {
@@ -156,7 +182,7 @@ func follow(args []string) (figure, error) {
 	if err := cmd.Wait(); err != nil {
 		return figure{}, err
 	}
-	c := cost(cmd, begun)
+	c := cost(cmd, begun, peak)
 	c.wall = stored.Sub(begun)
 	return c, nil
 }
