@@ -28,12 +28,15 @@ func (c Case) Row() record.Row {
 	whole := false
 	if found := detail(row.ResponseText); found != nil {
 		remote = found
-	} else if remote = cutReport(remote); len(remote) <= len("550 ") || remote[0] == '2' { // no reply, a code that stands alone, or one that was not the last
+	} else if remote = cutReport(remote); len(remote) <= len("550 ") || remote[0] == '2' || aboutSender(row.ResponseText, remote) { // no reply, a code that stands alone, or not the reply
 		if found, all := quoted(row.ResponseText); found != nil {
 			remote, whole = found, all
 		}
 	}
 	row.RemoteText, row.SMTPCommand = remote, command
+	if remote == nil {
+		row.RemoteText = said(row.ResponseText)
+	}
 	separator := " "
 	if strings.Contains(text, `\n`) {
 		separator = `\n`

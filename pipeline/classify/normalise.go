@@ -180,8 +180,12 @@ func (w *normaliser) masked(text []byte, n int, bits uint8, start int) int {
 		w.out = append(w.out[:w.localPart(start, word)], '@')
 		return n
 	case bits&divider != 0 && isURL(word):
-		return w.url(text, n, start)
+		before := schemeAt(word) // of a word that runs into a URL without a blank
+		return before + w.url(text[before:], n-before, start+before)
 	case bits&divider != 0 && (string(w.out[start:]) == "said:") && n+4 < len(text) && text[n] == ' ' && replyCode(text[n+1:]):
+		if bytes.Contains(w.out, senderRejected) { // what the sender's own server said of it
+			return len(text)
+		}
 		w.out, w.nested, w.code, w.enhanced, w.cut = w.out[:1], true, nil, nil, 0
 		return n
 	case bits&divider != 0 && bits&(digit|dot) != 0 && !isIP(trimmed(word)):
@@ -282,14 +286,25 @@ func (w *normaliser) localPart(start int, word []byte) int {
 	return start
 }
 
+var senderRejected = []byte("sender address rejected:")
+
 var addressSigns = []byte("!#$&*?^`{|}~")
 
 func isURL(w []byte) bool {
 	if len(w) > 4 && lower[w[0]] == 'w' && string(w[3]) == "." && lower[w[1]] == 'w' && lower[w[2]] == 'w' {
 		return true
 	}
-	i := bytes.IndexByte(w, ':')
-	return i > 0 && len(w) > i+3 && w[i+1] == '/' && w[i+2] == '/'
+	i := bytes.Index(w, []byte("://"))
+	return i > 0 && len(w) > i+3
+}
+
+// schemeAt is where in the word the URL's scheme begins; 0 in one without.
+func schemeAt(word []byte) int {
+	i := max(0, bytes.Index(word, []byte("://")))
+	for i > 0 && byteClass(word[i-1])&letter != 0 {
+		i--
+	}
+	return i
 }
 
 // url masks a URL and returns its length: it goes on behind the n bytes of its first word.

@@ -46,6 +46,8 @@ func TestNormalise(t *testing.T) {
 		{"multi-line without enhanced code", "550-Verification failed for <a@b.example> 550-No such user 550 Sender verify failed", "550 verification failed for <@> no such user sender verify failed"},
 		{"nested", "450 4.1.1 <a@b.example>: Recipient address rejected: unverified address: host mx.b.example[192.0.2.1] said: 550 5.1.1 <a@b.example>: User unknown (in reply to RCPT TO command)", "550 5.1.1 <@>: user unknown"},
 		{"nested twice", "550 host a.example said: 551 host b.example said: 552 full", "552 full"},
+		{"nested about the sender", "450 4.1.7 <a@b.example>: Sender address rejected: undeliverable address: host mx.b.example[192.0.2.1] said: 550 5.1.1 <a@b.example>: User unknown (in reply to RCPT TO command)", "450 4.1.7 <@>: sender address rejected: undeliverable address: host host[#ip] said:"},
+		{"URL without a blank", "550 Error: content rejected.http://mail.example.com/help see:https://example.com/1.", "550 error: content rejected.url see:url."},
 		{"suspended", "delivery temporarily suspended: connect to mx.example.org[192.0.2.1]:25: Connection refused", "connect to host[#ip]:25: connection refused"},
 		{"letters with marks", "550 EMPFÄNGER existiert NICHT, ПОЛЬЗОВАТЕЛЬ НЕ НАЙДЕН, BOÎTE", "550 empfänger existiert nicht, пользователь не найден, boîte"},
 		{"control and invalid bytes", "550 a\x00b\x1b[31m \xff\xfe", "550 a b [31m \xff\xfe"},

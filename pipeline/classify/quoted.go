@@ -51,6 +51,21 @@ func quoted(text []byte) (found []byte, whole bool) {
 	return nil, false
 }
 
+// aboutSender reports whether a reply in a text is only what the sender's own server said of the sender, which another reply
+// passes on as its reason: 450 4.1.7 <a>: Sender address rejected: undeliverable address: host b said: 550 ...
+func aboutSender(text, remote []byte) bool {
+	i := bytes.Index(text, []byte("ender address rejected: u"))
+	return i >= 0 && i < bytes.Index(text, remote)
+}
+
+// said is what a report says that the other host said, without a code. Nil if it says none.
+func said(text []byte) []byte {
+	if _, said, ok := bytes.Cut(text, []byte("emote host said: ")); ok && len(said) > len("(empty)") {
+		return said
+	}
+	return nil
+}
+
 // detail finds the reply in an error of PHPMailer, which writes the words before the codes (SMTP::setError): RCPT TO command failed
 // Detail: User unknown SMTP code: 550 Additional SMTP info: 5.1.1.
 func detail(text []byte) []byte {
@@ -142,8 +157,11 @@ func cutReport(b []byte) []byte {
 			b = b[:i]
 		}
 	}
+	if i := bytes.Index(b, []byte(" SMTP error from remote ")); i > 0 && bytes.IndexByte(b[:i], '@') > 0 { // of the next recipient
+		b = b[:i]
+	}
 	return b
 }
 
-var reportWords = [][]byte{[]byte(" Giving up on "), []byte(" I'm not going to try again;"), []byte(" (in reply to "), []byte(" <<< "), []byte(" Final-Recipient: "),
+var reportWords = [][]byte{[]byte(" Giving up on "), []byte(" --- Below this line "), []byte(" --- Enclosed "), []byte(" ------ This is a copy "), []byte(" #SMTP#"), []byte(" Original message headers:"), []byte(" I'm not going to try again;"), []byte(" (in reply to "), []byte(" <<< "), []byte(" Final-Recipient: "),
 	[]byte(" Reporting-MTA: "), []byte(" Remote-MTA: ")}
