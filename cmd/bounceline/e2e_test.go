@@ -432,7 +432,7 @@ func TestWrongInputs(t *testing.T) {
 		code int
 		want string
 	}{
-		{[]string{"import", "--state-dir", s.dir, filepath.Join(dir, "none.log")}, 1, "no such file"},
+		{[]string{"import", "--state-dir", s.dir, filepath.Join(dir, "none.log")}, 1, "none.log: there is no such file"},
 		{[]string{"import", "--state-dir", s.dir, dir}, 1, "is a directory"},
 		{[]string{"import", "--state-dir", s.dir, binary}, 1, "binary data"},
 		{[]string{"import", "--state-dir", s.dir}, 2, "name at least one file"},

@@ -14,6 +14,7 @@ import (
 	"slices"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/spf13/cobra"
 
@@ -187,7 +188,7 @@ func (im *importer) file(ctx context.Context, path string, followed bool) error 
 		return nil
 	}
 	if looksBinary(in.read) {
-		return errors.New("this is no log: it holds binary data (compressed files are recognised if they are gzip, zstd, xz or bzip2)")
+		return errBinary
 	}
 	known, store, err := im.claim(ctx, in)
 	if err != nil {
@@ -346,15 +347,23 @@ func sourceName(path string) string {
 	return filepath.Base(path)
 }
 
+var errBinary = errors.New("this is no log: it holds binary data (compressed files are recognised if they are gzip, zstd, xz or bzip2)")
+
 // looksBinary reports whether a file's first bytes are no text: more than one in ten is a control character that logs do
-// not hold. Leading NUL bytes are what a crash leaves in a log, and are passed over.
+// not hold, or more than one in three is that or no UTF-8. Leading NUL bytes are what a crash leaves in a log, and are passed
+// over.
 func looksBinary(head []byte) bool {
 	head = bytes.TrimLeft(head, "\x00")
-	odd := 0
-	for _, b := range head {
-		if b < 0x20 && b != '\t' && b != '\n' && b != '\r' && b != 0x1b {
-			odd++
+	control, foreign := 0, 0
+	for rest := head; len(rest) > 0; {
+		r, n := utf8.DecodeRune(rest)
+		switch {
+		case r == utf8.RuneError && n == 1:
+			foreign++
+		case r < 0x20 && r != '\t' && r != '\n' && r != '\r' && r != 0x1b:
+			control++
 		}
+		rest = rest[n:]
 	}
-	return odd*10 > len(head)
+	return control*10 > len(head) || (control+foreign)*3 > len(head)
 }

@@ -124,16 +124,7 @@ func flagError(cmd *cobra.Command, err error) error {
 
 // didYouMean suggests the name that is nearest to a mistyped word, or nothing where none is near.
 func didYouMean(word string, names []string) string {
-	best, least := "", 1+len(word)/3
-	for _, n := range names {
-		d := spell.Distance(word, n)
-		if strings.HasPrefix(n, word) {
-			d = min(d, 1)
-		}
-		if d <= least && (best == "" || d < least) {
-			best, least = n, d
-		}
-	}
+	best := spell.Nearest(word, names)
 	if best == "" {
 		return ""
 	}

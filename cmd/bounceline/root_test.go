@@ -71,13 +71,3 @@ func TestHelpAndVersion(t *testing.T) {
 		}
 	}
 }
-
-func TestDidYouMean(t *testing.T) {
-	names := []string{"report", "run", "rules"}
-	for word, want := range map[string]string{"reporr": "report", "rum": "run", "rep": "report", "x": "", "classify": ""} {
-		got := didYouMean(word, names)
-		if want == "" && got != "" || want != "" && !strings.Contains(got, want+"?") {
-			t.Errorf("%s: %q, want %q", word, got, want)
-		}
-	}
-}

@@ -201,7 +201,7 @@ func shipFile(ctx context.Context, s *kafka.Shipper, spool *importer, path strin
 		return nil
 	}
 	if looksBinary(in.read) {
-		return errors.New("this is no log: it holds binary data (compressed files are recognised if they are gzip, zstd, xz or bzip2)")
+		return errBinary
 	}
 	known, err := content.Resolve(ctx, kafka.Ledger{Store: s.Store}, in.head, "", in.markers, func(string) (bool, error) { return false, nil })
 	if err != nil {

@@ -216,12 +216,7 @@ func boolean(n *yaml.Node, to *bool) error {
 
 // nearest suggests the name that a mistyped word may have meant.
 func nearest(word string, names []string) string {
-	best, least := "", 1+len(word)/3
-	for _, n := range names {
-		if d := spell.Distance(strings.ToLower(word), strings.ToLower(n)); d <= least {
-			best, least = n, d-1
-		}
-	}
+	best := spell.Nearest(word, names)
 	if best == "" {
 		return ""
 	}

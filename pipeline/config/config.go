@@ -211,7 +211,7 @@ func (c Config) TailInputs() ([]tail.Input, error) {
 
 var unknownField = regexp.MustCompile(`line (\d+): field (\S+) not found in type config\.(\w+)`)
 
-// explain gives an unknown key's error the nearest key that exists there.
+// explain gives an unknown key's error the nearest key that exists there, or all of them where none is near.
 func explain(err error) error {
 	var typed *yaml.TypeError
 	if !errors.As(err, &typed) {
@@ -224,7 +224,12 @@ func explain(err error) error {
 			errs = append(errs, errors.New(e))
 			continue
 		}
-		errs = append(errs, fmt.Errorf("line %s: unknown key %q; did you mean %q?", m[1], m[2], nearest(m[2], keys(m[3]))))
+		known := keys(m[3])
+		if near := spell.Nearest(m[2], known); near != "" {
+			errs = append(errs, fmt.Errorf("line %s: unknown key %q; did you mean %q?", m[1], m[2], near))
+		} else {
+			errs = append(errs, fmt.Errorf("line %s: unknown key %q; those known here are %s", m[1], m[2], strings.Join(known, ", ")))
+		}
 	}
 	return errors.Join(errs...)
 }
@@ -245,15 +250,4 @@ func keys(name string) []string {
 		return out
 	}
 	return nil
-}
-
-// nearest is the candidate with the smallest edit distance.
-func nearest(word string, candidates []string) string {
-	best, least := "", 1<<30
-	for _, c := range candidates {
-		if d := spell.Distance(word, c); d < least {
-			best, least = c, d
-		}
-	}
-	return best
 }

@@ -34,6 +34,7 @@ func TestWrongConfigurations(t *testing.T) {
 		input + "    zone: Mars/Base\n":                  "inputs[0]: zone: unknown time zone Mars/Base",
 		input + "    hosts: b\n":                         `line 4: unknown key "hosts"; did you mean "host"?`,
 		input + "batch:\n  max_row: 5\n":                 `line 5: unknown key "max_row"; did you mean "max_rows"?`,
+		input + "files: [x]\n":                           `line 4: unknown key "files"; those known here are state_dir, `,
 		input + "batch: {max_rows: 0}\n":                 "batch.max_rows: 0 is not between",
 		input + "poll: soon\n":                           `line 4: "soon" is no duration`,
 		input + "poll: 0s\n":                             "must be longer than nothing",

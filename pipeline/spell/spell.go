@@ -1,6 +1,8 @@
 // Package spell finds what a mistyped word may have meant.
 package spell
 
+import "strings"
+
 // Distance is the number of insertions, deletions and replacements of bytes that make a into b, both short.
 func Distance(a, b string) int {
 	row := make([]int, len(b)+1)
@@ -19,4 +21,22 @@ func Distance(a, b string) int {
 		}
 	}
 	return row[len(b)]
+}
+
+// Nearest is the name that a mistyped word may have meant, capitals aside: the one of the smallest Distance, where that is at
+// most a third of the word (or one), or the first one that begins with the word. It is empty where none is near.
+func Nearest(word string, names []string) string {
+	word = strings.ToLower(word)
+	best, least := "", 1+max(1, len(word)/3)
+	for _, name := range names {
+		n := strings.ToLower(name)
+		d := Distance(word, n)
+		if strings.HasPrefix(n, word) {
+			d = min(d, 1)
+		}
+		if d < least {
+			best, least = name, d
+		}
+	}
+	return best
 }

@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"sync/atomic"
 
@@ -45,7 +46,12 @@ func (f *File) Close() error {
 // Open opens a file that is finished, or will be read to its present end. Directories and devices are refused.
 func Open(path string) (*File, error) {
 	f, err := os.Open(path)
-	if err != nil {
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return nil, fmt.Errorf("%s: there is no such file", path)
+	case errors.Is(err, fs.ErrPermission):
+		return nil, fmt.Errorf("%s: this user may not read it (on many systems the group adm may read mail logs)", path)
+	case err != nil:
 		return nil, err
 	}
 	st, err := f.Stat()
