@@ -332,11 +332,28 @@ func (w *normaliser) url(text []byte, n, start int) int {
 		w.fold(segment)
 	} else {
 		w.out = append(w.out, "url"...)
-		if p := w.names.page(host); p >= 0 && w.signed < 0 {
-			w.signed = p
+		if p := w.names.page(host); p >= 0 {
+			if w.signed < 0 {
+				w.signed = p
+			}
+			w.topic(rest)
 		}
 	}
 	return len(url)
+}
+
+// topic leaves readable what a provider's page is about, where its URL says so in words: ?p=NoSuchUser. Behind a reply that was
+// cut to its last line nothing else does.
+func (w *normaliser) topic(rest []byte) {
+	i := bytes.Index(rest, []byte("?p="))
+	if i < 0 {
+		return
+	}
+	n := i + len("?p=")
+	for n < len(rest) && byteClass(rest[n])&(letter|digit) != 0 {
+		n++
+	}
+	w.fold(rest[i:n])
 }
 
 func hostLength(b []byte) int {
