@@ -57,50 +57,30 @@ func (r *Runner) removePoison(ctx context.Context, b *batch.Batch, refused error
 		return fmt.Errorf("a copy of the table takes all rows, so they are right and something else is not: %w", refused)
 	}
 	r.Log.Error("the sink refuses rows; their lines go to the dead-letter file, see bounceline dlq list", "rows", len(bad), "batch", b.ID, "error", refused)
-	type place struct {
-		stream string
-		pos    int64
-	}
-	dead := map[place]bool{}
+	dead := map[int]bool{}
 	for _, i := range bad {
-		stream, at := b.Place(i)
-		p := place{string(stream), at.Pos}
-		if dead[p] {
+		n := b.LineOf(i)
+		if dead[n] {
 			continue
 		}
-		dead[p] = true
-		for k := range b.Ranges {
-			rg := &b.Ranges[k]
-			if rg.Stream == p.stream {
-				rg.DeadLines++
-				r.Counts.Dead.Add(1)
-				b.Bury(batch.Dead{Stream: p.stream, Source: rg.Source, Pos: p.pos, Line: r.read(b, i), Time: b.Time(i),
-					Reason: refused.Error(), RuleSet: b.RuleSet(i)})
-			}
-		}
+		dead[n] = true
+		stream, at := b.Place(i)
+		rg := b.Range(string(stream), at.Pos)
+		rg.DeadLines++
+		r.Counts.Dead.Add(1)
+		line, index := b.Text(n)
+		b.Bury(batch.Dead{Stream: rg.Stream, Source: rg.Source, Pos: at.Pos, Index: index, Line: line, Time: b.Time(i),
+			Reason: refused.Error(), RuleSet: b.RuleSet(i)})
 	}
 	b.Keep(func(i int) bool {
-		stream, at := b.Place(i)
-		if !dead[place{string(stream), at.Pos}] {
+		if !dead[b.LineOf(i)] {
 			return true
 		}
+		stream, at := b.Place(i)
 		b.Range(string(stream), at.Pos).Rows--
 		return false
 	})
 	return nil
-}
-
-// read returns the line of row i: what the row has of it, else what the source reads again.
-func (r *Runner) read(b *batch.Batch, i int) []byte {
-	if raw := b.Raw(i); len(raw) > 0 || r.Line == nil {
-		return raw
-	}
-	stream, at := b.Place(i)
-	line, err := r.Line(string(stream), at.Pos)
-	if err != nil {
-		r.Log.Warn("a dead letter's line cannot be read again", "stream", string(stream), "pos", at.Pos, "error", err)
-	}
-	return line
 }
 
 // buryAll makes the batch's dead lines durable.

@@ -28,7 +28,6 @@ type Config struct {
 	Audit      Auditor                                        // optional: a sink that keeps no rows of its own cannot be asked
 	Dead       DeadLetters                                    // optional: without them a row that cannot be stored stops the runner
 	Isolate    Isolate                                        // optional: without it a batch that the sink refuses for a row's sake does
-	Line       func(stream string, pos int64) ([]byte, error) // optional: reads a line again, for the dead letters
 	Journal    Journal
 	Buffers    *Buffers
 	Retryable  func(error) bool // whether a sink's error may pass when tried again
@@ -286,6 +285,9 @@ func (r *Runner) line(st *streamState, rg *batch.Range, line []byte, at int64, i
 	}
 	if len(rows) > 0 && r.current.Rows == 0 {
 		r.due = time.Now().Add(r.MaxDelay)
+	}
+	if len(rows) > 0 {
+		r.current.Line(text, index)
 	}
 	for i := range rows {
 		row := &rows[i]

@@ -159,9 +159,7 @@ func (d *daemon) files(ctx context.Context, inputs []tail.Input) (flow, error) {
 	if err := follower.Recover(ctx, d.runner(store)); err != nil {
 		return flow{}, err
 	}
-	c := d.runner(store)
-	c.Line = func(stream string, pos int64) ([]byte, error) { return followedLine(store, stream, pos) }
-	runner := pipeline.NewRunner(c)
+	runner := pipeline.NewRunner(d.runner(store))
 	return flow{name: "files", run: driven(follower.Run, runner), counts: runner.Counts, unread: runner.Unread,
 		counters: func() []admin.Counter { return tailCounters(follower) }, streams: func() []admin.Stream { return followed(store) }}, nil
 }
@@ -214,16 +212,6 @@ type noReplay struct{}
 
 func (noReplay) Intend(*batch.Batch) error { return nil }
 func (noReplay) Commit(*batch.Batch) error { return nil }
-
-// followedLine reads a line of a followed file again.
-func followedLine(store *checkpoint.Store, stream string, pos int64) ([]byte, error) {
-	for _, s := range store.State().Streams {
-		if s.Name == stream {
-			return lineOf(s.Path, stream, pos)
-		}
-	}
-	return nil, fmt.Errorf("stream %s is not followed", stream)
-}
 
 // lockStream keeps other processes of this state directory from writing the stream. Where one does the error is
 // checkpoint.ErrLocked.

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bytes"
 	"context"
 	"crypto/rand"
 	"errors"
@@ -9,17 +8,14 @@ import (
 	"io"
 	"path/filepath"
 	"strconv"
-	"strings"
 
 	"github.com/spf13/cobra"
 
 	"bounceline/parsers"
-	"bounceline/pipeline"
 	"bounceline/pipeline/batch"
 	"bounceline/pipeline/classify"
 	"bounceline/pipeline/dlq"
 	"bounceline/pipeline/record"
-	"bounceline/pipeline/source/content"
 )
 
 // deadLetters is the dead-letter file of a state directory.
@@ -98,12 +94,8 @@ func newDLQShowCommand() *cobra.Command {
 			}
 			for i := range chosen {
 				e := &chosen[i]
-				line := escapeTerminal(e.Line())
-				if e.Line() == nil {
-					line = "(it could not be read again)"
-				}
 				if _, err := fmt.Fprintf(cmd.OutOrStdout(), "%s\n  source   %s\n  time     %s\n  buried   %s\n  rules    %s\n  reason   %s\n  line     %s\n", nameOf(e),
-					escapeTerminal([]byte(e.Source)), e.Time, e.Buried, e.RuleSet, escapeTerminal([]byte(e.Reason)), line); err != nil {
+					escapeTerminal([]byte(e.Source)), e.Time, e.Buried, e.RuleSet, escapeTerminal([]byte(e.Reason)), escapeTerminal(e.Line())); err != nil {
 					return err
 				}
 			}
@@ -219,19 +211,15 @@ func (r *replayer) run(ctx context.Context, letters []dlq.Entry) error {
 
 // replay stores one line, unless it has been.
 func (r *replayer) replay(ctx context.Context, e *dlq.Entry) error {
-	line := e.Line()
-	if line == nil {
-		return errors.New("the line could not be read again when it was buried: import its file with --again")
-	}
-	present, err := r.db.Present(ctx, e.Stream, e.Pos, e.Pos+1)
+	b, err := r.batch(e)
 	if err != nil {
 		return err
 	}
-	if len(present) == 0 || e.Index > 0 {
-		b, err := r.batch(e, line)
-		if err != nil {
-			return err
-		}
+	stored, err := r.db.HasRow(ctx, e.Stream, uint64(e.Pos), b.Columns[record.ColumnIndex["row"]].U64[0])
+	if err != nil {
+		return err
+	}
+	if !stored {
 		if err := r.db.Write(ctx, b, "replay/"+rand.Text()); err != nil {
 			return err
 		}
@@ -240,20 +228,21 @@ func (r *replayer) replay(ctx context.Context, e *dlq.Entry) error {
 }
 
 // batch makes the rows of one line.
-func (r *replayer) batch(e *dlq.Entry, line []byte) (*batch.Batch, error) {
+func (r *replayer) batch(e *dlq.Entry) (*batch.Batch, error) {
 	p, err := parsers.NewStream(r.options)
 	if err != nil {
 		return nil, err
 	}
 	p.SetReference(e.Time)
 	var res record.Result
-	p.Parse(line, &res)
+	p.Parse(e.Line(), &res)
 	if res.Rows.Len() == 0 {
 		return nil, errors.New("it is no delivery event: was it read with another --parser?")
 	}
 	b := batch.New()
 	b.Range(e.Stream, e.Pos).To = e.Pos + 1
 	rows := res.Rows.All()
+	b.Line(e.Line(), e.Index)
 	for i := range rows {
 		row := &rows[i]
 		row.Class = r.engine.Classify(row)
@@ -266,34 +255,4 @@ func (r *replayer) batch(e *dlq.Entry, line []byte) (*batch.Batch, error) {
 	}
 	b.Seal(e.Buried)
 	return b, nil
-}
-
-// lineOf reads the line at the position of the stream again, if the file at the path still has that content.
-func lineOf(path, stream string, pos int64) ([]byte, error) {
-	f, err := content.Open(path)
-	if err != nil {
-		return nil, err
-	}
-	defer f.Close()
-	head, read, err := content.ReadHead(f)
-	if err != nil {
-		return nil, err
-	}
-	if !strings.HasPrefix(stream, content.Prefix(head)) {
-		return nil, fmt.Errorf("%s holds another content now", path)
-	}
-	r := content.WithHead(read, f)
-	if _, err := io.CopyN(io.Discard, r, pos); err != nil {
-		return nil, err
-	}
-	line := make([]byte, pipeline.MaxLine)
-	n, err := io.ReadFull(r, line)
-	if err != nil && !errors.Is(err, io.ErrUnexpectedEOF) {
-		return nil, err
-	}
-	line = line[:n]
-	if i := bytes.IndexByte(line, '\n'); i >= 0 {
-		line = line[:i]
-	}
-	return line, nil
 }

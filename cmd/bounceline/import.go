@@ -150,7 +150,6 @@ type importer struct {
 	runner   *pipeline.Runner
 	journal  journalSwitch
 	state    string
-	path     string               // of the file at hand
 	again    bool                 // what is stored of the files is removed first
 	forget   []clickhouse.Finding // what is wrong with what is stored, to be read again
 }
@@ -163,7 +162,7 @@ func (im *importer) run(ctx context.Context, paths []string, raw bool, rows int)
 		return fmt.Errorf("state directory: %w", err)
 	}
 	im.runner = pipeline.NewRunner(pipeline.Config{
-		Classifier: im.engine, Context: qctx.New(contextMemory), Sink: im.db, Audit: im.db, Isolate: im.db.Isolate, Dead: deadLetters(im.db.StateDir), Line: im.line, Journal: &im.journal, Buffers: im.pool,
+		Classifier: im.engine, Context: qctx.New(contextMemory), Sink: im.db, Audit: im.db, Isolate: im.db.Isolate, Dead: deadLetters(im.db.StateDir), Journal: &im.journal, Buffers: im.pool,
 		Retryable: func(err error) bool { return clickhouse.Retryable(err) && !errors.Is(err, local.ErrFull) }, Log: slog.Default(), RetryFor: importRetry, StoreRaw: raw, MaxRows: rows,
 		MaxDelay: time.Hour, IdleDelay: time.Hour, // a finite input seals by size
 		Attempt: im.attempt(),
@@ -229,7 +228,6 @@ func (im *importer) file(ctx context.Context, path string, followed bool) error 
 		fmt.Fprintf(im.out, "%s: already stored: %d lines\n", path, already)
 		return store.Remove()
 	}
-	im.path = path
 	before := im.totals()
 	if err := im.send(ctx, in, s, store); err != nil {
 		return err
@@ -303,11 +301,6 @@ func (im *importer) same(ctx context.Context, in *input, name string) (bool, err
 		return false, err
 	}
 	return im.db.sameRows(ctx, in.file, im.options, in.modified, name)
-}
-
-// line reads a line of the file at hand again.
-func (im *importer) line(stream string, pos int64) ([]byte, error) {
-	return lineOf(im.path, stream, pos)
 }
 
 type totals struct{ lines, events, context, other, malformed, rows int64 }

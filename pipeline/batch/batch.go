@@ -47,6 +47,7 @@ type Batch struct {
 	Dead         []Dead // lines whose rows cannot be stored: they go to the dead-letter file
 	Doubt        bool   // rows of its ranges may be stored already: the sink is asked before anything is sent
 	ReplacedUTF8 int    // values in which invalid UTF-8 was replaced
+	lines        lines
 }
 
 // New returns an empty batch.
@@ -61,13 +62,14 @@ func New() *Batch {
 	return b
 }
 
-// Add copies a row into the columns.
+// Add copies a row into the columns. Its line was begun before.
 func (b *Batch) Add(row *record.Row) {
 	for i := range b.Columns {
 		if b.Columns[i].add(row) {
 			b.ReplacedUTF8++
 		}
 	}
+	b.lines.ofRow = append(b.lines.ofRow, uint32(len(b.lines.indexes)-1))
 	b.Rows++
 	b.Bytes += len(row.ResponseText) + len(row.RemoteText) + len(row.Recipient) + len(row.Sender) + len(row.Raw) + len(row.MessageID) + 256
 }
@@ -109,6 +111,7 @@ func (b *Batch) Reset() {
 	}
 	b.ID, b.Ranges, b.Rows, b.Bytes, b.Doubt, b.ReplacedUTF8, b.Sealed = "", b.Ranges[:0], 0, 0, false, 0, time.Time{}
 	b.Dead = nil
+	b.lines.reset()
 }
 
 // ID names a batch by its ranges, which are sorted by stream: the same ranges give the same ID on every replay, after

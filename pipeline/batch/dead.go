@@ -8,7 +8,7 @@ type Dead struct {
 	Source  string
 	Pos     int64
 	Index   uint64 // of the line in its record, see record.InRecord
-	Line    []byte // as it was read, without its newline; nil where it could not be read again
+	Line    []byte // as it was read, without its newline
 	Time    int64  // Unix milliseconds, of its first row
 	Reason  string // why it cannot be stored
 	RuleSet string // version of the rules at the time

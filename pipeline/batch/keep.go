@@ -21,9 +21,6 @@ func (b *Batch) Place(i int) (stream []byte, at Place) {
 // Time is the time of row i, in Unix milliseconds.
 func (b *Batch) Time(i int) int64 { return int64(b.Columns[timeColumn].U64[i]) }
 
-// Raw is the whole line of row i, where it is stored; it shares memory with the batch.
-func (b *Batch) Raw(i int) []byte { return b.Columns[rawColumn].Value(i) }
-
 // RuleSet is the version of the rules that row i was classified by.
 func (b *Batch) RuleSet(i int) string { return string(b.Columns[ruleSetColumn].Value(i)) }
 
@@ -35,7 +32,6 @@ func Month(ms int64) uint32 {
 
 var (
 	ruleSetColumn = record.ColumnIndex["ruleset"]
-	rawColumn     = record.ColumnIndex["raw"]
 	streamColumn  = record.ColumnIndex["stream"]
 	posColumn     = record.ColumnIndex["pos"]
 	timeColumn    = record.ColumnIndex["event_time"]
@@ -56,6 +52,7 @@ func (b *Batch) Keep(keep func(i int) bool) {
 	for i := range b.Columns {
 		b.Columns[i].keep(kept)
 	}
+	b.lines.ofRow = pick(b.lines.ofRow, kept)
 	b.Rows = len(kept)
 }
 

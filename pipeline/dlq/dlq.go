@@ -41,7 +41,7 @@ type Entry struct {
 	Bytes   []byte    `json:"line_base64,omitempty"` // instead of Text, where it is not UTF-8
 }
 
-// Line returns the line, without its newline; nil where it could not be read again.
+// Line returns the line, without its newline.
 func (e *Entry) Line() []byte {
 	if e.Text != "" {
 		return []byte(e.Text)

@@ -45,6 +45,16 @@ func (d *DB) Present(ctx context.Context, stream string, from, to int64) (map[ba
 	return out, explain(rows.Err())
 }
 
+// HasRow reports whether the row of that number and position is stored.
+func (d *DB) HasRow(ctx context.Context, stream string, pos, row uint64) (bool, error) {
+	if err := d.settle(ctx); err != nil {
+		return false, err
+	}
+	var n uint64
+	err := d.conn.QueryRow(ctx, "SELECT count() FROM delivery_events WHERE stream = ? AND pos = ? AND row = ?", stream, pos, row).Scan(&n)
+	return n > 0, explain(err)
+}
+
 // Reach returns, for each stream whose name begins with prefix and that has rows, the position after its last row, whether
 // the ledger knows of it or not.
 func (d *DB) Reach(ctx context.Context, prefix string) (map[string]int64, error) {
