@@ -25,9 +25,9 @@ type Config struct {
 	Classifier Classifier
 	Context    *qctx.Table
 	Sink       Sink
-	Audit      Auditor                                        // optional: a sink that keeps no rows of its own cannot be asked
-	Dead       DeadLetters                                    // optional: without them a row that cannot be stored stops the runner
-	Isolate    Isolate                                        // optional: without it a batch that the sink refuses for a row's sake does
+	Audit      Auditor     // optional: a sink that keeps no rows of its own cannot be asked
+	Dead       DeadLetters // optional: without them a row that cannot be stored stops the runner
+	Isolate    Isolate     // optional: without it a batch that the sink refuses for a row's sake does
 	Journal    Journal
 	Buffers    *Buffers
 	Retryable  func(error) bool // whether a sink's error may pass when tried again

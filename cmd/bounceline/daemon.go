@@ -149,7 +149,7 @@ func (d *daemon) files(ctx context.Context, inputs []tail.Input) (flow, error) {
 	if err := os.MkdirAll(locks, 0o700); err != nil {
 		return flow{}, fmt.Errorf("state directory: %w", err)
 	}
-	follower := tail.New(tail.Config{Inputs: inputs, Ledger: d.db, Store: store, Buffers: d.buffers, Log: slog.Default(),
+	follower := tail.New(tail.Config{Inputs: inputs, Ledger: d.db, Store: store, Buffers: d.buffers, Watch: true, Log: slog.Default(),
 		Lock: func(stream string) (func(), error) { return lockStream(locks, stream) },
 		Same: func(ctx context.Context, r io.Reader, options parsers.Options, stream string) (bool, error) {
 			return d.db.sameRows(ctx, r, options, time.Now(), stream)

@@ -57,6 +57,8 @@ type content struct {
 type model struct {
 	*testing.T
 	*rand.Rand
+	luck       *rand.Rand    // of the hints: schedules are the same with and without them
+	hints      chan struct{} // nil where the process has none
 	dir, state string
 	db         *rig.DB
 	p          *rig.Process
@@ -85,7 +87,10 @@ const log = "mail.log"
 func run(t *testing.T, seed uint64, tell bool) {
 	random := rand.New(rand.NewPCG(seed, 0))
 	m := &model{T: t, Rand: random, dir: t.TempDir(), state: t.TempDir(), db: rig.NewDB(), tell: tell, files: map[string]*content{},
-		excused: map[int]bool{}, torn: map[int]bool{}}
+		excused: map[int]bool{}, torn: map[int]bool{}, luck: rand.New(rand.NewPCG(seed, 1))}
+	if m.luck.IntN(2) == 0 {
+		m.hints = make(chan struct{}, 1)
+	}
 	m.clean = m.IntN(3) == 0
 	m.start()
 	m.write(1)
@@ -141,12 +146,23 @@ func (m *model) step() {
 				m.Logf("%s: %s", time.Now().Format("15:04:05.000"), a.name)
 			}
 			a.do()
+			m.hint()
 			break
 		}
 	}
 	if m.p != nil && m.p.Dead() {
 		m.Log("it died at a point")
 		m.reap()
+	}
+}
+
+// hint tells the process that something may have changed, sometimes.
+func (m *model) hint() {
+	if m.hints != nil && m.luck.IntN(2) == 0 {
+		select {
+		case m.hints <- struct{}{}:
+		default:
+		}
 	}
 }
 
@@ -414,7 +430,7 @@ func (m *model) start() {
 	if m.p != nil {
 		return
 	}
-	o := rig.Options{State: m.state, DB: m.db, Paths: []string{m.path(log)}, MaxRows: 200}
+	o := rig.Options{State: m.state, DB: m.db, Paths: []string{m.path(log)}, MaxRows: 200, Hints: m.hints}
 	if !m.clean && !m.ending && m.IntN(3) == 0 {
 		o.KillAt = 1 + m.IntN(60)
 	}

@@ -40,13 +40,21 @@ func stampOf(st os.FileInfo) stamp { return stamp{st.Size(), st.ModTime()} }
 // looking must not become all that is done.
 func (f *Follower) discover() {
 	begun := time.Now()
+	if f.watcher != nil && f.watcher.named.Swap(false) {
+		f.globbed = time.Time{}
+	}
 	for _, t := range f.targets() {
 		f.look(t)
 		if sc := f.scans[t.path]; sc != nil && !time.Now().Before(sc.next) {
 			f.scan(t, sc)
 		}
 	}
-	if every := max(f.Poll, 10*time.Since(begun)); every > 2*f.every || every < f.every/2 {
+	took := time.Since(begun)
+	if f.watcher != nil {
+		f.watcher.rest.Store(int64(restForLooks * took))
+		f.watcher.watch(f.directories)
+	}
+	if every := max(f.Poll, 10*took); every > 2*f.every || every < f.every/2 {
 		f.every = every
 		f.tick.Reset(every)
 	}
@@ -64,7 +72,7 @@ func (f *Follower) targets() []target {
 		in := &f.Inputs[i]
 		for _, pattern := range in.Paths {
 			paths := []string{pattern}
-			if strings.ContainsAny(pattern, "*?[") {
+			if isGlob(pattern) {
 				paths, _ = filepath.Glob(pattern) // its only error, a bad pattern, was found when the configuration was read
 			}
 			for _, p := range paths {
@@ -82,6 +90,8 @@ func (f *Follower) targets() []target {
 	}
 	return f.found
 }
+
+func isGlob(pattern string) bool { return strings.ContainsAny(pattern, "*?[") }
 
 func excluded(path string, globs []string) bool {
 	for _, g := range globs {

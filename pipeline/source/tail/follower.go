@@ -42,7 +42,8 @@ type Config struct {
 	Same func(ctx context.Context, r io.Reader, o parsers.Options, stream string) (bool, error) // see content.Resolve
 	// Retryable says which errors of Ledger and Same may pass; what is not retryable ends Run. Default: none.
 	Retryable  func(error) bool
-	Hints      <-chan struct{} // says that something may have changed; optional, polling alone is right
+	Watch      bool            // let the system say when something may have changed, so that it is seen at once
+	Hints      <-chan struct{} // says so instead; optional as Watch is: looking every Poll alone is right
 	Log        *slog.Logger
 	Poll       time.Duration // how often files are looked at; 250 ms
 	RotateWait time.Duration // how long a rotated file must be quiet before it is left; 1 minute
@@ -64,6 +65,7 @@ type Follower struct {
 	scans   map[string]*scan       // targets beside whose path older files are looked for
 	done    map[fileID]stamp       // rotated files that were read to their end
 	waiting map[string]string      // paths that cannot be read, and why: said once
+	watcher *watcher               // nil if there is none
 	failed  error                  // a fault that a test made happen where no error can be returned
 	unsaved []*generation          // named, but not in the checkpoint yet
 	tick    *time.Ticker
@@ -105,6 +107,11 @@ func (f *Follower) Run(ctx context.Context, out chan<- pipeline.Chunk) error {
 			g.close()
 		}
 	}()
+	if f.Watch {
+		f.watcher = newWatcher(f.Log)
+		defer f.watcher.close()
+		f.Hints = f.watcher.hints
+	}
 	f.resume()
 	f.tick, f.every = time.NewTicker(f.Poll), f.Poll
 	defer f.tick.Stop()

@@ -8,7 +8,6 @@ import (
 	"io"
 	"path/filepath"
 	"slices"
-	"strings"
 	"sync/atomic"
 	"time"
 
@@ -442,7 +441,7 @@ func matched(pattern, path string) bool {
 	if pattern == path {
 		return true
 	}
-	if !strings.ContainsAny(pattern, "*?[") {
+	if !isGlob(pattern) {
 		return false
 	}
 	ok, _ := filepath.Match(pattern, path)
