@@ -19,6 +19,8 @@ func TestSendmail(t *testing.T) {
 		{"host unknown", head + "to=<a@nx.example>, dsn=5.1.2, stat=Host unknown (Name server: nx.example: host not found)", "event | outcome=bounced"},
 		{"temporary by dsn", head + "to=<a@example.org>, dsn=4.3.0, stat=Operating system error", "event | outcome=deferred"},
 		{"bare and quoted", head + `to="|/usr/bin/procmail, -f",root, dsn=2.0.0, stat=Sent`, `event | rows=2 | recipient="|/usr/bin/procmail, -f" | next row | recipient=root`},
+		{"reply", head + "to=<a@example.org>, delay=00:00:05, mailer=esmtp, relay=mx1.example.org. [192.0.2.25], dsn=5.1.1, reply=550 5.1.1 <a@example.org>... User, unknown, stat=User unknown", "event | outcome=bounced | status=User unknown | smtp_code=550 | enhanced_code=5.1.1 | remote_text=550 5.1.1 <a@example.org>... User, unknown | response_text=User unknown"},
+		{"comma in a value", head + `to=<a@example.org>, ctladdr="x, y" (1/1), delay=00:00:05, dsn=2.0.0, stat=Sent`, "event | outcome=delivered | status=Sent"},
 		{"queued", head + "to=<a@example.org>, delay=00:00:00, mailer=esmtp, pri=30000, stat=queued", "other queued"},
 		{"expired", head + "to=<a@example.org>, dsn=5.0.0, stat=Message could not be delivered for 5 days", "event | event_type=expiration | outcome=expired"},
 		{"cut", head + "to=<a@example.org>, delay=00:00:05, rel", "malformed"},

@@ -81,7 +81,7 @@ func TestEnvelopes(t *testing.T) {
 		{"Fluent Bit", `{"@timestamp":1772600767.123,"host":"mx1","ident":"postfix/smtp","pid":"812","message":"` + jtext + `"}`, millis},
 		{"Fluent Bit, log", `{"date":1772600767.123,"log":"Mar  4 05:06:07 mx1 postfix/smtp[812]: ` + jtext + `"}`, at},
 		{"rsyslog", `{"msg":" ` + jtext + `","hostname":"mx1","programname":"postfix","syslogtag":"postfix/smtp[812]:","timereported":"2026-03-04T05:06:07.123456+00:00","facility":"mail"}`, millis},
-		{"Vector", `{"appname":"postfix/smtp","facility":"mail","host":"10.0.0.1","hostname":"mx1","message":"` + jtext + `","procid":812,"timestamp":"2026-03-04T05:06:07.123Z"}`, sent + " | agent=smtp | pid=812"},
+		{"Vector", `{"appname":"postfix/smtp","facility":"mail","host":"10.0.0.1","hostname":"mx1","message":"` + jtext + `","procid":812,"timestamp":"2026-03-04T05:06:07.123Z"}`, sent + " | agent=smtp | pid=812 | host=mx1"},
 		{"syslog-ng", `{"PROGRAM":"postfix/smtp","PID":"812","MESSAGE":"` + jtext + `","ISODATE":"2026-03-04T05:06:07.123+00:00","HOST":"mx1"}`, millis},
 		{"GELF", `{"version":"1.1","host":"mx1","short_message":"4F2A91C0B7: to=<ann","full_message":"` + jtext + `","timestamp":1772600767.123,"_application_name":"postfix/smtp","_process_id":812}`, millis},
 		{"nested twice", `{"log":"{\"message\":\"Mar  4 05:06:07 mx1 postfix/smtp[812]: ` + text + `\"}\n","time":"2026-03-04T05:06:08Z"}`, at},

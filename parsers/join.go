@@ -3,6 +3,7 @@ package parsers
 import (
 	"bytes"
 	"encoding/json"
+	"net/url"
 	"slices"
 
 	"bounceline/parsers/envelope"
@@ -56,25 +57,30 @@ func (s *Stream) joinPartial(h *envelope.Header, text []byte) []byte {
 	return p.text
 }
 
-// A savedPiece is a piece as the anchor has it.
+// A savedPiece is a piece as the anchor has it: with a next part, of Exim; with lines, of a wrapped record.
 type savedPiece struct {
 	Header envelope.Header
 	Text   []byte
 	Next   int
+	Lines  int `json:",omitempty"`
+	Width  int `json:",omitempty"`
 }
 
 // open is what the stream knows of lines whose end is still to come, as text; empty if there are none.
 func (s *Stream) open() string {
-	if !s.partial.open && !slices.ContainsFunc(s.parts, func(p piece) bool { return p.next > 0 }) {
+	if !s.partial.open && !s.wrapped.open && !slices.ContainsFunc(s.parts, func(p piece) bool { return p.next > 0 }) {
 		return ""
 	}
-	saved := make([]savedPiece, 0, maxParts+1)
-	if s.partial.open {
-		saved = append(saved, savedPiece{s.partial.header, s.partial.text, 0})
+	saved := make([]savedPiece, 0, maxParts+2)
+	if p := &s.partial; p.open {
+		saved = append(saved, savedPiece{Header: p.header, Text: p.text})
+	}
+	if w := &s.wrapped; w.open {
+		saved = append(saved, savedPiece{Header: w.header, Text: w.text, Lines: w.lines, Width: w.width})
 	}
 	for i := range s.parts {
 		if p := &s.parts[i]; p.next > 0 {
-			saved = append(saved, savedPiece{p.header, p.text, p.next})
+			saved = append(saved, savedPiece{Header: p.header, Text: p.text, Next: p.next})
 		}
 	}
 	text, err := json.Marshal(saved)
@@ -90,10 +96,14 @@ func (s *Stream) reopen(text string) error {
 	if err := json.Unmarshal([]byte(text), &saved); err != nil {
 		return err
 	}
-	s.partial.open, s.parts = false, s.parts[:0]
-	for _, o := range saved[:min(len(saved), maxParts)] {
+	s.partial.open, s.wrapped.open, s.parts = false, false, s.parts[:0]
+	for _, o := range saved[:min(len(saved), maxParts+2)] {
 		p := &s.partial
-		if o.Next > 0 {
+		switch {
+		case o.Lines > 0:
+			s.wrapped.lines, s.wrapped.width = o.Lines, o.Width
+			p = &s.wrapped.piece
+		case o.Next > 0:
 			s.parts = append(s.parts, piece{next: o.Next})
 			p = &s.parts[len(s.parts)-1]
 		}
@@ -185,6 +195,29 @@ func (p *previous) keep(h *envelope.Header, text []byte) {
 	p.host = append(p.host[:0], h.Host...)
 	p.program = append(p.program[:0], h.Program...)
 	p.text = append(p.text[:0], text...)
+}
+
+// appendState appends the event to an anchor, where there is one.
+func (p *previous) appendState(dst []byte) []byte {
+	if !p.valid || len(p.text) > maxLast {
+		return dst
+	}
+	state, err := json.Marshal(savedPiece{Header: envelope.Header{Host: p.host, Program: p.program, PID: p.pid}, Text: p.text})
+	if err != nil {
+		return dst // cannot be: bytes and numbers
+	}
+	dst = append(append(append(dst, '\t'), lastEvent...), '=')
+	return append(dst, url.QueryEscape(string(state))...)
+}
+
+// setState takes back what appendState gave.
+func (p *previous) setState(state string) error {
+	var saved savedPiece
+	if err := json.Unmarshal([]byte(state), &saved); err != nil {
+		return err
+	}
+	p.keep(&saved.Header, saved.Text)
+	return nil
 }
 
 var (

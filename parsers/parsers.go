@@ -66,6 +66,7 @@ type Stream struct {
 
 	partial piece    // what a container runtime has cut
 	parts   []piece  // messages that Exim splits over syslog records, oldest first
+	wrapped wrapped  // what a copy has broken
 	last    previous // the last event, for "last message repeated"
 }
 
@@ -106,9 +107,17 @@ func (s *Stream) SetReference(t time.Time) { s.envelope.Clock().SetReference(t) 
 func (s *Stream) Renew(now time.Time) { s.envelope.Clock().Renew(now) }
 
 // Anchor is what later rows depend on besides their bytes, in one line.
-func (s *Stream) Anchor() string { return string(s.AppendAnchor(nil)) }
+func (s *Stream) Anchor() string { return string(s.last.appendState(s.AppendAnchor(nil))) }
 
-// AppendAnchor appends what Anchor gives.
+// AppendAnchorFor appends what the rows of a line, which is the next one, depend on.
+func (s *Stream) AppendAnchorFor(dst, line []byte) []byte {
+	if dst = s.AppendAnchor(dst); bytes.Contains(line, lastMessageRepeated) {
+		return s.last.appendState(dst)
+	}
+	return dst
+}
+
+// AppendAnchor appends what the rows of lines depend on that do not say that the line before came again. It is short as a rule.
 func (s *Stream) AppendAnchor(dst []byte) []byte {
 	dst = s.envelope.Clock().AppendAnchor(dst)
 	for _, d := range s.dialects {
@@ -124,11 +133,14 @@ func (s *Stream) AppendAnchor(dst []byte) []byte {
 	return dst
 }
 
-// openPieces is what the anchor calls lines whose end is still to come, and maxOpen how many bytes of them it takes: an anchor
-// travels with every batch. Longer ones are lost at a restart, unless their beginning is read again.
+// What the anchor calls lines whose end is still to come, and the line before, which may come again. MaxOpen is how many bytes of
+// the former it takes and maxLast of the latter: an anchor travels with every batch. Longer ones are lost at a restart, unless
+// their beginning is read again.
 const (
 	openPieces = "open"
+	lastEvent  = "last"
 	maxOpen    = 8 << 10
+	maxLast    = 2 << 10
 )
 
 // Restore brings the stream to the state that gave the anchor.
@@ -137,15 +149,21 @@ func (s *Stream) Restore(anchor string) error {
 	if err := s.envelope.Clock().Restore(clock); err != nil {
 		return err
 	}
+	s.last.valid = false
 	for _, state := range strings.Split(states, "\t") {
 		name, value, _ := strings.Cut(state, "=")
 		value, err := url.QueryUnescape(value)
 		if err != nil {
 			return fmt.Errorf("anchor: %w", err)
 		}
-		if name == openPieces {
+		switch name {
+		case openPieces:
 			if err := s.reopen(value); err != nil {
 				return fmt.Errorf("anchor: open lines: %w", err)
+			}
+		case lastEvent:
+			if err := s.last.setState(value); err != nil {
+				return fmt.Errorf("anchor: last event: %w", err)
 			}
 		}
 		for _, d := range s.dialects {
@@ -163,15 +181,30 @@ func (s *Stream) Parse(line []byte, out *record.Result) {
 	text, ok := s.envelope.Strip(line, &s.header)
 	text = s.parse(text, ok, out)
 	if out.Class == record.Context || !s.altered(line, out) {
+		s.wrapped.open = false
 		return
 	}
+	s.again(line, text, ok, out)
+}
+
+// again reads a line that a terminal, a browser or an editor has changed as it was before.
+func (s *Stream) again(line, text []byte, ok bool, out *record.Result) {
 	if clean, changed := s.envelope.Clean(line); changed || !ok {
 		text, ok = s.envelope.Find(clean, &s.header)
 		text = s.parse(text, ok, out)
 	}
 	if (out.Class == record.Malformed || out.Kind == noMTA) && len(s.header.Program) == 0 && !s.envelope.Refused() {
-		s.search(text, ok, out)
+		if inner, found := s.envelope.Within(text, &s.header); found {
+			text = s.parse(inner, true, out)
+		} else {
+			s.search(text, ok, out)
+		}
 	}
+	if out.Class == record.Event && ok {
+		s.wrapped.open = false
+		return
+	}
+	s.wrap(line, text, ok, out)
 }
 
 // parse reads the text inside an envelope, if there was one, and returns the text that was joined of several lines.
@@ -180,7 +213,7 @@ func (s *Stream) parse(text []byte, ok bool, out *record.Result) []byte {
 	h := &s.header
 	if h.Partial || s.partial.open {
 		if text = s.joinPartial(h, text); text == nil {
-			out.Class, out.Kind = record.Context, "part of a line"
+			out.Class, out.Kind = record.Context, partOfLine
 			return nil
 		}
 	}
@@ -189,7 +222,7 @@ func (s *Stream) parse(text []byte, ok bool, out *record.Result) []byte {
 		case '[':
 			if rest, part, of := split(text); of > 0 {
 				if text = s.joinSplit(h, rest, part, of); text == nil {
-					out.Class, out.Kind = record.Context, "part of a line"
+					out.Class, out.Kind = record.Context, partOfLine
 					return nil
 				}
 			}
@@ -271,7 +304,7 @@ func (s *Stream) read(h *envelope.Header, text []byte, enveloped bool, out *reco
 // envelope.
 func (s *Stream) search(text []byte, enveloped bool, out *record.Result) {
 	for i := 1; i < len(text) && i < maxBefore; i++ {
-		if c := text[i-1]; c > ' ' && c != '"' && c != '\'' && c != '>' && c != ',' {
+		if c := text[i-1]; c > ' ' && c != '"' && c != '\'' && c != '>' && c != ',' && c != '=' {
 			continue
 		}
 		if bytes.HasSuffix(bytes.TrimRight(text[:i], " "), []byte("warning:")) {

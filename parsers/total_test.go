@@ -112,6 +112,10 @@ func TestOpenLinesSurvive(t *testing.T) {
 			"event | recipient=ann@example.org | remote_text=550 5.1.1 No such user | pid=812"},
 		{[]string{"type,timeLogged,rcpt,dsnDiag", "d,2026-03-04 05:06:07+0000,a@example.org,\"smtp;250 ok", "more \"\"text\"\"", "end\""},
 			"event | recipient=a@example.org | response_text=smtp;250 ok\nmore \"text\"\nend"},
+		{[]string{"Mar  4 05:06:07 mx1 postfix/smtp[812]: 4F2A91C0B7: to=<ann@example.org>, relay=none, delay=0,", "  dsn=2.0.0, status=sent (250 \xff", "  \"ok\")"},
+			"event | recipient=ann@example.org | response_text=250 \xff \"ok\" | host=mx1 | pid=812 | event_time=2026-03-04T05:06:07.000"},
+		{[]string{"Mar  4 05:06:07 mx1 postfix/smtp[812]: 4F2A91C0B7: to=<ann@example.org>, relay=none, delay=0, dsn=2.0.0, status=sent (250 \xff \"ok\")", "Mar  4 05:06:08 mx1 last message repeated 2 times"},
+			"event | rows=2 | recipient=ann@example.org | response_text=250 \xff \"ok\" | host=mx1 | pid=812 | event_time=2026-03-04T05:06:08.000"},
 	} {
 		var res record.Result
 		s := newStream(t, Options{})
@@ -126,7 +130,7 @@ func TestOpenLinesSurvive(t *testing.T) {
 		for _, problem := range compare(&res, tt.want) {
 			t.Errorf("%s: %s", tt.lines[0], problem)
 		}
-		if again := newStream(t, Options{}); again.Restore(s.Anchor()+"\topen=x") == nil || again.Restore(s.Anchor()+"\topen=%") == nil {
+		if again := newStream(t, Options{}); again.Restore(s.Anchor()+"\topen=x") == nil || again.Restore(s.Anchor()+"\topen=%") == nil || again.Restore(s.Anchor()+"\tlast=x") == nil {
 			t.Error("a broken anchor was taken")
 		}
 	}

@@ -71,6 +71,20 @@ func (r *Reader) Find(line []byte, h *Header) (text []byte, ok bool) {
 	return r.strip(line, h, true)
 }
 
+// Within looks for an MTA's header behind what another tool has put between its own stamp and the line, and adds to h what it
+// says. It reports false where there is none.
+func (r *Reader) Within(text []byte, h *Header) ([]byte, bool) {
+	form := r.form
+	defer func() { r.form = form }()
+	in := Header{}
+	rest, ok := r.find(text, &in)
+	if !ok || !mailer(in.Program) {
+		return text, false
+	}
+	h.merge(&in)
+	return rest, true
+}
+
 func (r *Reader) strip(line []byte, h *Header, inside bool) (text []byte, ok bool) {
 	*h = Header{}
 	r.refused = false

@@ -122,7 +122,9 @@ func member(where int, key []byte) (role int, rank uint8) {
 			return text, 5
 		case "@message", "textPayload", "_raw", "raw", "line", "event", "rawmsg", "content", "body", "text", "data": // collectors' own
 			return text, 4
-		case "_HOSTNAME", "hostname", "HOST", "host", "Hostname", "fromhost":
+		case "_HOSTNAME", "hostname", "Hostname":
+			return host, 6
+		case "HOST", "host", "fromhost": // in Vector's records the peer
 			return host, 5
 		case "source", "HOST_FROM", "_source_host", "logsource":
 			return host, 3
@@ -168,7 +170,7 @@ func member(where int, key []byte) (role int, rank uint8) {
 	case inSyslog:
 		switch string(key) {
 		case "hostname":
-			return host, 6
+			return host, 7
 		case "appname":
 			return program, 5
 		case "procid":

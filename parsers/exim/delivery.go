@@ -10,7 +10,7 @@ import (
 
 // delivery reads what follows a delivery flag: address part, fields, and for == and ** the reason.
 func delivery(h *envelope.Header, id, flag, body []byte, out *record.Result) {
-	if bytes.HasPrefix(body, noMessage) {
+	if bytes.HasPrefix(body, noMessage) || bytes.Equal(body, byACL) || bytes.Equal(body, byFilter) {
 		out.Class, out.Kind = record.Other, "no recipient"
 		return
 	}
@@ -44,8 +44,11 @@ func delivery(h *envelope.Header, id, flag, body []byte, out *record.Result) {
 	outcome(r, final)
 }
 
-// noMessage begins a ** line about how Exim was called.
-var noMessage = []byte("mua_wrapper is set")
+var (
+	noMessage = []byte("mua_wrapper is set")                        // begins a ** line about how Exim was called
+	byACL     = []byte("blackhole (RCPT ACL discarded recipients)") // all recipients of a message are gone, and none is named
+	byFilter  = []byte("discarded (system filter)")
+)
 
 // recipient reads "final (parents) <original>" and returns the final form.
 func recipient(r *record.Row, part []byte) []byte {
@@ -54,6 +57,10 @@ func recipient(r *record.Row, part []byte) []byte {
 	if n := len(part); n > 0 && part[n-1] == '>' {
 		if i := bytes.Index(part, []byte(" <")); i >= 0 {
 			final, original = part[:i], part[i+2:n-1]
+			if i > 2 && final[0] == '<' && final[i-1] == '>' { // a word in brackets that stands for an address
+				r.Recipient, r.OrigRecipient = final[1:i-1], original
+				return final[1 : i-1]
+			}
 		} else if part[0] == '<' {
 			final = part[1 : n-1]
 		}

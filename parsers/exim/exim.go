@@ -47,6 +47,9 @@ func headless(text []byte) bool {
 
 // Parse reads the text of one line, behind Exim's own stamp.
 func (Parser) Parse(h *envelope.Header, text []byte, out *record.Result) {
+	if bytes.IndexByte(text, '\n') >= 0 {
+		text = oneLine(text, out)
+	}
 	n := envelope.MessageID(text)
 	if n == 0 {
 		if len(h.Program) == 0 && headless(text) {

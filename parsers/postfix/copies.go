@@ -36,7 +36,7 @@ func oddID(text []byte) (id, rest []byte, ok bool) {
 	if i < 0 || !bytes.Contains(text[i:], statusKey) {
 		return nil, nil, false
 	}
-	id = bytes.TrimRight(text[:i], " \t:")
+	id = bytes.TrimRight(text[:i], " \t:*_")
 	if len(id) == i && i > 0 || severity(id) {
 		return nil, nil, false
 	}
@@ -45,7 +45,7 @@ func oddID(text []byte) (id, rest []byte, ok bool) {
 			return nil, nil, false
 		}
 	}
-	return id, text[i+len(to):], true
+	return bytes.TrimLeft(id, "*_"), text[i+len(to):], true // without Markdown's emphasis
 }
 
 // maxOddID is longer than any queue ID and what stands around it.
@@ -109,8 +109,11 @@ func scattered(r *record.Row, rest []byte) bool {
 // follows the first ">".
 func unlinked(address, rest []byte) (plain, after []byte) {
 	link := bytes.Index(address, mailto)
-	if link < 0 {
+	switch {
+	case link < 0:
 		return address, rest
+	case link == 0:
+		return address[len(mailto):], rest
 	}
 	if address[0] == '[' {
 		if end := bytes.IndexByte(address, ']'); end > 0 {

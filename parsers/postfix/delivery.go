@@ -20,7 +20,7 @@ func delivery(h *envelope.Header, id, rest []byte, out *record.Result) {
 		malformed(out, "postfix: to= without >")
 		return
 	}
-	if len(recipient) > 0 && (recipient[0] == '[' || len(rest) > 0 && rest[0] == '>') {
+	if n := len(recipient); n > 0 && (recipient[0] == '[' || recipient[n-1] == '>' || len(rest) > 0 && rest[0] == '>') {
 		recipient, rest = unlinked(recipient, rest)
 	}
 	r := begin(h, id, out)
@@ -238,6 +238,11 @@ func outcome(r *record.Row) {
 	case "deliverable", "undeliverable", "undeliverable-but-not-cached":
 		r.EventType, r.Outcome = record.Probe, record.OtherOutcome
 	default:
+		if word := bytes.Trim(r.Status, "*_`"); len(word) < len(r.Status) { // emphasised, in Markdown
+			r.Status = word
+			outcome(r)
+			return
+		}
 		r.Outcome = record.OtherOutcome
 	}
 	// Content filters take mail on the loopback address at a port of their own and hand it back to be logged again.

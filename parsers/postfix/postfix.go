@@ -45,6 +45,7 @@ func (Parser) Claims(program, text []byte) bool {
 // shaped reports whether a text has a shape that only Postfix writes.
 func shaped(text []byte) bool {
 	id, rest := queueID(text)
+	rest = bytes.TrimLeft(rest, " ")
 	switch {
 	case id == nil:
 		_, _, ok := oddID(text)

@@ -28,16 +28,22 @@ func delivery(h *envelope.Header, id, rest []byte, out *record.Result) {
 	}
 	var common record.Row
 	common.DelayTransmit, common.Delay = record.Unknown, record.Unknown
+	var said []byte
 	for {
 		if text, ok := bytes.CutPrefix(rest, stat); ok {
 			common.ResponseText = text
 			break
 		}
 		key, value, next, ok := field(rest)
-		if !ok {
-			out.Rows.Reset()
-			out.Class, out.Kind = record.Malformed, "sendmail: delivery without stat="
-			return
+		if !ok { // a value with a comma and a blank
+			i := bytes.Index(rest, stat)
+			if i < 0 {
+				out.Rows.Reset()
+				out.Class, out.Kind = record.Malformed, "sendmail: delivery without stat="
+				return
+			}
+			rest = rest[i:]
+			continue
 		}
 		switch string(key) {
 		case "delay":
@@ -53,6 +59,11 @@ func delivery(h *envelope.Header, id, rest []byte, out *record.Result) {
 			common.DSN = value
 		case "tls_verify":
 			common.TLS = value
+		case "reply": // since 8.16; the far side's words end before stat=
+			if i := bytes.Index(next, stat); i > 0 {
+				value, next = rest[len(rest)-len(next)-len(value):len(rest)-len(next)+i], next[i:]
+			}
+			said = value
 		}
 		rest = next
 	}
@@ -60,6 +71,9 @@ func delivery(h *envelope.Header, id, rest []byte, out *record.Result) {
 		out.Rows.Reset()
 		out.Class, out.Kind = record.Other, "queued"
 		return
+	}
+	if common.SMTPCode == 0 && reply.Code(said) != 0 {
+		remote(&common, said)
 	}
 	out.Class, out.Kind = record.Event, "delivery"
 	rows := out.Rows.All()

@@ -72,7 +72,7 @@ func (st *stream) line(text []byte, next int64, before []byte, b *parcel) {
 	if !st.queued {
 		st.parser.Renew(time.Now())
 	}
-	st.anchor = st.parser.AppendAnchor(st.anchor[:0])
+	st.anchor = st.parser.AppendAnchorFor(st.anchor[:0], text)
 	at := st.next
 	if at-st.newer.at >= batch.MarkerBytes {
 		st.older, st.newer = st.newer, point{at, st.marker, append(st.older.anchor[:0], st.anchor...)}
