@@ -69,10 +69,10 @@ func (n *normalised) normalise(text []byte, names *nameTables) {
 		text = text[:maxText]
 	}
 	text = bytes.TrimPrefix(text, suspended)
-	if cap(n.text) < len(text)+keySpace {
+	if cap(n.text) < 2*len(text)+keySpace {
 		n.text = make([]byte, 0, 2*len(text)+keySpace)
 	}
-	w := normaliser{names: names, out: n.text[:len(text)+3], signed: -1}
+	w := normaliser{names: names, out: n.text[:2*len(text)+3], signed: -1}
 	w.out[0] = ' '
 	w.pass(text)
 	out := w.out
@@ -90,7 +90,8 @@ func (n *normalised) normalise(text []byte, names *nameTables) {
 	}
 }
 
-// pass goes over the text once and leaves in out what it becomes. No mask is longer than its word, so out has room for all.
+// pass goes over the text once and leaves in out what it becomes. No mask is twice as long as its word (file.js for a.js is the
+// one that grows most), so out has room for all.
 func (w *normaliser) pass(text []byte) {
 	out := w.out
 	var bits, before uint8 // what the word so far consists of, with and without its last byte
