@@ -37,6 +37,8 @@ func TestShippedRules(t *testing.T) {
 	}
 }
 
+// TestAutomatonFindsWhatSearchFinds: literals of few letters, so that they hold and overlap one another, short ones that the
+// automaton knows as a whole and long ones that it does not.
 func TestAutomatonFindsWhatSearchFinds(t *testing.T) {
 	seed := rand.Uint64()
 	t.Logf("seed %d", seed)
@@ -48,25 +50,36 @@ func TestAutomatonFindsWhatSearchFinds(t *testing.T) {
 		}
 		return string(b)
 	}
-	for range 200 {
-		var literals []string
-		seen := map[string]bool{}
-		for range 1 + random.IntN(100) {
-			if w := word(5); !seen[w] {
-				seen[w] = true
-				literals = append(literals, w)
+	for _, longest := range []int{5, 3 * leastBeginning} {
+		for range 200 {
+			var literals []string
+			seen := map[string]bool{}
+			for range 1 + random.IntN(100) {
+				w := word(longest)
+				if len(literals) > 0 && random.IntN(2) == 0 { // begins as another
+					other := literals[random.IntN(len(literals))]
+					w = other[:random.IntN(len(other))] + w
+				}
+				if !seen[w] {
+					seen[w] = true
+					literals = append(literals, w)
+				}
 			}
-		}
-		a, err := newAutomaton(literals)
-		if err != nil {
-			t.Fatal(err)
-		}
-		text := word(30)
-		f := &found{bits: make([]uint64, (len(literals)+63)/64)}
-		a.scan([]byte(strings.ToUpper(text)), f)
-		for i, l := range literals {
-			if f.has(int32(i)) != strings.Contains(text, l) {
-				t.Fatalf("%q in %q: %v", l, text, f.has(int32(i)))
+			a, err := newAutomaton(literals)
+			if err != nil {
+				t.Fatal(err)
+			}
+			text := word(30)
+			for range random.IntN(5) { // parts of literals, at the end too
+				other := literals[random.IntN(len(literals))]
+				text += other[random.IntN(len(other)):]
+			}
+			f := &found{bits: make([]uint64, (len(literals)+63)/64)}
+			a.scan([]byte(strings.ToUpper(text)), f)
+			for i, l := range literals {
+				if f.has(int32(i)) != strings.Contains(text, l) {
+					t.Fatalf("%q in %q: %v", l, text, f.has(int32(i)))
+				}
 			}
 		}
 	}
