@@ -233,7 +233,7 @@ func (s *scratch) prepare(r *record.Row, names *nameTables) {
 		text = r.ResponseText
 	}
 	s.n.normalise(text, names)
-	s.in = input{text: s.n.text, enhanced: r.EnhancedCode, class: byte(replyClass(r)), command: r.SMTPCommand, relay: names.relays.find(r.RelayHost), mta: r.MTA, status: r.Status}
+	s.in = input{text: s.n.text, enhanced: r.EnhancedCode, class: byte(replyClass(r)), command: r.SMTPCommand, relay: names.relay(r.RelayHost), mta: r.MTA, status: r.Status}
 	if code := r.SMTPCode; code >= 100 && code <= 999 {
 		s.in.code = [3]byte{'0' + byte(code/100), '0' + byte(code/10%10), '0' + byte(code%10)}
 	}

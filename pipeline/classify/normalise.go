@@ -16,50 +16,6 @@ type normalised struct {
 	signed int32  // number of the provider whose page or host the text names, -1 if none
 }
 
-// What a byte of a word is.
-const (
-	letter uint8 = 1 << iota
-	digit
-	dot
-	atSign
-	divider // : / =
-	joiner  // - _ + %
-	capital
-)
-
-const (
-	wordByte = letter | digit | dot | atSign | divider | joiner | capital
-	special  = digit | dot | atSign | divider // only words with one of these are ever masked
-)
-
-type byteEntry struct{ class, low byte }
-
-// byteTable has for each byte what it is in a word, 0 for what ends one, and the byte in lower case; lower the latter alone.
-var byteTable, lower = func() (table [256]byteEntry, low [256]byte) {
-	for c := range 256 {
-		t := &table[c]
-		t.low = byte(c)
-		switch {
-		case 'a' <= c && c <= 'z':
-			t.class = letter
-		case 'A' <= c && c <= 'Z':
-			t.class = letter | capital
-			t.low = byte(c) + 'a' - 'A'
-		case '0' <= c && c <= '9':
-			t.class = digit
-		case c < 0x20, c == 0x7f:
-			t.low = ' '
-		}
-		low[c] = t.low
-	}
-	for c, bits := range map[byte]uint8{'.': dot, '@': atSign, ':': divider, '/': divider, '=': divider, '-': joiner, '_': joiner, '+': joiner, '%': joiner} {
-		table[c].class = bits
-	}
-	return table, low
-}()
-
-func byteClass(c byte) uint8 { return byteTable[c].class }
-
 // normalise makes the text that rules look at, in n.text's memory. Case is folded, runs of white space become one blank, the
 // lines of a reply are joined without their repeated codes, and of nested replies the innermost is taken. So that neither a
 // recipient called spam@ nor a host called blocked.example steers the verdict, addresses become "@", IP addresses "#ip", URLs
@@ -94,26 +50,30 @@ func (n *normalised) normalise(text []byte, names *nameTables) {
 // one that grows most), so out has room for all.
 func (w *normaliser) pass(text []byte) {
 	out := w.out
-	var bits, before uint8 // what the word so far consists of, with and without its last byte
-	i, j := 0, 1           // places in text and out
-	start, at := 0, 1      // where the word began in them
+	i, j := 0, 1 // places in text and out
 	for {
-		var t byteEntry
-		if i < len(text) {
-			if t = byteTable[text[i]]; t.class != 0 {
-				before = bits
-				bits |= t.class
-				out[j] = t.low
-				i++
-				j++
-				continue
+		if i < len(text) && byteTable[text[i]].class&(special|joiner) == 0 {
+			n, word := plainWords(out[j-1:], text[i:])
+			if i+n < len(text) && byteClass(text[i+n]) != 0 {
+				n = word // the last one goes on with what is not plain
 			}
+			i, j = i+n, j+n
+		}
+		start, at := i, j      // where the word began in them
+		var bits, before uint8 // what the word so far consists of, with and without its last byte
+		var t byteEntry
+		for ; i < len(text); i, j = i+1, j+1 {
+			if t = byteTable[text[i]]; t.class == 0 {
+				break
+			}
+			before = bits
+			bits |= t.class
+			out[j] = t.low
 		}
 		if bits&special != 0 && (before&special != 0 || codeFollows(text, i)) {
 			w.out = out[:j]
 			i = start + w.masked(text[start:], i-start, bits, at)
 			j = len(w.out)
-			bits, before, start, at = 0, 0, i, j
 			continue
 		}
 		if i == len(text) {
@@ -140,7 +100,6 @@ func (w *normaliser) pass(text []byte) {
 			j = len(w.out)
 		}
 		i++
-		bits, before, start, at = 0, 0, i, j
 	}
 	w.out = out[:j]
 }
@@ -324,7 +283,8 @@ func (w *normaliser) url(text []byte, n, start int) int {
 	rest := host[hostLength(host):]
 	host = host[:len(host)-len(rest)]
 	w.out = w.out[:start]
-	if w.names.isList(host) {
+	known := w.names.domains.near(host)
+	if known.find(list) >= 0 {
 		segment := rest
 		if i := bytes.IndexByte(segment[min(1, len(segment)):], '/'); i >= 0 {
 			segment = segment[:i+1]
@@ -333,7 +293,7 @@ func (w *normaliser) url(text []byte, n, start int) int {
 		w.fold(segment)
 	} else {
 		w.out = append(w.out, "url"...)
-		if p := w.names.page(host); p >= 0 {
+		if p := known.find(page); p >= 0 {
 			if w.signed < 0 {
 				w.signed = p
 			}
@@ -419,10 +379,11 @@ func (w *normaliser) piece(core []byte, bits uint8, at int) {
 			mask = "#ip"
 		case bits&letter != 0:
 			if mask = hostMask(core, bits); mask == "host" {
-				if w.names.isList(core) {
+				known := w.names.domains.near(core)
+				if known.find(list) >= 0 {
 					return
 				}
-				if p := w.names.server(core); p >= 0 && w.signed < 0 {
+				if p := known.find(server); p >= 0 && w.signed < 0 {
 					w.signed = p
 				}
 			} else if mask == "file" {

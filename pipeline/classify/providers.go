@@ -50,39 +50,34 @@ var blocklistKeys = []key[Blocklist]{
 type nameTables struct {
 	providers  []Provider
 	blocklists []Blocklist
-	relays     domains
-	mailboxes  domains
-	servers    domains
-	pages      domains
-	lists      domains
+	domains    domains
 }
 
 // newNameTables reads the two tables, configs/providers.yaml and configs/blocklists.yaml.
 func newNameTables(providers, blocklists []byte) (*nameTables, error) {
-	t := &nameTables{}
+	t := &nameTables{domains: domains{}}
 	var errs []error
-	list, err := decodeTable("providers.yaml", providers, providerKeys, func(p *Provider, n *yaml.Node) { p.Line = n.Line })
+	var err error
+	t.providers, err = decodeTable("providers.yaml", providers, providerKeys, func(p *Provider, n *yaml.Node) { p.Line = n.Line })
 	errs = append(errs, err)
-	t.providers = list
-	lists, err := decodeTable("blocklists.yaml", blocklists, blocklistKeys, func(b *Blocklist, n *yaml.Node) { b.Line = n.Line })
+	t.blocklists, err = decodeTable("blocklists.yaml", blocklists, blocklistKeys, func(b *Blocklist, n *yaml.Node) { b.Line = n.Line })
 	errs = append(errs, err)
-	t.blocklists = lists
-	add := func(to *domains, names []string, v int32, where string) {
+	add := func(names []string, as role, v int32, where string) {
 		for _, d := range names {
-			if err := to.add(d, v); err != nil {
+			if err := t.domains.add(d, as, v); err != nil {
 				errs = append(errs, fmt.Errorf("%s: %w", where, err))
 			}
 		}
 	}
 	for i, p := range t.providers {
 		where := fmt.Sprintf("providers.yaml:%d: %s", p.Line, p.Name)
-		add(&t.relays, p.Relays, int32(i), where)
-		add(&t.mailboxes, p.Domains, int32(i), where)
-		add(&t.servers, p.Servers, int32(i), where)
-		add(&t.pages, p.Pages, int32(i), where)
+		add(p.Relays, relay, int32(i), where)
+		add(p.Domains, mailbox, int32(i), where)
+		add(p.Servers, server, int32(i), where)
+		add(p.Pages, page, int32(i), where)
 	}
 	for i, b := range t.blocklists {
-		add(&t.lists, b.Domains, int32(i), fmt.Sprintf("blocklists.yaml:%d: %s", b.Line, b.Name))
+		add(b.Domains, list, int32(i), fmt.Sprintf("blocklists.yaml:%d: %s", b.Line, b.Name))
 	}
 	return t, errors.Join(errs...)
 }
@@ -107,10 +102,10 @@ func decodeTable[T any](name string, data []byte, keys []key[T], each func(*T, *
 // provider is who runs the recipient's mailbox or its gateway: by the relay's name, else by the recipient's domain; -1 if
 // neither tells.
 func (t *nameTables) provider(r *record.Row) int32 {
-	if p := t.relays.find(r.RelayHost); p >= 0 {
+	if p := t.relay(r.RelayHost); p >= 0 {
 		return p
 	}
-	return t.mailboxes.find(record.Domain(r.Recipient))
+	return t.domains.near(record.Domain(r.Recipient)).find(mailbox)
 }
 
 func (t *nameTables) name(p int32) string {
@@ -120,9 +115,9 @@ func (t *nameTables) name(p int32) string {
 	return t.providers[p].Name
 }
 
-func (t *nameTables) isList(host []byte) bool   { return t.lists.find(host) >= 0 }
-func (t *nameTables) page(host []byte) int32    { return t.pages.find(host) }
-func (t *nameTables) server(host []byte) int32  { return t.servers.find(host) }
+// relay is the provider behind a relay's name, -1 if none.
+func (t *nameTables) relay(host []byte) int32 { return t.domains.near(host).find(relay) }
+
 func (t *nameTables) hasProvider(n string) bool { return slices.Contains(t.providerNames(), n) }
 
 func (t *nameTables) providerNames() []string {
@@ -133,56 +128,68 @@ func (t *nameTables) providerNames() []string {
 	return names
 }
 
-// domains finds the longest of a set of domains that a host is, or is below. It is keyed by the last two labels.
-type domains struct {
-	by map[string][]domainValue // the longest first
+// A role is what a domain is known as.
+type role uint8
+
+const (
+	relay role = iota
+	mailbox
+	server
+	page
+	list // of senders
+)
+
+// domains are those that are known, by their last two labels, the longest first.
+type domains map[string][]domain
+
+type domain struct {
+	name  string
+	role  role
+	value int32
 }
 
-type domainValue struct {
-	domain string
-	value  int32
-}
-
-func (d *domains) add(domain string, value int32) error {
-	if domain != strings.ToLower(domain) || !strings.Contains(domain, ".") || strings.HasPrefix(domain, ".") {
-		return fmt.Errorf("%q is no domain in lower case of two labels or more", domain)
+func (d domains) add(name string, as role, value int32) error {
+	if name != strings.ToLower(name) || !strings.Contains(name, ".") || strings.HasPrefix(name, ".") {
+		return fmt.Errorf("%q is no domain in lower case of two labels or more", name)
 	}
-	if d.by == nil {
-		d.by = map[string][]domainValue{}
+	tail := name[lastLabels([]byte(name)):]
+	if slices.ContainsFunc(d[tail], func(v domain) bool { return v.name == name && v.role == as }) {
+		return fmt.Errorf("%s stands in the table twice", name)
 	}
-	tail := domain[lastLabels([]byte(domain)):]
-	list := d.by[tail]
-	if slices.ContainsFunc(list, func(v domainValue) bool { return v.domain == domain }) {
-		return fmt.Errorf("%s stands in the table twice", domain)
-	}
-	list = append(list, domainValue{domain, value})
-	slices.SortFunc(list, func(a, b domainValue) int { return len(b.domain) - len(a.domain) })
-	d.by[tail] = list
+	d[tail] = append(d[tail], domain{name, as, value})
+	slices.SortStableFunc(d[tail], func(a, b domain) int { return len(b.name) - len(a.name) })
 	return nil
 }
 
-// find returns the value of the longest domain, -1 if there is none.
-func (d *domains) find(host []byte) int32 {
+// A neighbourhood is a host and the known domains that end in the same two labels.
+type neighbourhood struct {
+	host  []byte
+	known []domain
+}
+
+// near looks once for all that may be known of a host.
+func (d domains) near(host []byte) neighbourhood {
 	for len(host) > 0 && host[len(host)-1] == '.' {
 		host = host[:len(host)-1]
 	}
-	if len(host) == 0 {
-		return -1
-	}
 	var buf [64]byte
 	tail := host[lastLabels(host):]
-	if len(tail) > len(buf) {
-		return -1
+	if len(tail) == 0 || len(tail) > len(buf) {
+		return neighbourhood{}
 	}
 	folded := buf[:len(tail)]
 	for i, c := range tail {
 		folded[i] = lower[c]
 	}
-	for _, v := range d.by[string(folded)] {
-		if n := len(host) - len(v.domain); n == 0 || n > 0 && host[n-1] == '.' {
-			if equalFold(host[n:], v.domain) {
-				return v.value
-			}
+	return neighbourhood{host, d[string(folded)]}
+}
+
+// find returns the value of the longest domain of that role which the host is, or is below; -1 if there is none.
+func (n neighbourhood) find(as role) int32 {
+	for i := range n.known {
+		d := &n.known[i]
+		if under := len(n.host) - len(d.name); d.role == as && (under == 0 || under > 0 && n.host[under-1] == '.') && equalFold(n.host[under:], d.name) {
+			return d.value
 		}
 	}
 	return -1

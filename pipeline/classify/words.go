@@ -20,13 +20,24 @@ func isIP(w []byte) bool {
 	return dots == 3 && colons <= 1 && w[0] <= '9' || colons >= 2 && len(w) > 4
 }
 
-// fileExtensions are what names of files end in, as far as servers name files.
-var fileExtensions = map[string]bool{"exe": true, "zip": true, "js": true, "jse": true, "bat": true, "cmd": true, "scr": true, "pif": true, "vbs": true, "vbe": true,
-	"jar": true, "doc": true, "docx": true, "docm": true, "xls": true, "xlsx": true, "xlsm": true, "ppt": true, "pdf": true, "htm": true, "html": true, "php": true, "asp": true,
-	"aspx": true, "txt": true, "rar": true, "iso": true, "img": true, "lnk": true, "rtf": true, "eml": true, "dll": true, "msi": true, "hta": true, "wsf": true, "ace": true}
+// fileExtension reports whether names of files end so, as far as servers name files.
+func fileExtension(lower []byte) bool {
+	switch string(lower) {
+	case "exe", "zip", "js", "jse", "bat", "cmd", "scr", "pif", "vbs", "vbe", "jar", "doc", "docx", "docm", "xls", "xlsx", "xlsm", "ppt", "pdf", "htm", "html", "php", "asp",
+		"aspx", "txt", "rar", "iso", "img", "lnk", "rtf", "eml", "dll", "msi", "hta", "wsf", "ace":
+		return true
+	}
+	return false
+}
 
-// wideDomains are top-level domains that are known in capitals too; two letters are a country's.
-var wideDomains = map[string]bool{"com": true, "net": true, "org": true, "edu": true, "gov": true, "mil": true, "int": true, "info": true, "biz": true, "arpa": true, "local": true}
+// wideDomain reports whether a top-level domain is known in capitals too; two letters are a country's.
+func wideDomain(lower []byte) bool {
+	switch string(lower) {
+	case "com", "net", "org", "edu", "gov", "mil", "int", "info", "biz", "arpa", "local":
+		return true
+	}
+	return len(lower) == 2
+}
 
 // hostMask is "host" or "file" where a word with a dot in it is one, else empty. A token with capitals, such as
 // RESOLVER.ADR.RecipNotFound, is none, unless it ends in a common top-level domain.
@@ -46,10 +57,10 @@ func hostMask(w []byte, bits uint8) string {
 			folded = append(folded, lower[c])
 		}
 	}
-	if fileExtensions[string(folded)] {
+	if fileExtension(folded) {
 		return "file"
 	}
-	if bits&capital != 0 && len(last) != 2 && !wideDomains[string(folded)] {
+	if bits&capital != 0 && !wideDomain(folded) {
 		for _, c := range w[:i] {
 			if byteClass(c)&capital != 0 {
 				return ""
