@@ -74,8 +74,12 @@ the text as the rules see it with what matched in it, the rules that lost and wh
 			if err != nil {
 				return err
 			}
+			lists, err := classify.NewBlocklists()
+			if err != nil {
+				return err
+			}
 			out := bufio.NewWriter(cmd.OutOrStdout())
-			c := &classifier{engine: engine, ways: ways, out: out, table: output == "table"}
+			c := &classifier{engine: engine, ways: ways, lists: lists, out: out, table: output == "table"}
 			var in io.Reader = cmd.InOrStdin()
 			if len(args) > 0 && !(len(args) == 1 && args[0] == "-") {
 				in = strings.NewReader(argumentLines(args))
@@ -106,6 +110,7 @@ func argumentLines(args []string) string {
 type classifier struct {
 	engine *classify.Engine
 	ways   classify.Ways
+	lists  classify.Blocklists
 	out    *bufio.Writer
 	table  bool
 }

@@ -16,12 +16,13 @@ import (
 func newCodesCommand() *cobra.Command {
 	var output string
 	cmd := &cobra.Command{
-		Use:   "codes [CODE|TOKEN|CATEGORY...]",
-		Short: "Say what reply codes and categories mean, and the way back to providers",
+		Use:   "codes [CODE|TOKEN|CATEGORY|BLOCKLIST...]",
+		Short: "Say what reply codes and categories mean, and the way back to providers and off blocklists",
 		Long: `Codes explains SMTP reply codes, enhanced status codes, the codes of large providers, and the categories that replies are put
-into: what each means, what it is taken for where a reply says nothing else, and what to do. Without an argument it lists the
-whole tables.`,
+into: what each means, what it is taken for where a reply says nothing else, and what to do. Of a blocklist, by its name or a
+zone of it, it says where to look an address up and have it removed. Without an argument it lists the whole tables.`,
 		Example: `  bounceline codes 550 5.7.26 S3140
+  bounceline codes zen.spamhaus.org
   bounceline codes ip_blocklisted
   bounceline codes --output csv > codes.csv`,
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -32,8 +33,12 @@ whole tables.`,
 			if err != nil {
 				return err
 			}
+			lists, err := classify.NewBlocklists()
+			if err != nil {
+				return err
+			}
 			out := bufio.NewWriter(cmd.OutOrStdout())
-			entries, err := codeEntries(args, ways)
+			entries, err := codeEntries(args, ways, lists)
 			if err != nil {
 				return err
 			}
@@ -70,10 +75,11 @@ type codeEntry struct {
 	class      byte // of the code, 0 for a category
 	category   *classify.Category
 	ways       []*classify.Way
+	list       *classify.Blocklist
 }
 
 // codeEntries finds what the arguments name; without one it is everything.
-func codeEntries(args []string, ways classify.Ways) ([]codeEntry, error) {
+func codeEntries(args []string, ways classify.Ways, lists classify.Blocklists) ([]codeEntry, error) {
 	var out []codeEntry
 	if len(args) == 0 {
 		for i := range classify.BasicCodes {
@@ -89,13 +95,14 @@ func codeEntries(args []string, ways classify.Ways) ([]codeEntry, error) {
 	}
 	for _, a := range args {
 		found, err := codeEntry1(a)
-		if err != nil && len(ways.About(a)) == 0 {
+		about, list := ways.About(a), lists.About(a)
+		if err != nil && len(about) == 0 && list == nil {
 			return nil, err
 		}
 		if err != nil {
 			found = codeEntry{kind: "token", code: a}
 		}
-		found.ways = ways.About(a)
+		found.ways, found.list = about, list
 		out = append(out, found)
 	}
 	return out, nil
@@ -126,7 +133,7 @@ func codeEntry1(arg string) (codeEntry, error) {
 	for i := range classify.Categories {
 		names = append(names, classify.Categories[i].Name)
 	}
-	return codeEntry{}, usagef("%s is neither a code such as 550 or 5.7.1, nor a category, nor a token of a provider%s", arg, didYouMean(arg, names))
+	return codeEntry{}, usagef("%s is neither a code such as 550 or 5.7.1, nor a category, a token of a provider or a blocklist%s", arg, didYouMean(arg, names))
 }
 
 func basicEntry(b *classify.BasicCode) codeEntry {
@@ -214,6 +221,9 @@ func (e codeEntry) describe(out io.Writer) {
 				}
 			}
 		}
+	}
+	if b := e.list; b != nil {
+		fmt.Fprintf(out, "  blocklist:  %s; %s\n", b.Name, b.Advice())
 	}
 	for _, w := range e.ways {
 		describeWay(out, w)

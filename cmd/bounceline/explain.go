@@ -26,7 +26,11 @@ func (c *classifier) explain(text string, row *record.Row) {
 		line("provider", "%s", x.Class.Provider)
 	}
 	if x.Class.ListName != "" {
-		line("blocklist", "%s", x.Class.ListName)
+		advice := ""
+		if b := c.lists.Find(x.Class.ListName); b != nil {
+			advice = "; " + b.Advice()
+		}
+		line("blocklist", "%s%s", x.Class.ListName, advice)
 	}
 	if x.Class.RetryAfter > 0 {
 		line("wait", "the reply asks for %s", time.Duration(x.Class.RetryAfter)*time.Second)

@@ -153,7 +153,8 @@ type reason struct {
 	mostlyAt       string
 	before         string // the categories of the recipients' last real answers, where the reason is none of them
 	example        string
-	way            *classify.Way // nil where the provider documents none
+	way            *classify.Way       // nil where the provider documents none
+	list           *classify.Blocklist // that the example names, nil if none
 }
 
 // totals reads what all rows together are.

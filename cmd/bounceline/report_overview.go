@@ -72,8 +72,12 @@ func (r *report) examples(ctx context.Context, where string, params map[string]s
 	if err != nil {
 		return err
 	}
-	rows, err := r.query(ctx, `WITH argMaxIf(({{reply}}, smtp_code, toString(enhanced_code)), (event_time, stream, pos, row), {{reply}} != '') AS newest
-SELECT toString(bounce_category) AS category, toString(bounce_type) AS type, toString(provider) AS at, newest.1, newest.2, newest.3
+	lists, err := classify.NewBlocklists()
+	if err != nil {
+		return err
+	}
+	rows, err := r.query(ctx, `WITH argMaxIf(({{reply}}, smtp_code, toString(enhanced_code), toString(list_name)), (event_time, stream, pos, row), {{reply}} != '') AS newest
+SELECT toString(bounce_category) AS category, toString(bounce_type) AS type, toString(provider) AS at, newest.1, newest.2, newest.3, newest.4
 FROM delivery_events
 WHERE `+where+`
 GROUP BY category, type, at
@@ -84,14 +88,14 @@ LIMIT 1 BY category, type`, params)
 	}
 	defer rows.Close()
 	for rows.Next() {
-		var category, kind, at, reply, enhanced string
+		var category, kind, at, reply, enhanced, list string
 		var code uint16
-		if err := rows.Scan(&category, &kind, &at, &reply, &code, &enhanced); err != nil {
+		if err := rows.Scan(&category, &kind, &at, &reply, &code, &enhanced, &list); err != nil {
 			return err
 		}
 		for i := range reasons {
 			if x := &reasons[i]; x.category == category && x.kind == kind {
-				x.mostlyAt, x.example = at, reply
+				x.mostlyAt, x.example, x.list = at, reply, lists.Find(list)
 				if kind != "hard" { // it is the address that is at fault: there is no way back
 					x.way = ways.Find(at, []byte(reply), code, enhanced)
 				}
@@ -220,6 +224,9 @@ func reasons(out *bufio.Writer, o *overview) {
 		}
 		if advice := classify.Advice(x.category); advice != "" {
 			paragraph(out, "    = ", advice)
+		}
+		if b := x.list; b != nil {
+			paragraph(out, "    + ", b.Name+": "+b.Advice())
 		}
 		if w := x.way; w != nil {
 			paragraph(out, "    + ", w.Provider+": "+w.Meaning+". "+capital(strings.Join(w.Steps, "; "))+". "+w.Page)

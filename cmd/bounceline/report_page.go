@@ -51,6 +51,7 @@ type pageRow struct {
 
 type pageReason struct {
 	Category, Kind, Failures, Share, At, Meaning, Example, Before, Advice string
+	List                                                                  *classify.Blocklist
 	Way                                                                   *classify.Way
 }
 
@@ -98,7 +99,7 @@ func (r *report) page(ctx context.Context, out *bufio.Writer, o *overview) error
 			meaning = c.Meaning
 		}
 		p.Reasons = append(p.Reasons, pageReason{x.category, x.kind, thousands(x.failures), percent(x.failures, o.failed()), x.mostlyAt, meaning,
-			excerpt(x.example), x.before, classify.Advice(x.category), x.way})
+			excerpt(x.example), x.before, classify.Advice(x.category), x.list, x.way})
 	}
 	for _, l := range o.left {
 		if l.rows > 0 {

@@ -182,7 +182,7 @@ func testRollups(t *testing.T, s *store) {
 func testScreen(t *testing.T, s *store) {
 	_, out, errs := call(t, "report", "--state-dir", s.dir, "--zone", "Europe/Berlin")
 	for _, want := range []string{"zone Europe/Berlin", "2026-11-22 06:16:22 to", "BOUNCE RATE ", "Providers with the most failures", "gmail.com",
-		"user_unknown (hard)", "    = Stop mailing the address.", "left out of the rates", "suspended"} {
+		"user_unknown (hard)", "    = Stop mailing the address.", "look up and delist here: https://", "left out of the rates", "suspended"} {
 		if !strings.Contains(out, want) {
 			t.Errorf("the screen lacks %q:\n%s%s", want, out, errs)
 		}
@@ -234,6 +234,9 @@ func testQuery(t *testing.T, s *store) {
 	same, list1, errs := call(t, "suppress", "--state-dir", s.dir, "--zone", "UTC", "--output", "csv")
 	if same != exitOK || list1 != out {
 		t.Errorf("the command suppress: exit %d, %s; it gives another list than the query", same, errs)
+	}
+	if code, _, errs := call(t, "suppress", "--state-dir", s.dir); code != exitOK || !strings.Contains(errs, "not the addresses' fault: ") || !strings.Contains(errs, "look up and delist here: https://") {
+		t.Errorf("suppress: exit %d, it does not tell of the blocklists: %s", code, errs)
 	}
 	if code, few, errs := call(t, "suppress", "--state-dir", s.dir, "--limit", "3", "--output", "ndjson"); code != exitOK || strings.Count(few, "\n") != 3 || !strings.Contains(errs, "stops at 3 addresses") {
 		t.Errorf("suppress --limit: exit %d, %s", code, errs)

@@ -65,7 +65,7 @@ func TestClassifyExplains(t *testing.T) {
 	if code != exitOK {
 		t.Errorf("exit %d", code)
 	}
-	holds(t, out, "ip_blocklisted (block): the sending address is on a blocklist", "blocklist: Spamhaus ZEN", "client host [#ip]", "»", "«", "answers:   RCPT TO", "554 transaction failed",
+	holds(t, out, "ip_blocklisted (block): the sending address is on a blocklist", "blocklist: Spamhaus ZEN; look up and delist here: https://check.spamhaus.org/", "client host [#ip]", "»", "«", "answers:   RCPT TO", "554 transaction failed",
 		"auth_failed (block)", "1. find out which check failed", "https://support.google.com/", "wait:      the reply asks for 5m0s", "lost:", "rule set ")
 	if strings.Contains(out, "\x1b") {
 		t.Error("an escape sequence of the text reached the terminal")
@@ -79,6 +79,11 @@ func TestCodesCommand(t *testing.T) {
 	}
 	holds(t, out, "550: requested action not taken: mailbox unavailable (RFC 5321)", "5.7.26: multiple authentication checks failed (RFC 7372)", "Google: ", "Outlook.com: ", "its subject counts",
 		"KumoMTA:    SpamBlock", "443: no document defines this code")
+	if code, out, _ = call(t, "codes", "zen.spamhaus.org", "barracuda", "SORBS"); code != exitOK {
+		t.Errorf("exit %d", code)
+	}
+	holds(t, out, "blocklist:  Spamhaus ZEN; look up and delist here: https://check.spamhaus.org/", "Barracuda; look up and delist here: https://www.barracudacentral.org/",
+		"SORBS; the list ended in 2024; ask the receiver to stop using it: ")
 	if code, _, errs := call(t, "codes", "user_unknwn"); code != exitUsage || !strings.Contains(errs, "did you mean user_unknown?") {
 		t.Errorf("exit %d, %s", code, errs)
 	}

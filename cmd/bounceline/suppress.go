@@ -2,7 +2,9 @@ package main
 
 import (
 	"bufio"
+	"context"
 	"fmt"
+	"io"
 	"slices"
 	"strconv"
 	"strings"
@@ -38,7 +40,8 @@ reply. An address is listed for one of three reasons, counted since the last del
   repeated  the same was said of it in temporary replies, again and again over days
   full      its mailbox has been full for weeks
 
-A refusal of the sender or its content lists nobody, nor does a code without words: --confidence provider,text,dsn,code would
+A refusal of the sender or its content lists nobody; blocklists that refused it are told below the table, with their own pages.
+Nor does a code without words list anybody: --confidence provider,text,dsn,code would
 believe those too, and lose good addresses.`,
 		Example: `  bounceline suppress
   bounceline suppress --since 30d --output csv > suppress.csv
@@ -119,8 +122,45 @@ func (o *suppressOptions) run(cmd *cobra.Command) error {
 	}
 	if o.output == "table" {
 		fmt.Fprintf(cmd.ErrOrStderr(), "%d addresses to stop mailing\n", n)
+		if err := tellBlocklists(cmd.Context(), db, cmd.ErrOrStderr(), bound); err != nil {
+			return err
+		}
 	} else if uint(n) == o.limit {
 		fmt.Fprintf(cmd.ErrOrStderr(), "the list stops at %d addresses; raise --limit, or take it in parts with --since and --until\n", n)
 	}
 	return out.Flush()
+}
+
+// tellBlocklists says which blocklists refused mail in the same time, so that nobody looks for those recipients in the list: it
+// is the sender who must act there.
+func tellBlocklists(ctx context.Context, db *database, out io.Writer, bound map[string]string) error {
+	lists, err := classify.NewBlocklists()
+	if err != nil {
+		return err
+	}
+	sql, err := queries.Expand(`SELECT toString(list_name) AS list, count() AS failures
+FROM delivery_events
+WHERE event_time >= {since:DateTime64(3, 'UTC')} AND event_time < {until:DateTime64(3, 'UTC')} AND {{counted}} AND outcome IN ('bounced', 'deferred') AND list_name != ''
+GROUP BY list
+ORDER BY failures DESC, list
+LIMIT 3`)
+	if err != nil {
+		return err
+	}
+	rows, err := db.Query(ctx, sql, map[string]string{"since": bound["since"], "until": bound["until"]})
+	if err != nil {
+		return err
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var name string
+		var failures uint64
+		if err := rows.Scan(&name, &failures); err != nil {
+			return err
+		}
+		if b := lists.Find(name); b != nil {
+			fmt.Fprintf(out, "not the addresses' fault: %d failures named %s; %s\n", failures, b.Name, b.Advice())
+		}
+	}
+	return rows.Err()
 }

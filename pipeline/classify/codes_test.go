@@ -210,6 +210,19 @@ func codesDocument(t *testing.T) []byte {
 		}
 		p("\n<%s>\n", w.Page)
 	}
+	lists, err := NewBlocklists()
+	if err != nil {
+		t.Fatal(err)
+	}
+	p("\n## The way off blocklists\n\nBy the name that column `list_name` has. An entry ends when its reason does, so find that first.\n")
+	p("| blocklist | named by | look up and delist | |\n| --- | --- | --- | --- |")
+	for _, b := range lists {
+		ended := ""
+		if b.Ended != "" {
+			ended = "ended in " + b.Ended
+		}
+		p("| %s | %s | <%s> | %s |", b.Name, strings.Join(inCode(append(append([]string(nil), b.Domains...), b.Words...)), ", "), b.Page, ended)
+	}
 	return append(bytes.TrimRight(b.Bytes(), "\n"), '\n')
 }
 

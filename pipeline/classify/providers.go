@@ -32,20 +32,6 @@ var providerKeys = []key[Provider]{
 	{"signatures", words(func(p *Provider) *[]string { return &p.Signatures })},
 }
 
-// A Blocklist lists senders.
-type Blocklist struct {
-	Name    string
-	Domains []string // of its zones and pages
-	Words   []string // literals that name it
-	Line    int
-}
-
-var blocklistKeys = []key[Blocklist]{
-	{"name", text(func(b *Blocklist) *string { return &b.Name })},
-	{"domains", words(func(b *Blocklist) *[]string { return &b.Domains })},
-	{"words", words(func(b *Blocklist) *[]string { return &b.Words })},
-}
-
 // nameTables say who is behind a name. They are immutable.
 type nameTables struct {
 	providers  []Provider
