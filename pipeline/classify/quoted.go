@@ -13,11 +13,17 @@ import (
 // if none is found. Whole says that what stands before the code belongs to the reply. Log lines do
 // not come here: their parsers know where the reply stands.
 func quoted(text []byte) (found []byte, whole bool) {
-	for i := 0; i+3 < len(text); i++ {
+	for i := 0; i+3 <= len(text); i++ {
 		if text[i] != '4' && text[i] != '5' || i > 0 && !opens(text[i-1]) {
 			continue
 		}
 		code, rest := text[i:i+3], text[i+3:]
+		if len(rest) == 0 && i > 8 { // got 552
+			rest = []byte{'.'}
+		}
+		if len(rest) == 0 {
+			break
+		}
 		if reply.Code(code) == 0 || bytes.IndexByte([]byte(" -:,.)\"'\t;|"), rest[0]) < 0 && (i > 0 || rest[0] < 'A' || rest[0] > 'Z') {
 			continue
 		}
@@ -46,7 +52,7 @@ func quoted(text []byte) (found []byte, whole bool) {
 		out := append(append(append(make([]byte, 0, len(said)+4), code...), separator), said...)
 		out = cutReport(out)
 		bare := len(bytes.Trim(said, "0123456789.()[] ")) == 0
-		return out, bare && i > 8 || !announced && rest[0] == '-'
+		return out, bare && i > 8 && !bytes.Contains(text[:i], []byte("xpected ")) || !announced && rest[0] == '-'
 	}
 	return nil, false
 }
@@ -163,5 +169,5 @@ func cutReport(b []byte) []byte {
 	return b
 }
 
-var reportWords = [][]byte{[]byte(" Giving up on "), []byte(" --- Below this line "), []byte(" --- Enclosed "), []byte(" ------ This is a copy "), []byte(" #SMTP#"), []byte(" Original message headers:"), []byte(" I'm not going to try again;"), []byte(" (in reply to "), []byte(" <<< "), []byte(" Final-Recipient: "),
+var reportWords = [][]byte{[]byte(" Giving up on "), []byte(" --- Below this line "), []byte(" --- Enclosed "), []byte(" ------ This is a copy "), []byte(" #SMTP#"), []byte(" Original message headers:"), []byte(" I'm not going to try again;"), []byte(" (in reply to "), []byte(" <<< "), []byte(" Final-Recipient: "), []byte("; from=<"),
 	[]byte(" Reporting-MTA: "), []byte(" Remote-MTA: ")}

@@ -33,6 +33,10 @@ func TestTraps(t *testing.T) {
 			{Case{Text: "550 5.1.1 <news@example.com> has sent to too many recipients this hour. IB607"}, "rate_limited", Soft},
 			{Case{Text: "552 5.1.1 <ann@example.org> Recipient overquota"}, "mailbox_full", Soft},
 		}},
+		{"what is blocked or refused is the message, not the mailbox it was for", []trapCase{
+			{Case{Text: "Your message to ann@example.org has been blocked. The response was: Message rejected."}, "policy_rejected", Block},
+			{Case{Text: "550 The mailbox of ann@example.org is blocked"}, "inactive_mailbox", Hard},
+		}},
 		{"4xx that are permanent stay soft", []trapCase{
 			{Case{Text: "450 4.1.1 <ann@example.org>: User unknown in virtual mailbox table"}, "user_unknown", Soft},
 			{Case{Text: "452 4.1.1 <ann@example.org> mailbox over quota"}, "mailbox_full", Soft},
