@@ -60,10 +60,11 @@ type Stream struct {
 	Path   string    `json:"path"`   // where it was last seen
 	Device uint64    `json:"device"` // identity of the file while it lives
 	Inode  uint64    `json:"inode"`
-	Next   int64     `json:"next"`          // done before this position
-	Marker string    `json:"marker"`        // hash of the bytes before Next, see batch.Marker
-	Seen   time.Time `json:"seen"`          // the file's last change when it was found
-	End    int64     `json:"end,omitempty"` // the content's length, once the file is left for good; 0 before, -1 if it was given up
+	Next   int64     `json:"next"`           // done before this position
+	Marker string    `json:"marker"`         // hash of the bytes before Next, see batch.Marker
+	Seen   time.Time `json:"seen"`           // the file's last change when it was found
+	End    int64     `json:"end,omitempty"`  // the content's length, once the file is left for good; 0 before, -1 if it was given up
+	Lost   int64     `json:"lost,omitempty"` // what is not stored before this position is counted as lost already
 }
 
 // An Intent is a sealed batch whose fate is not known to be settled.

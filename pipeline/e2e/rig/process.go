@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"bounceline/parsers"
@@ -42,6 +43,8 @@ type Process struct {
 	cancel  context.CancelFunc
 	done    chan struct{}
 	err     error
+
+	following atomic.Bool
 
 	mu     sync.Mutex
 	points int
@@ -77,6 +80,7 @@ func Start(o Options) (*Process, error) {
 	go func() {
 		defer close(p.done)
 		if p.err = p.recover(ctx, config); p.err == nil {
+			p.following.Store(true)
 			p.err = pipeline.Drive(ctx, p.Follower.Run, p.Runner)
 		}
 	}()
@@ -120,6 +124,9 @@ func (p *Process) Dead() bool {
 	defer p.mu.Unlock()
 	return p.dead
 }
+
+// Following reports whether the process looks at its files: it does not before the last batch is settled.
+func (p *Process) Following() bool { return p.following.Load() && !p.Dead() }
 
 // Lost is how many bytes the process has counted as lost, until it died.
 func (p *Process) Lost() int64 {

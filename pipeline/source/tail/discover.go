@@ -43,6 +43,8 @@ func (f *Follower) discover() {
 	if f.watcher != nil && f.watcher.named.Swap(false) {
 		f.globbed = time.Time{}
 	}
+	f.listed = map[string][]os.DirEntry{}
+	defer func() { f.listed = nil }()
 	for _, t := range f.targets() {
 		f.look(t)
 		if sc := f.scans[t.path]; sc != nil && !time.Now().Before(sc.next) {
@@ -121,12 +123,13 @@ func (f *Follower) look(t target) {
 			delete(f.paths, t.path)
 			f.retire(current)
 		}
-		if since, ok := f.since[t.path]; ok && f.scans[t.path] == nil { // a file may come and be rotated before it is seen
-			f.startScan(t, since)
-		}
+		f.standBy(t)
 		return
 	}
 	if current != nil && current.id == identify(st) && !current.gone {
+		if st.Size() == 0 {
+			f.standBy(t)
+		}
 		return
 	}
 	g := f.byID(identify(st))
@@ -144,6 +147,14 @@ func (f *Follower) look(t target) {
 	f.paths[t.path], g.retired = g, time.Time{}
 	if current != nil && !current.gone {
 		f.retire(current)
+	}
+}
+
+// standBy keeps looking beside a path where there is no file, or an empty one: what is written there may be rotated, or copied
+// and cut, before it is seen.
+func (f *Follower) standBy(t target) {
+	if since, ok := f.since[t.path]; ok && f.scans[t.path] == nil {
+		f.startScan(t, since)
 	}
 }
 
@@ -188,6 +199,7 @@ func (f *Follower) byID(id fileID) *generation {
 // measure sees how files have changed. Where a content is gone from its file a copy may lie beside it now, and may not later,
 // when there is time to read it.
 func (f *Follower) measure() {
+	f.revisit()
 	for _, g := range f.live {
 		was := g.gone
 		g.measure()
@@ -232,7 +244,7 @@ func (f *Follower) scan(t target, sc *scan) {
 		delete(f.scans, t.path)
 		return
 	}
-	for _, s := range siblings(t.path) {
+	for _, s := range f.siblings(t.path) {
 		id := identify(s.info)
 		mark := stampOf(s.info)
 		if s.info.Size() == 0 || f.done[id] == mark || sc.looked[id] == mark || f.byID(id) != nil || f.isTarget(s.path) {
@@ -296,7 +308,7 @@ type sibling struct {
 // siblings are the files whose names are the path's with a number or date, oldest first: mail.log.1, mail.log-20261122.gz,
 // mainlog.01; and with the number before the extension, as logrotate's option of that name does. A compressed file beside
 // the one it is made from is not finished and left out.
-func siblings(path string) []sibling {
+func (f *Follower) siblings(path string) []sibling {
 	real := path
 	if p, err := filepath.EvalSymlinks(path); err == nil {
 		real = p
@@ -304,7 +316,7 @@ func siblings(path string) []sibling {
 	var out []sibling
 	for _, p := range slices.Compact([]string{path, real}) {
 		dir, base := filepath.Split(p)
-		entries, _ := os.ReadDir(cmp.Or(dir, "."))
+		entries := f.list(cmp.Or(dir, "."))
 		names := map[string]bool{}
 		for _, e := range entries {
 			names[e.Name()] = true
@@ -321,6 +333,18 @@ func siblings(path string) []sibling {
 	}
 	slices.SortStableFunc(out, func(a, b sibling) int { return a.info.ModTime().Compare(b.info.ModTime()) })
 	return out
+}
+
+// list returns what is in the directory. Within one look at all paths it is read once.
+func (f *Follower) list(dir string) []os.DirEntry {
+	entries, ok := f.listed[dir]
+	if !ok {
+		entries, _ = os.ReadDir(dir)
+		if f.listed != nil {
+			f.listed[dir] = entries
+		}
+	}
+	return entries
 }
 
 func compressed(name string) bool {

@@ -14,6 +14,7 @@ import (
 
 	"bounceline/pipeline"
 	"bounceline/pipeline/checkpoint"
+	"bounceline/pipeline/e2e/rig"
 )
 
 // TestSplitWrites writes lines in pieces of any size: no line is torn.
@@ -221,6 +222,103 @@ func TestCheckpointLost(t *testing.T) {
 			w.start()
 			w.settle()
 		}
+	})
+}
+
+// TestLostBatchIsCountedOnce deletes the file of a batch that was being sent when the process ended.
+func TestLostBatchIsCountedOnce(t *testing.T) {
+	inWorld(t, func(w *world) {
+		w.write("mail.log", w.lines(10))
+		w.settle()
+		w.db.SetDown(true)
+		first := w.next
+		text := w.lines(10)
+		w.write("mail.log", text)
+		w.settle()
+		w.rename("mail.log", "mail.log.1")
+		w.pass(2 * time.Minute)
+		w.stop()
+		w.must(os.Remove(w.path("mail.log.1")))
+		w.db.SetDown(false)
+		for range 2 {
+			w.start()
+			w.pass(2 * time.Minute)
+			w.stop()
+		}
+		if w.counted != int64(len(text)) {
+			t.Errorf("%d bytes are counted as lost, not %d", w.counted, len(text))
+		}
+		for n := first; n < w.next; n++ {
+			w.times[n] = 0
+		}
+		w.start()
+	})
+}
+
+// TestKilledBeforeOlderFilesWereKnown kills the process when it has looked up the newest of three files, and not the others.
+func TestKilledBeforeOlderFilesWereKnown(t *testing.T) {
+	inWorld(t, func(w *world) {
+		w.write("mail.log", w.lines(10))
+		w.settle()
+		w.rename("mail.log", "mail.log.1")
+		w.pass(2 * time.Minute) // until it is forgotten
+		w.db.SetDown(true)
+		later := time.Now().Add(24 * 365 * 100 * time.Hour)
+		for range 2 {
+			w.write("mail.log", w.lines(10))
+			later = later.Add(time.Hour)
+			w.must(os.Chtimes(w.path("mail.log"), later, later)) // all of this falls on one tick of the kernel's clock
+			w.pass(100 * time.Second)
+			w.rename("mail.log", fmt.Sprintf("mail.log.%d", w.next))
+		}
+		newest := w.next
+		w.write("mail.log", w.lines(10))
+		w.must(os.Chtimes(w.path("mail.log"), later.Add(time.Hour), later.Add(time.Hour)))
+		w.pass(300 * time.Millisecond)
+		w.db.SetDown(false)
+		w.pass(3 * time.Second)
+		w.must(w.p.Kill())
+		if w.db.Has(rig.Recipient(newest)) == 0 || w.db.Has(rig.Recipient(newest-1)) > 0 {
+			t.Fatal("it is not the newest file alone that is stored")
+		}
+		w.stop()
+		w.start()
+		w.pass(2 * time.Minute)
+	})
+}
+
+// TestCopiedAndCutBetweenTwoLooks fills an empty file, copies it away and empties it again before anybody looks.
+func TestCopiedAndCutBetweenTwoLooks(t *testing.T) {
+	inWorld(t, func(w *world) {
+		w.write("mail.log", "")
+		w.settle()
+		for n := range 3 {
+			w.write(fmt.Sprintf("mail.log.%d", n), w.lines(10))
+			w.pass(time.Hour)
+		}
+	})
+}
+
+// TestDeletedBeforeItWasKnown ends the process while it has the only handle of a file that could not be looked up yet.
+func TestDeletedBeforeItWasKnown(t *testing.T) {
+	inWorld(t, func(w *world) {
+		w.write("mail.log", w.lines(10))
+		w.settle()
+		w.db.SetDown(true)
+		w.rename("mail.log", "mail.log.1")
+		w.write("mail.log", w.lines(10))
+		w.settle()
+		w.must(os.Remove(w.path("mail.log")))
+		w.settle()
+		w.stop()
+		if n := w.p.Follower.Vanished.Load(); n != 1 {
+			t.Errorf("%d files have vanished, not 1", n)
+		}
+		for n := 10; n < w.next; n++ {
+			w.times[n] = 0
+		}
+		w.db.SetDown(false)
+		w.start()
 	})
 }
 

@@ -12,6 +12,7 @@ import (
 	"context"
 	"io"
 	"log/slog"
+	"os"
 	"slices"
 	"sync/atomic"
 	"time"
@@ -64,6 +65,7 @@ type Follower struct {
 	since   map[string]time.Time   // last change of the newest file that was seen at a path, when it was
 	scans   map[string]*scan       // targets beside whose path older files are looked for
 	done    map[fileID]stamp       // rotated files that were read to their end
+	left    []*leftFile            // some of them, which may yet grow
 	waiting map[string]string      // paths that cannot be read, and why: said once
 	watcher *watcher               // nil if there is none
 	failed  error                  // a fault that a test made happen where no error can be returned
@@ -71,6 +73,7 @@ type Follower struct {
 	tick    *time.Ticker
 	every   time.Duration // what tick is set to
 	globbed time.Time
+	listed  map[string][]os.DirEntry // directories that were read during this look at all paths; nil between looks
 	found   []target
 }
 
@@ -104,7 +107,10 @@ func New(c Config) *Follower {
 func (f *Follower) Run(ctx context.Context, out chan<- pipeline.Chunk) error {
 	defer func() {
 		for _, g := range f.live {
-			g.close()
+			f.abandon(g)
+		}
+		for _, l := range f.left {
+			l.file.Close()
 		}
 	}()
 	if f.Watch {

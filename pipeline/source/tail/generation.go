@@ -35,6 +35,7 @@ type generation struct {
 	recent  bool      // found at its path or by its time, not by its content alone
 	packed  bool      // it is compressed, and finished
 	size    int64     // how long the file was when last seen
+	changed time.Time // and when it had changed last
 	gone    bool      // the content that was named is no longer in the file
 	head    []byte    // the first bytes
 	cutHead []byte    // how the content that cut speaks of began
@@ -87,7 +88,9 @@ func (g *generation) close() {
 	if g.decoder != nil {
 		g.decoder.Close()
 	}
-	g.file.Close()
+	if g.file != nil { // else it was left
+		g.file.Close()
+	}
 	if g.release != nil {
 		g.release()
 	}
@@ -183,7 +186,11 @@ func (g *generation) markers(at []int64) (map[int64]string, error) {
 // it, unless it had no name yet.
 func (g *generation) measure() {
 	st, err := g.file.Stat()
-	if err != nil || g.gone || st.Size() == g.size {
+	if err != nil || g.gone || g.stream != nil && stampOf(st) == (stamp{g.size, g.changed}) {
+		return
+	}
+	g.changed = st.ModTime()
+	if st.Size() == g.size && g.ours() {
 		return
 	}
 	g.damaged = false
@@ -310,6 +317,7 @@ func (f *Follower) leave(g *generation, e *followed) error {
 		}
 		f.done[g.id] = stampOf(st)
 	}
+	f.part(g)
 	f.drop(g)
 	return f.Store.Update(func(st *checkpoint.State) {
 		for i := range st.Streams {

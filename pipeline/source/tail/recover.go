@@ -22,6 +22,7 @@ func (f *Follower) Recover(ctx context.Context, c pipeline.Config) error {
 	if intent == nil {
 		return nil
 	}
+	var lost []batch.Range
 	open, err := f.unsettled(ctx, intent)
 	if err != nil {
 		return err
@@ -30,12 +31,23 @@ func (f *Follower) Recover(ctx context.Context, c pipeline.Config) error {
 		f.Log.Info("a batch was being sent when the last run ended; it is sent again", "batch", intent.ID)
 		c.MaxRows, c.MaxBytes = 1<<40, 1<<40
 		c.MaxDelay, c.IdleDelay = 1000*time.Hour, 1000*time.Hour
-		again := func(ctx context.Context, out chan<- pipeline.Chunk) error { return f.again(ctx, intent, c.Audit, out) }
+		again := func(ctx context.Context, out chan<- pipeline.Chunk) error {
+			return f.again(ctx, intent, c.Audit, &lost, out)
+		}
 		if err := pipeline.Drive(ctx, again, pipeline.NewRunner(c)); err != nil || ctx.Err() != nil {
 			return err
 		}
 	}
-	return f.Store.Update(func(s *checkpoint.State) { s.Intent = nil })
+	return f.Store.Update(func(s *checkpoint.State) {
+		s.Intent = nil
+		for _, r := range lost {
+			for i := range s.Streams {
+				if x := &s.Streams[i]; x.Name == r.Stream {
+					x.Lost = max(x.Lost, r.To)
+				}
+			}
+		}
+	})
 }
 
 // unsettled reports whether the ledger lacks a range of the intent: then its batch must be sent again.
@@ -57,8 +69,8 @@ func (f *Follower) unsettled(ctx context.Context, intent *checkpoint.Intent) (bo
 }
 
 // again sends the lines of the intent's ranges, each after the stretch before it that gives context, and nothing else, so
-// that the receiver makes the same batch. A range whose file is gone is counted as lost and left out.
-func (f *Follower) again(ctx context.Context, intent *checkpoint.Intent, audit pipeline.Auditor, out chan<- pipeline.Chunk) error {
+// that the receiver makes the same batch. A range whose file is gone is left out, counted as lost, and added to lost.
+func (f *Follower) again(ctx context.Context, intent *checkpoint.Intent, audit pipeline.Auditor, lost *[]batch.Range, out chan<- pipeline.Chunk) error {
 	for i, r := range intent.Ranges {
 		file, input, ok := f.find(r.Stream, r.To)
 		if !ok {
@@ -71,6 +83,7 @@ func (f *Follower) again(ctx context.Context, intent *checkpoint.Intent, audit p
 				continue
 			}
 			f.Lost.Intent.Add(r.To - r.From)
+			*lost = append(*lost, r)
 			f.Log.Error("a batch cannot be sent again: the file with its lines is gone", "stream", r.Stream, "from", r.From, "to", r.To)
 			continue
 		}
@@ -152,7 +165,7 @@ func (f *Follower) find(stream string, size int64) (file *os.File, input *Input,
 		}
 		for range looks {
 			paths := []string{s.Path}
-			for _, x := range siblings(s.Path) {
+			for _, x := range f.siblings(s.Path) {
 				paths = append(paths, x.path)
 			}
 			for _, p := range paths {

@@ -199,3 +199,57 @@ func TestHole(t *testing.T) {
 		}
 	})
 }
+
+// TestWriterComesBack has a writer that goes on in the rotated file hours after it was read to its end, and one that ends a line
+// then.
+func TestWriterComesBack(t *testing.T) {
+	inWorld(t, func(w *world) {
+		old := w.open("mail.log")
+		defer old.Close()
+		old.WriteString(w.lines(10))
+		w.settle()
+		w.rename("mail.log", "mail.log.1")
+		w.write("mail.log", w.lines(10))
+		for range 3 {
+			w.pass(time.Hour)
+			old.WriteString(w.lines(10))
+			w.settle()
+			if n := w.db.Rows(); n != w.next {
+				t.Errorf("%d rows of %d lines", n, w.next)
+			}
+		}
+		w.pass(time.Hour)
+		w.must(os.Remove(w.path("mail.log.1")))
+		w.settle()
+		if n := len(w.held("mail.log.1 (deleted)")); n != 1 {
+			t.Errorf("the deleted file is held %d times, not by its writer alone", n)
+		}
+	})
+}
+
+// TestRefilledToTheSameSize has files that were cut and filled again between two looks, and are as long as before.
+func TestRefilledToTheSameSize(t *testing.T) {
+	inWorld(t, func(w *world) {
+		later := time.Now().Add(24 * 365 * 100 * time.Hour)
+		refill := func(text string) {
+			t.Helper()
+			w.must(os.WriteFile(w.path("mail.log"), []byte(text), 0o600))
+			later = later.Add(time.Second)
+			w.must(os.Chtimes(w.path("mail.log"), later, later)) // two writes may fall on one tick of the kernel's clock
+			w.settle()
+		}
+		first, second := w.lines(1), w.lines(1)
+		refill(first[:40])
+		refill(second[:40])
+		if n := w.p.Lost(); n != 40 {
+			t.Errorf("%d bytes are counted as lost, not 40", n)
+		}
+		w.times[0] = 0
+		refill(second + w.lines(8))
+		refill(w.lines(9))
+		refill(w.lines(9))
+		if n := w.p.Lost(); n != 40 {
+			t.Errorf("%d bytes are counted as lost, not 40", n)
+		}
+	})
+}

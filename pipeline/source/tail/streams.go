@@ -30,6 +30,7 @@ type followed struct {
 	gen      *generation      // that holds its content; nil while it is looked for, and when it is done
 	offset   int64            // what comes before was sent
 	before   []byte           // the last bytes before it
+	lost     int64            // what was not sent before it is counted as lost already
 	peak     int64            // how long the content had been when it was lost sight of
 	deadline time.Time        // when it is no longer looked for
 	done     bool             // nothing more will be sent
@@ -45,7 +46,7 @@ func (f *Follower) resume() {
 			continue // an input that is no longer configured; it may come back
 		}
 		targets[s.Path] = t
-		f.streams[s.Name] = &followed{name: s.Name, path: s.Path, peak: s.End, offset: s.Next, deadline: deadline, done: finished(s)}
+		f.streams[s.Name] = &followed{name: s.Name, path: s.Path, peak: s.End, offset: s.Next, lost: s.Lost, deadline: deadline, done: finished(s)}
 		if at, ok := f.since[s.Path]; !ok || s.Seen.Before(at) {
 			f.since[s.Path] = s.Seen
 		}
@@ -320,13 +321,13 @@ func (f *Follower) save() error {
 	err := f.Store.Update(func(st *checkpoint.State) {
 		for _, g := range f.unsaved {
 			now := checkpoint.Stream{Name: g.stream.Name, Path: g.target.path, Device: g.id.device, Inode: g.id.inode,
-				Next: storedTo(g.stream), Seen: g.found}
+				Next: storedTo(g.stream), Seen: f.seen(g)}
 			i := slices.IndexFunc(st.Streams, func(s checkpoint.Stream) bool { return s.Name == now.Name })
 			if i < 0 {
 				st.Streams = append(st.Streams, now)
 				continue
 			}
-			now.Next, now.Marker = st.Streams[i].Next, st.Streams[i].Marker
+			now.Next, now.Marker, now.Lost = st.Streams[i].Next, st.Streams[i].Marker, st.Streams[i].Lost
 			st.Streams[i] = now
 		}
 		f.prune(st)
@@ -336,6 +337,18 @@ func (f *Follower) save() error {
 		err = fault.At(fault.FileSaved)
 	}
 	return err
+}
+
+// seen is when the generation's file had changed last when it was found, or an older one of the target did that has no name
+// yet: the next process must not take that for history.
+func (f *Follower) seen(g *generation) time.Time {
+	at := g.found
+	for _, other := range f.live {
+		if other.target.path == g.target.path && other.stream == nil && other.recent && other.found.Before(at) {
+			at = other.found
+		}
+	}
+	return at
 }
 
 // lose counts what was lost of a stream.
@@ -406,14 +419,15 @@ func (f *Follower) unnamed(path string) bool {
 // giveUp ends the search for a stream's content.
 func (f *Follower) giveUp(ctx context.Context, e *followed, out chan<- pipeline.Chunk) error {
 	e.done = true
+	known := max(e.offset, e.lost)
 	switch {
 	case e.stream == nil && e.peak == 0:
 		f.Vanished.Add(1)
 		f.Log.Error("a file that was followed before is no longer there; what had not been read of it is lost", "path", e.path, "stream", e.name, "read_to", e.offset)
-	case e.stream == nil && e.peak > e.offset:
-		f.lose(e, &f.Lost.Deleted, e.peak-e.offset)
-	case e.peak > e.offset:
-		f.lose(e, &f.Lost.Truncated, e.peak-e.offset)
+	case e.stream == nil && e.peak > known:
+		f.lose(e, &f.Lost.Deleted, e.peak-known)
+	case e.peak > known:
+		f.lose(e, &f.Lost.Truncated, e.peak-known)
 	}
 	if e.stream == nil {
 		return nil

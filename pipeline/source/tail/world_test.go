@@ -5,6 +5,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -100,6 +101,19 @@ func (w *world) open(name string) *os.File {
 		w.Fatal(err)
 	}
 	return f
+}
+
+// held are this process's open files whose paths end so.
+func (w *world) held(suffix string) (paths []string) {
+	w.Helper()
+	links, err := filepath.Glob("/proc/self/fd/*")
+	w.must(err)
+	for _, l := range links {
+		if p, err := os.Readlink(l); err == nil && strings.HasPrefix(p, w.dir) && strings.HasSuffix(p, suffix) {
+			paths = append(paths, p)
+		}
+	}
+	return paths
 }
 
 func (w *world) must(err error) {
