@@ -129,13 +129,16 @@ func (d *DB) Mend(ctx context.Context, first, last int64) error {
 		return err
 	}
 	for _, table := range rollups {
-		for range maxMends {
-			n, err := d.mend(ctx, table, first, last)
+		for try := 0; ; try++ {
+			n, err := d.mend(ctx, table, first, last, try)
 			if err != nil {
 				return fmt.Errorf("%s: %w", table, err)
 			}
 			if n == 0 {
 				break
+			}
+			if try == maxMends {
+				return fmt.Errorf("%s: %d groups still differ from the rows after they were mended %d times", table, n, try)
 			}
 		}
 	}
@@ -145,7 +148,7 @@ func (d *DB) Mend(ctx context.Context, first, last int64) error {
 // shadowInfix is in the names of the tables that hold a difference until it is added.
 const shadowInfix = "_difference_"
 
-// maxMends is how often a rollup is compared and mended: once more than it takes shows that it took.
+// maxMends is how often a rollup is mended before that is called a failure.
 const maxMends = 3
 
 // sweep drops what menders that were killed left behind.
@@ -168,8 +171,9 @@ func (d *DB) sweep(ctx context.Context) error {
 	return explain(rows.Err())
 }
 
-// mend mends one rollup and returns how many of its groups were wrong.
-func (d *DB) mend(ctx context.Context, table string, first, last int64) (groups uint64, err error) {
+// mend mends one rollup and returns how many of its groups were wrong. Try is in the token: what the server acknowledged and did
+// not store, since it was killed at an earlier one, has another the next time.
+func (d *DB) mend(ctx context.Context, table string, first, last int64, try int) (groups uint64, err error) {
 	compare, err := d.differenceSQL(ctx, table)
 	if err != nil {
 		return 0, err
@@ -181,7 +185,7 @@ func (d *DB) mend(ctx context.Context, table string, first, last int64) (groups 
 		defer cancel()
 		err = errors.Join(err, d.conn.Exec(ctx, "DROP TABLE IF EXISTS "+shadow))
 	}()
-	for try := 0; ; try++ {
+	for moments := 0; ; moments++ {
 		if err := errors.Join(d.conn.Exec(ctx, "DROP TABLE IF EXISTS "+shadow), d.conn.Exec(ctx, fmt.Sprintf("CREATE TABLE %s AS %s", shadow, table))); err != nil {
 			return 0, explain(err)
 		}
@@ -191,18 +195,15 @@ func (d *DB) mend(ctx context.Context, table string, first, last int64) (groups 
 		if err == nil {
 			break
 		}
-		if !errors.Is(err, errBusy) || try == maxStill {
+		if !errors.Is(err, errBusy) || moments == maxStill {
 			return 0, explain(err)
 		}
 	}
 	if err := d.conn.QueryRow(ctx, "SELECT count() FROM "+shadow).Scan(&groups); err != nil || groups == 0 {
 		return 0, explain(err)
 	}
-	settings := clickhouse.Settings{}
-	for k, v := range insertSettings("mend/" + table + "/" + moment) { // two that mend at the same moment mend once
-		settings[k] = v
-	}
-	err = d.conn.Exec(clickhouse.Context(ctx, clickhouse.WithSettings(settings)), fmt.Sprintf("INSERT INTO %s SELECT * FROM %s ORDER BY ALL", table, shadow))
+	token := fmt.Sprintf("mend/%s/%s/%d", table, moment, try) // two that mend at the same moment mend once
+	err = d.conn.Exec(withToken(ctx, token), fmt.Sprintf("INSERT INTO %s SELECT * FROM %s ORDER BY ALL", table, shadow))
 	return groups, explain(err)
 }
 
@@ -234,7 +235,7 @@ func (d *DB) still(ctx context.Context, f func() error) (string, error) {
 // stand names the state of rows and rollups: it changes with each insert and with nothing that leaves their contents alone.
 func (d *DB) stand(ctx context.Context) (string, error) {
 	rows, err := d.conn.Query(ctx, `SELECT concat(table, ' ', partition_id, ' ', toString(max(max_block_number))) AS part FROM system.parts
-		WHERE database = currentDatabase() AND active AND table IN ('delivery_events', ?) GROUP BY table, partition_id ORDER BY part`, rollups)
+		WHERE database = currentDatabase() AND active AND (table = 'delivery_events' OR has(?, table)) GROUP BY table, partition_id ORDER BY part`, rollups)
 	if err != nil {
 		return "", explain(err)
 	}

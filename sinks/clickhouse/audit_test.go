@@ -46,8 +46,15 @@ func TestMend(t *testing.T) {
 		if !wrong {
 			t.Fatalf("%s did no harm", damage)
 		}
+		before, err := d.stand(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
 		if err := d.Mend(t.Context(), first, last); err != nil {
 			t.Fatalf("%s: %v", damage, err)
+		}
+		if after, err := d.stand(t.Context()); err != nil || after == before { // its next token would be one that the server knows
+			t.Errorf("%s: mending did not change how rows and rollups stand: %v", damage, err)
 		}
 		for _, sql := range []string{
 			"SELECT sum(events) FROM rollup_domain_hourly",

@@ -139,6 +139,21 @@ func TestWriteRoundTrip(t *testing.T) {
 	}
 }
 
+// TestLedgerIsWrittenAgain: what the server acknowledged and has no more, be it that it was killed, is stored by a repeat.
+func TestLedgerIsWrittenAgain(t *testing.T) {
+	d := migrated(t)
+	b := sample(10)
+	for n := range 3 {
+		if err := d.WriteLedger(t.Context(), b); err != nil {
+			t.Fatal(err)
+		}
+		if got := scalar[uint64](t, d, "SELECT count() FROM ingest_batches FINAL"); got != 1 {
+			t.Fatalf("time %d: %d ranges", n, got)
+		}
+		d.must(t, "ALTER TABLE ingest_batches DELETE WHERE 1 SETTINGS mutations_sync = 2")
+	}
+}
+
 func TestMigrateTwiceAndNewer(t *testing.T) {
 	d := migrated(t)
 	if err := d.Migrate(t.Context(), false, nil); err != nil {

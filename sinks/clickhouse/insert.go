@@ -2,6 +2,7 @@ package clickhouse
 
 import (
 	"context"
+	"crypto/rand"
 	"fmt"
 	"time"
 
@@ -16,14 +17,18 @@ import (
 // insertDeadline is how long one insert may take. An insert that has not been answered by then is in doubt.
 const insertDeadline = 5 * time.Minute
 
-// insertSettings are set on every insert, since their defaults moved between releases. ClickHouse before 26.2 does not
-// know the last one and takes insert_deduplicate for it; see settings.
+// insertSettings are set on every insert, since their defaults moved between releases.
 func insertSettings(token string) map[string]any {
 	return map[string]any{
 		"async_insert": 0, "insert_deduplicate": 1, "insert_deduplication_token": token,
 		"deduplicate_blocks_in_dependent_materialized_views": 1, "throw_on_max_partitions_per_insert_block": 0,
 		"distributed_foreground_insert": 1,
 	}
+}
+
+// withToken returns a context for an insert under the token.
+func withToken(ctx context.Context, token string) context.Context {
+	return clickhouse.Context(ctx, clickhouse.WithSettings(clickhouse.Settings(insertSettings(token))))
 }
 
 // Write stores the batch's rows as one native block under the token; writing the same batch under the same token again is
@@ -86,17 +91,13 @@ func (d *DB) dial(ctx context.Context) error {
 	return last
 }
 
-// WriteLedger records that all of the batch's ranges are stored. Call it after Write. It has no token: its rows replace each
-// other, and a range that was forgotten must be written again although its token is known.
+// WriteLedger records that all of the batch's ranges are stored. Call it after Write. Each call has a token of its own: a
+// server that was killed, or from which a range was removed, would acknowledge a repeat that it knows and not store it. Rows
+// that are there twice replace each other.
 func (d *DB) WriteLedger(ctx context.Context, b *batch.Batch) error {
 	ctx, cancel := context.WithTimeout(ctx, insertDeadline)
 	defer cancel()
-	settings := clickhouse.Settings{}
-	for k, v := range insertSettings("") {
-		settings[k] = v
-	}
-	settings["insert_deduplicate"] = 0
-	stmt, err := d.conn.PrepareBatch(clickhouse.Context(ctx, clickhouse.WithSettings(settings)), `INSERT INTO ingest_batches (stream, from_pos,
+	stmt, err := d.conn.PrepareBatch(withToken(ctx, b.ID+"/ledger/"+rand.Text()), `INSERT INTO ingest_batches (stream, from_pos,
 		to_pos, marker, batch_id, source, via, anchor, lines, event_lines, rows, dead_lines, context, other, malformed,
 		first_event_month, last_event_month, written)`)
 	if err != nil {

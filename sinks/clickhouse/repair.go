@@ -102,7 +102,7 @@ func (d *DB) Revived(ctx context.Context, stream string, pos int64) error {
 			Scan(&have, &rows)
 	}
 	if err == nil {
-		err = d.conn.Exec(ctx, `INSERT INTO ingest_batches SELECT * REPLACE (event_lines - ? AS dead_lines, ? AS rows) FROM (
+		err = d.conn.Exec(withToken(ctx, "revived/"+rand.Text()), `INSERT INTO ingest_batches SELECT * REPLACE (event_lines - ? AS dead_lines, ? AS rows) FROM (
 			SELECT * FROM ingest_batches FINAL WHERE stream = ? AND from_pos = ? AND to_pos = ? AND event_lines >= ?)`,
 			have, rows, stream, from, to, have)
 	}
