@@ -45,7 +45,7 @@ func NewBlocklists() (Blocklists, error) {
 	lists, err := decodeTable("blocklists.yaml", configs.Blocklists, blocklistKeys, func(b *Blocklist, n *yaml.Node) { b.Line = n.Line })
 	errs := []error{err}
 	for _, b := range lists {
-		if b.Name == "" || !strings.HasPrefix(b.Page, "https://") && !strings.HasPrefix(b.Page, "http://") || len(b.Domains)+len(b.Words) == 0 {
+		if b.Name == "" || !isPage(b.Page) || len(b.Domains)+len(b.Words) == 0 {
 			errs = append(errs, fmt.Errorf("blocklists.yaml:%d: an entry needs a name, domains or words, and a page", b.Line))
 		}
 	}

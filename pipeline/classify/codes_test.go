@@ -131,6 +131,11 @@ func TestWayBack(t *testing.T) {
 		{"Apple", "550 5.7.1 [CS01] Message rejected", "5.7.1", 550, "check SPF"},
 		{"Proofpoint", "554 5.7.1 Blocked - see https://ipcheck.proofpoint.com/?ip=192.0.2.1", "5.7.1", 554, "look the address up"},
 		{"Mimecast", "550 Envelope blocked - User Entry", "", 550, "find the words"},
+		{"", "451 4.7.1 Received too many messages from a new or untrusted IP (G28)", "4.7.1", 451, "find the code"},
+		{"", "550 5.7.1 [ESA] sender blocked", "5.7.1", 550, "open the link in the reply"},
+		{"Free", "421 Too many spams from your IP (192.0.2.1), please visit http://postmaster.free.fr/", "", 421, "look the address up"},
+		{"GoDaddy", "550 5.7.1 refused", "5.7.1", 550, "find the words"},
+		{"GoDaddy", "554 This IP is listed on the Exploits Block List (XBL). IB105", "", 554, "ask for removal"},
 		{"Microsoft 365", "550 5.7.650 x", "5.7.650", 550, ""},
 		{"", "550 5.7.26 x", "5.7.26", 550, ""},
 		{"Tutanota", "550 5.7.26 x", "5.7.26", 550, ""},
@@ -144,7 +149,7 @@ func TestWayBack(t *testing.T) {
 			t.Errorf("%s, %s: %q, want %q", c.provider, c.reply, got, c.want)
 		}
 	}
-	for code, want := range map[string]string{"5.7.26": "Google", "s3140": "Outlook.com", "TSS04": "Yahoo/AOL", "[CS01]": "Apple", "AUP#1260": "Charter", "OFR_506": "Orange", "5.7.610": "Microsoft 365"} {
+	for code, want := range map[string]string{"5.7.26": "Google", "s3140": "Outlook.com", "TSS04": "Yahoo/AOL", "[CS01]": "Apple", "AUP#1260": "Charter", "OFR_506": "Orange", "5.7.610": "Microsoft 365", "[ESA]": "MailChannels", "G28": "Rackspace"} {
 		if about := ways.About(code); len(about) == 0 || about[0].Provider != want {
 			t.Errorf("%s: %v, want %s", code, about, want)
 		}
@@ -214,7 +219,7 @@ func codesDocument(t *testing.T) []byte {
 	if err != nil {
 		t.Fatal(err)
 	}
-	p("\n## The way off blocklists\n\nBy the name that column `list_name` has. An entry ends when its reason does, so find that first.\n")
+	p("## The way off blocklists\n\nBy the name that column `list_name` has. An entry ends when its reason does, so find that first.\n")
 	p("| blocklist | named by | look up and delist | |\n| --- | --- | --- | --- |")
 	for _, b := range lists {
 		ended := ""

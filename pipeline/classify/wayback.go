@@ -41,7 +41,7 @@ func NewWays() (Ways, error) {
 	ways, err := decodeTable("wayback.yaml", configs.WayBack, wayKeys, func(w *Way, n *yaml.Node) { w.Line = n.Line })
 	errs := []error{err}
 	for _, w := range ways {
-		if w.Provider == "" || w.Meaning == "" || len(w.Steps) == 0 || !strings.HasPrefix(w.Page, "https://") || len(w.Codes)+len(w.Tokens) == 0 {
+		if w.Provider == "" || w.Meaning == "" || len(w.Steps) == 0 || !isPage(w.Page) || len(w.Codes)+len(w.Tokens) == 0 {
 			errs = append(errs, fmt.Errorf("wayback.yaml:%d: an entry needs a provider, codes or tokens, a meaning, steps and a page", w.Line))
 		}
 		for _, t := range w.Tokens {
@@ -51,6 +51,11 @@ func NewWays() (Ways, error) {
 		}
 	}
 	return ways, errors.Join(errs...)
+}
+
+// isPage reports whether a table's link to a page is one. Some providers have none over TLS.
+func isPage(link string) bool {
+	return strings.HasPrefix(link, "https://") || strings.HasPrefix(link, "http://")
 }
 
 // Find returns the way back for a refusal: by a token in the reply, else by the provider and its codes. Nil if there is none.
