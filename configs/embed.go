@@ -22,3 +22,8 @@ var Blocklists []byte
 //
 //go:embed wayback.yaml
 var WayBack []byte
+
+// Spellings is ways to write the same words.
+//
+//go:embed spellings.yaml
+var Spellings []byte

@@ -71,7 +71,7 @@ func (j *judge) explain(r *record.Row) Explanation {
 // matched lists what of the text made the rule hold.
 func (j *judge) matched(r *Rule, s *scratch) []string {
 	var out []string
-	for _, n := range slices.Concat(r.all, r.any, r.with) {
+	for _, n := range slices.Concat(slices.Concat(r.all...), r.any, r.with) {
 		if s.found.has(n) {
 			out = append(out, j.rules.literals[n])
 		}

@@ -132,8 +132,8 @@ func (o *Rule) covers(r *Rule, within *found) bool {
 	if o.Regexp != "" || o.Vague && !r.Vague {
 		return false
 	}
-	for _, n := range o.all {
-		if !within.has(n) {
+	for _, spelled := range o.all {
+		if !hasAny(within, spelled) {
 			return false
 		}
 	}

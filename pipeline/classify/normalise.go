@@ -407,7 +407,8 @@ func (w *normaliser) piece(core []byte, bits uint8, at int) {
 	}
 }
 
-// foldRune appends the character at the start of text in lower case, and returns its length. Invalid bytes stay.
+// foldRune appends the character at the start of text in lower case, a typographic apostrophe as a plain one, and returns its
+// length. Invalid bytes stay.
 func (w *normaliser) foldRune(text []byte) int {
 	r, n := utf8.DecodeRune(text)
 	if r < 0x530 && n == 2 { // Latin, Greek and Cyrillic
@@ -415,6 +416,10 @@ func (w *normaliser) foldRune(text []byte) int {
 			w.out = utf8.AppendRune(w.out, l)
 			return n
 		}
+	}
+	if r == '’' || r == '‘' {
+		w.out = append(w.out, '\'')
+		return n
 	}
 	w.out = append(w.out, text[:n]...)
 	return n

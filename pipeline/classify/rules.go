@@ -45,8 +45,9 @@ type Rule struct {
 	Line int
 	User bool // not shipped
 
-	any, with, all, none []int32
-	regexp               *regexp.Regexp
+	any, with, none []int32
+	all             [][]int32 // for each literal its spellings
+	regexp          *regexp.Regexp
 	category             *Category
 }
 
@@ -98,6 +99,11 @@ func compile(sources []source, names *nameTables) (*ruleSet, error) {
 	sum := sha256.New()
 	sum.Write(configs.Providers)
 	sum.Write(configs.Blocklists)
+	sum.Write(configs.Spellings)
+	spell, err := newSpellings(configs.Spellings)
+	if err != nil {
+		return nil, err
+	}
 	set := &ruleSet{}
 	var errs []error
 	for _, s := range sources {
@@ -117,7 +123,7 @@ func compile(sources []source, names *nameTables) (*ruleSet, error) {
 		return b.Priority - a.Priority
 	})
 	index := map[string]int32{}
-	number := func(words []string) []int32 {
+	number := func(words ...string) []int32 {
 		out := make([]int32, 0, len(words))
 		for _, w := range words {
 			n, ok := index[w]
@@ -130,6 +136,12 @@ func compile(sources []source, names *nameTables) (*ruleSet, error) {
 		}
 		return out
 	}
+	spelled := func(words []string) (out []int32) {
+		for _, w := range words {
+			out = append(out, number(spell.of(w)...)...)
+		}
+		return out
+	}
 	ids := map[string]*Rule{}
 	for i := range set.rules {
 		r := &set.rules[i]
@@ -138,22 +150,24 @@ func compile(sources []source, names *nameTables) (*ruleSet, error) {
 		}
 		ids[r.ID] = r
 		errs = append(errs, r.check(names))
-		r.any, r.with, r.all, r.none = number(r.Any), number(r.With), number(r.All), number(r.None)
+		r.any, r.with, r.none = spelled(r.Any), spelled(r.With), spelled(r.None)
+		for _, w := range r.All {
+			r.all = append(r.all, number(spell.of(w)...))
+		}
 	}
 	for i, p := range names.providers {
-		for _, n := range number(p.Signatures) {
+		for _, n := range number(p.Signatures...) {
 			set.signatures = append(set.signatures, mark{n, int32(i)})
 		}
 	}
 	for i, b := range names.blocklists {
-		for _, n := range number(slices.Concat(b.Domains, b.Words)) {
+		for _, n := range number(slices.Concat(b.Domains, b.Words)...) {
 			set.lists = append(set.lists, mark{n, int32(i)})
 		}
 	}
 	if err := errors.Join(errs...); err != nil {
 		return nil, err
 	}
-	var err error
 	if set.automaton, err = newAutomaton(set.literals); err != nil {
 		return nil, err
 	}
@@ -162,7 +176,7 @@ func compile(sources []source, names *nameTables) (*ruleSet, error) {
 		r := &set.rules[i]
 		by := r.any
 		if len(r.all) > 0 { // one literal that must be there is enough to look for: the longest is the rarest
-			by = []int32{slices.MaxFunc(r.all, func(a, b int32) int { return len(set.literals[a]) - len(set.literals[b]) })}
+			by = slices.MaxFunc(r.all, func(a, b []int32) int { return len(set.literals[a[0]]) - len(set.literals[b[0]]) })
 		}
 		for _, n := range by {
 			set.triggers[n] = append(set.triggers[n], int32(i))
@@ -290,8 +304,8 @@ func (r *Rule) holds(in *input, f *found) bool {
 	if !hasAny(f, r.any) || !hasAny(f, r.with) {
 		return false
 	}
-	for _, n := range r.all {
-		if !f.has(n) {
+	for _, spelled := range r.all {
+		if !hasAny(f, spelled) {
 			return false
 		}
 	}
@@ -332,9 +346,9 @@ func (r *Rule) lacks(in *input, f *found, literals []string) string {
 	if !hasAny(f, r.with) {
 		return "none of the literals in with is in the text"
 	}
-	for _, n := range r.all {
-		if !f.has(n) {
-			return fmt.Sprintf("%q is not in the text", literals[n])
+	for _, spelled := range r.all {
+		if !hasAny(f, spelled) {
+			return fmt.Sprintf("%q is not in the text", literals[spelled[0]])
 		}
 	}
 	for _, n := range r.none {

@@ -1,0 +1,64 @@
+package classify
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"go.yaml.in/yaml/v3"
+)
+
+// maxSpellings bounds how many literals one literal may stand for.
+const maxSpellings = 32
+
+// spellings are groups of ways to write the same words.
+type spellings [][]string
+
+// newSpellings reads configs/spellings.yaml.
+func newSpellings(data []byte) (spellings, error) {
+	var out spellings
+	d := yaml.NewDecoder(bytes.NewReader(data))
+	if err := d.Decode(&out); err != nil {
+		return nil, fmt.Errorf("spellings.yaml: %w", err)
+	}
+	var errs []error
+	for _, group := range out {
+		for i, form := range group {
+			switch {
+			case form == "" || form != strings.ToLower(form):
+				errs = append(errs, fmt.Errorf("spellings.yaml: %q is empty or has capitals", form))
+			case slices.ContainsFunc(group[:i], func(o string) bool { return strings.Contains(o, form) || strings.Contains(form, o) }):
+				errs = append(errs, fmt.Errorf("spellings.yaml: of the group of %q one form holds another", form))
+			}
+		}
+	}
+	return out, errors.Join(errs...)
+}
+
+// of returns the literal and its other spellings, maxSpellings at the most.
+func (s spellings) of(literal string) []string {
+	out := []string{literal}
+	for _, group := range s {
+		for _, from := range group {
+			if !strings.Contains(literal, from) {
+				continue
+			}
+			for _, l := range out[:len(out):len(out)] {
+				for _, to := range group {
+					if to != from && len(out) < maxSpellings {
+						out = append(out, strings.ReplaceAll(l, from, to))
+					}
+				}
+			}
+			break
+		}
+	}
+	for _, l := range out[:len(out):len(out)] {
+		if bare := strings.ReplaceAll(l, "'", ""); bare != l && len(out) < maxSpellings && !slices.Contains(out, bare) {
+			out = append(out, bare)
+		}
+	}
+	return out
+}
