@@ -64,10 +64,20 @@ func aboutSender(text, remote []byte) bool {
 	return i >= 0 && i < bytes.Index(text, remote)
 }
 
-// said is what a report says that the other host said, without a code. Nil if it says none.
+// said is what a report says that the other host said, without a code: behind the words of qmail, Postfix or Exim. Nil if it
+// says none.
 func said(text []byte) []byte {
 	if _, said, ok := bytes.Cut(text, []byte("emote host said: ")); ok && len(said) > len("(empty)") {
 		return said
+	}
+	if _, said, ok := bytes.Cut(text, []byte("] said: ")); ok {
+		said, _, _ = bytes.Cut(said, []byte(" (in reply to "))
+		return said
+	}
+	if _, after, ok := bytes.Cut(text, []byte("SMTP error from remote mail server after ")); ok {
+		if _, said, ok := bytes.Cut(after, []byte("]: ")); ok {
+			return said
+		}
 	}
 	return nil
 }

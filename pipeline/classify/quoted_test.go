@@ -31,6 +31,8 @@ func TestQuoted(t *testing.T) {
 		{text: "DATA END command failed Detail: This is spam SMTP code: 550", remote: "550 This is spam", code: 550},
 		{text: "{u'ann@example.org': (450, '4.1.7 <bob@example.com>: Sender address rejected: undeliverable address: host b said: 550 5.1.1 no (in reply to RCPT TO command)')}", remote: "450 4.1.7 <bob@example.com>: Sender address rejected: undeliverable address: host b said: 550 5.1.1 no", code: 450, enhanced: "4.1.7"},
 		{text: "192.0.2.1 failed. Remote host said: this account is disabled", remote: "this account is disabled"},
+		{text: "host mx.example.org[192.0.2.1] said: No mailbox by that name (in reply to RCPT TO command)", remote: "No mailbox by that name"},
+		{text: "SMTP error from remote mail server after RCPT TO:<ann@example.org>: host mx.example.org [192.0.2.1]: User is disabled", remote: "User is disabled"},
 		{text: "#< #5.5.0 SMTP; 554-mx.example.org> #SMTP# Original message headers: Return-Path: <bob@example.com>", remote: "554-mx.example.org>", code: 554},
 		{text: "after initial connection: 554 mx.example.org ann@example.org host mx.example.org SMTP error from remote mail server after initial connection: 554 mx.example.org", remote: "554 mx.example.org ann@example.org host mx.example.org", code: 554},
 		{text: "535|Wrong password|", remote: "535 Wrong password|", code: 535},

@@ -32,7 +32,7 @@ type Rule struct {
 
 	Codes     []string // basic codes or their beginnings: 550, 5
 	Enhanced  []string // enhanced codes without class, or their beginnings: 7.1, "7."
-	Classes   []string // 4 or 5: the class that decides the type
+	Classes   []string // 4 or 5: the class that decides the type; holds where no code tells it
 	Commands  []string // the command that was answered: RCPT TO, MAIL FROM, ...
 	Providers []string // who answered, by the words of the reply or the relay's name
 	MTAs      []string // the MTA that logged it: postfix, exim, ...
@@ -324,7 +324,7 @@ func (r *Rule) unmet(in *input) string {
 		return "codes"
 	case len(r.Enhanced) > 0 && (len(in.enhanced) < 3 || !prefixed(r.Enhanced, in.enhanced[2:])):
 		return "enhanced"
-	case len(r.Classes) > 0 && !slices.ContainsFunc(r.Classes, func(c string) bool { return c[0] == in.class }):
+	case len(r.Classes) > 0 && in.class != 0 && !slices.ContainsFunc(r.Classes, func(c string) bool { return c[0] == in.class }):
 		return "classes"
 	case len(r.Commands) > 0 && !slices.Contains(r.Commands, in.command):
 		return "commands"
