@@ -48,7 +48,7 @@ type Rule struct {
 	any, with, none []int32
 	all             [][]int32 // for each literal its spellings
 	regexp          *regexp.Regexp
-	category             *Category
+	category        *Category
 }
 
 func (r *Rule) where() string { return fmt.Sprintf("%s:%d: rule %s", r.File, r.Line, r.ID) }
