@@ -3,6 +3,7 @@ package rig
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io/fs"
 	"log/slog"
 	"os"
@@ -31,6 +32,7 @@ type Options struct {
 	MaxRows int
 	Log     *slog.Logger
 	Hints   <-chan struct{}
+	Rules   *Rules // nil is rules that never change
 }
 
 // A Process is a bounceline that follows files, inside this process.
@@ -74,7 +76,7 @@ func Start(o Options) (*Process, error) {
 		Ledger: o.DB, Same: o.DB.Same, Store: store, Buffers: buffers, Log: o.Log, Retryable: retryable, Hints: o.Hints,
 		Lock: func(string) (func(), error) { return func() {}, nil },
 	})
-	config := pipeline.Config{Classifier: unclassified{}, Context: qctx.New(1 << 20), Sink: (*sink)(p), Audit: o.DB, Journal: (*sink)(p), Buffers: buffers,
+	config := pipeline.Config{Classifier: o.Rules, Context: qctx.New(1 << 20), Sink: (*sink)(p), Audit: o.DB, Journal: (*sink)(p), Buffers: buffers,
 		Retryable: retryable, Log: o.Log, MaxRows: o.MaxRows, DrainFor: time.Second}
 	p.Runner = pipeline.NewRunner(config)
 	go func() {
@@ -192,10 +194,20 @@ func (p *Process) failure() error {
 	return p.err
 }
 
-// unclassified gives every row the same verdict.
-type unclassified struct{}
+// Rules give every row the same verdict, and tell their version. They may change while a process uses them, as run's do at
+// SIGHUP.
+type Rules struct{ version atomic.Int64 }
 
-func (unclassified) Classify(*record.Row) record.Class { return record.Class{} }
+// Change makes them other rules.
+func (r *Rules) Change() { r.version.Add(1) }
+
+// Classify implements pipeline.Classifier.
+func (r *Rules) Classify(*record.Row) record.Class {
+	if r == nil {
+		return record.Class{}
+	}
+	return record.Class{RuleSet: fmt.Sprint(r.version.Load())}
+}
 
 // sink is the process's way to the database and to its checkpoint, where it may die.
 type sink Process

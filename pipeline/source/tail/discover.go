@@ -211,7 +211,9 @@ func (f *Follower) measure() {
 		}
 		f.startScan(g.target, g.found)
 		f.Truncations.Add(1)
-		if !slices.ContainsFunc(f.live, func(c *generation) bool {
+		if e := f.followedBefore(g); e != nil {
+			e.peak, e.cut = max(e.peak, g.cut), true
+		} else if !slices.ContainsFunc(f.live, func(c *generation) bool {
 			return c.target.path == g.target.path && c != g && c.holds(g.cutHead, g.cut)
 		}) {
 			f.Lost.Truncated.Add(g.cut)
@@ -219,6 +221,22 @@ func (f *Follower) measure() {
 		}
 		g.cut = 0
 	}
+}
+
+// followedBefore is the stream that was followed in this very file when the checkpoint was written, and is still looked for, if
+// that is what was cut before it could be looked up.
+func (f *Follower) followedBefore(g *generation) *followed {
+	head, named := content.Head(g.cutHead, false)
+	for _, s := range f.Store.State().Streams {
+		e := f.streams[s.Name]
+		if e == nil || e.gen != nil || e.done || (fileID{s.Device, s.Inode}) != g.id || s.Next > g.cut {
+			continue
+		}
+		if !named || strings.HasPrefix(s.Name, content.Prefix(head)) {
+			return e
+		}
+	}
+	return nil
 }
 
 // startScan looks beside the target's path now, and again for a while.

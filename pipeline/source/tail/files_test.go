@@ -255,6 +255,31 @@ func TestLostBatchIsCountedOnce(t *testing.T) {
 	})
 }
 
+// TestCutBeforeItWasKnownAgain cuts a file, of which a part is stored, before the process that was started again can look it up.
+func TestCutBeforeItWasKnownAgain(t *testing.T) {
+	inWorld(t, func(w *world) {
+		w.write("mail.log", w.lines(10))
+		w.settle()
+		w.stop()
+		first := w.next
+		text := w.lines(5)
+		w.write("mail.log", text)
+		w.db.SetDown(true)
+		w.start()
+		w.settle()
+		w.must(os.Truncate(w.path("mail.log"), 0))
+		w.settle()
+		w.db.SetDown(false)
+		w.pass(2 * time.Minute)
+		if n := w.p.Follower.Lost.Truncated.Load(); n != int64(len(text)) || n != w.p.Lost() || w.p.Follower.Vanished.Load() != 0 {
+			t.Errorf("%d bytes are counted as cut and %d as lost, not %d", n, w.p.Lost(), len(text))
+		}
+		for n := first; n < w.next; n++ {
+			w.times[n] = 0
+		}
+	})
+}
+
 // TestKilledBeforeOlderFilesWereKnown kills the process when it has looked up the newest of three files, and not the others.
 func TestKilledBeforeOlderFilesWereKnown(t *testing.T) {
 	inWorld(t, func(w *world) {

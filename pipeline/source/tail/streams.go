@@ -32,6 +32,7 @@ type followed struct {
 	before   []byte           // the last bytes before it
 	lost     int64            // what was not sent before it is counted as lost already
 	peak     int64            // how long the content had been when it was lost sight of
+	cut      bool             // it was cut from its file
 	deadline time.Time        // when it is no longer looked for
 	done     bool             // nothing more will be sent
 }
@@ -424,7 +425,7 @@ func (f *Follower) giveUp(ctx context.Context, e *followed, out chan<- pipeline.
 	case e.stream == nil && e.peak == 0:
 		f.Vanished.Add(1)
 		f.Log.Error("a file that was followed before is no longer there; what had not been read of it is lost", "path", e.path, "stream", e.name, "read_to", e.offset)
-	case e.stream == nil && e.peak > known:
+	case e.stream == nil && !e.cut && e.peak > known:
 		f.lose(e, &f.Lost.Deleted, e.peak-known)
 	case e.peak > known:
 		f.lose(e, &f.Lost.Truncated, e.peak-known)
