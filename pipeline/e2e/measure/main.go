@@ -1,6 +1,7 @@
 // Measure makes a log and compares bounceline with a bare line splitter, with pflogsumm and with grep on it, in alternating
 // runs. It prints the best of each and the ratios, and the peak memory of the command's own process, the local engine apart.
-// Follow is run from its start until the log is stored.
+// Follow is run from its start until the log is stored. What following exactly once costs is the difference between "beside" and
+// "plain", which both run beside an engine that runs already: plain reads and inserts the same lines, and promises nothing.
 //
 //	go run ./pipeline/e2e/measure -lines 4000000 -runs 7
 package main
@@ -33,7 +34,15 @@ func main() {
 	runs := flag.Int("runs", 7, "alternating runs of each command")
 	dir := flag.String("dir", os.TempDir(), "where log and state directories are made")
 	program := flag.String("program", "bin/bounceline", "the program")
+	naive := flag.Int64("plain", 0, "used by measure itself: store the log, of so many bytes, and promise nothing")
 	flag.Parse()
+	if *naive > 0 {
+		if err := plain(flag.Arg(0), *naive, flag.Arg(1)); err != nil {
+			fmt.Fprintln(os.Stderr, "plain:", err)
+			os.Exit(1)
+		}
+		return
+	}
 	if err := measure(*lines, *runs, *dir, *program); err != nil {
 		fmt.Fprintln(os.Stderr, "measure:", err)
 		os.Exit(1)
@@ -63,6 +72,11 @@ func measure(lines, runs int, dir, program string) error {
 	}
 	fmt.Printf("%d lines, %.0f bytes a line, %d reply templates\n", lines, float64(st.Size())/float64(lines), loggen.Templates)
 	state := filepath.Join(dir, "state")
+	self, err := os.Executable()
+	if err != nil {
+		return err
+	}
+	run := []string{program, "run", "--log-zone", "UTC", "--listen", "127.0.0.1:0", "--state-dir", state, log}
 	commands := []struct {
 		name string
 		args []string
@@ -71,7 +85,9 @@ func measure(lines, runs int, dir, program string) error {
 		{"lines", []string{program, "parse", "--output", "lines", log}, once},
 		{"parse", []string{program, "parse", "--output", "none", log}, once},
 		{"import", []string{program, "import", "--log-zone", "UTC", "--state-dir", state, log}, once},
-		{"follow", []string{program, "run", "--log-zone", "UTC", "--listen", "127.0.0.1:0", "--state-dir", state, log}, follow},
+		{"follow", run, follow},
+		{"beside", run, beside(program, state, follow)},
+		{"plain", []string{self, fmt.Sprintf("-plain=%d", st.Size()), log, state}, beside(program, state, once)},
 		{"pflogsumm", []string{"pflogsumm", log}, once},
 		{"grep", []string{"sh", "-c", "LC_ALL=C grep -c status= " + log + " | cat"}, once},
 	}
@@ -98,6 +114,7 @@ func measure(lines, runs int, dir, program string) error {
 	fmt.Printf("parse / lines, CPU: %.2f\n", best["parse"].cpu.Seconds()/best["lines"].cpu.Seconds())
 	fmt.Printf("pflogsumm / import, wall: %.2f\n", best["pflogsumm"].wall.Seconds()/best["import"].wall.Seconds())
 	fmt.Printf("follow / import, wall: %.2f, CPU: %.2f\n", best["follow"].wall.Seconds()/best["import"].wall.Seconds(), best["follow"].cpu.Seconds()/best["import"].cpu.Seconds())
+	fmt.Printf("beside / plain, wall: %.2f, CPU: %.2f\n", best["beside"].wall.Seconds()/best["plain"].wall.Seconds(), best["beside"].cpu.Seconds()/best["plain"].cpu.Seconds())
 	return nil
 }
 
