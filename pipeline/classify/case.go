@@ -1,6 +1,7 @@
 package classify
 
 import (
+	"bytes"
 	"strings"
 
 	"bounceline/parsers/reply"
@@ -30,7 +31,7 @@ func (c Case) Row() record.Row {
 		remote = found
 	} else if remote = cutReport(remote); len(remote) <= len("550 ") || remote[0] == '2' || aboutSender(row.ResponseText, remote) { // no reply, a code that stands alone, or not the reply
 		if found, all := quoted(row.ResponseText); found != nil {
-			remote, whole = found, all
+			remote, whole = found, all || bytes.Equal(found, remote) // no other than the one that is about the sender
 		}
 	}
 	row.RemoteText, row.SMTPCommand = remote, command

@@ -55,6 +55,7 @@ func TestTraps(t *testing.T) {
 		{"the sender does not exist", []trapCase{
 			{Case{Text: "553 5.1.8 Domain of sender address ann@example.com does not exist"}, "sender_rejected", Block},
 			{Case{Text: "450 4.1.8 <ann@example.com>: Sender address rejected: Domain not found"}, "sender_rejected", Block},
+			{Case{Text: "<bob@example.com>: Sender address rejected: undeliverable address: host mx.example.com[192.0.2.9] said: 550 5.1.1 No such user (in reply to RCPT TO command)"}, "sender_rejected", Block},
 		}},
 		{"a telling reply behind a vague one", []trapCase{
 			{Case{Text: "500 5.0.0 Depot returns error: <552 5.2.2 Over quota>"}, "mailbox_full", Soft},
