@@ -409,8 +409,16 @@ func (w *normaliser) piece(core []byte, bits uint8, at int) {
 
 // foldRune appends the character at the start of text in lower case, a typographic apostrophe as a plain one, and returns its
 // length. Invalid bytes stay.
+// foldRune appends the character at the start of text in lower case, and returns its length. What typesetting makes of blanks,
+// hyphens and quotation marks becomes them again, for people paste replies from pages. Invalid bytes stay.
 func (w *normaliser) foldRune(text []byte) int {
 	r, n := utf8.DecodeRune(text)
+	if plain, ok := typeset(r); ok {
+		if plain != 0 && (plain != ' ' || w.out[len(w.out)-1] != ' ') {
+			w.out = append(w.out, plain)
+		}
+		return n
+	}
 	if r < 0x530 && n == 2 { // Latin, Greek and Cyrillic
 		if l := unicode.ToLower(r); l != r && utf8.RuneLen(l) == n {
 			w.out = utf8.AppendRune(w.out, l)
@@ -423,4 +431,21 @@ func (w *normaliser) foldRune(text []byte) int {
 	}
 	w.out = append(w.out, text[:n]...)
 	return n
+}
+
+// typeset is the plain character for one of typesetting, 0 for one that is not seen.
+func typeset(r rune) (plain byte, ok bool) {
+	switch r {
+	case '\u00ad', '\u200b', '\ufeff':
+		return 0, true
+	case '\u00a0', '\u2009', '\u202f', '\u3000':
+		return ' ', true
+	case '\u2010', '\u2011', '\u2013', '\u2014':
+		return '-', true
+	case '\u00b4', '\u2018', '\u2019', '\u201a':
+		return '\'', true
+	case '\u201c', '\u201d', '\u201e', '\u00ab', '\u00bb':
+		return '"', true
+	}
+	return 0, false
 }

@@ -54,6 +54,7 @@ func TestNormalise(t *testing.T) {
 		{"URL without a blank", "550 Error: content rejected.http://mail.example.com/help see:https://example.com/1.", "550 error: content rejected.url see:url."},
 		{"suspended", "delivery temporarily suspended: connect to mx.example.org[192.0.2.1]:25: Connection refused", "connect to host[#ip]:25: connection refused"},
 		{"letters with marks", "550 EMPFÄNGER existiert NICHT, ПОЛЬЗОВАТЕЛЬ НЕ НАЙДЕН, BOÎTE", "550 empfänger existiert nicht, пользователь не найден, boîte"},
+		{"typeset", "550 This user doesn’t have an “account” \u00a0 here \u2014 sor\u00adry\u200b", "550 this user doesn't have an \"account\" here - sorry"},
 		{"control and invalid bytes", "550 a\x00b\x1b[31m \xff\xfe", "550 a b [31m \xff\xfe"},
 		{"version is no code", "deferred - 4.16.55.1; see", "deferred - #ip; see"},
 		{"empty", "", ""},

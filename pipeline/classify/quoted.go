@@ -119,12 +119,16 @@ func unfold(text string) string {
 	if strings.Contains(text, "Remote_host_said:_") {
 		text = strings.NewReplacer("/Remote_host_said:_", " Remote host said: ", "/Giving_up_on_", " Giving up on ", "_", " ").Replace(text)
 	}
+	text = marks.Replace(text)
 	if !strings.ContainsAny(text, "\r\n") {
 		return text
 	}
 	text = strings.NewReplacer("=\r\n", "", "=\n", "").Replace(text)
 	return strings.Join(strings.FieldsFunc(text, func(r rune) bool { return r == '\n' || r == '\r' }), " ")
 }
+
+// marks makes plain ones of the quotation marks that pages have around replies.
+var marks = strings.NewReplacer("‘", "'", "’", "'", "“", `"`, "”", `"`, "„", `"`, "«", `"`, "»", `"`, "\u00a0", " ")
 
 // opens reports whether a reply may begin after c: a bracket, a quotation mark or a blank, not within a word or number.
 func opens(c byte) bool { return bytes.IndexByte([]byte(" \t([<{'\"`;#:=>|"), c) >= 0 }
@@ -142,7 +146,7 @@ func announced(before []byte) bool {
 // announcements are the words that stand before a quoted reply.
 var announcements = func() map[string]bool {
 	m := map[string]bool{}
-	for w := range strings.FieldsSeq("smtp x-str said returned was is code reason response reply stat status dsn message failed received got with permanent temporary " +
+	for w := range strings.FieldsSeq("smtp x-str said returned was is code reason response reply stat status dsn message failed received got with permanent temporary transient failure " +
 		"diagnostic-code odpowiedzial odpowiedział fehler fehlermeldung erreur errore erro servidor ошибка błąd fout") {
 		m[w] = true
 	}
