@@ -141,20 +141,9 @@ func composeKafka(t *testing.T, p *types.Project, secrets string) (clients strin
 	if out, err := java("kafka.tools.StorageTool", "format", "--standalone", "--ignore-formatted", "--cluster-id", id, "--config", properties).CombinedOutput(); err != nil {
 		t.Fatalf("%v: %s", err, out)
 	}
-	log := &logBuffer{}
 	broker := java("kafka.Kafka", properties)
-	broker.Stdout, broker.Stderr = log, log
 	broker.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
-	if err := broker.Start(); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		broker.Process.Kill()
-		broker.Wait()
-		if t.Failed() {
-			t.Logf("broker:\n%s", log)
-		}
-	})
+	launch(t, broker)
 	topic := kafka.TopicConfig{Topic: "maillog", NumPartitions: 12, ReplicationFactor: 1, ConfigEntries: []kafka.ConfigEntry{
 		{ConfigName: "retention.ms", ConfigValue: "604800000"}, {ConfigName: "cleanup.policy", ConfigValue: "delete"}}}
 	const command = "--bootstrap-server 127.0.0.1:9094 --create --if-not-exists --topic maillog --partitions 12 --config retention.ms=604800000 --config cleanup.policy=delete"
@@ -186,7 +175,7 @@ func TestComposeServices(t *testing.T) {
 	}
 	dsn.User = url.User(dsn.User.Username())
 	clients := composeKafka(t, p, secrets)
-	start := func(name, listen string) *member {
+	start := func(name, listen string) *process {
 		t.Helper()
 		service := p.Services[name]
 		args := append([]string(nil), service.Command...)
@@ -197,24 +186,13 @@ func TestComposeServices(t *testing.T) {
 				}
 			}
 		}
-		m := &member{command(args...), &logBuffer{}}
-		m.Stderr = m.log
+		cmd := command(args...)
 		for k, v := range service.Environment {
-			m.Env = append(m.Env, k+"="+*v)
+			cmd.Env = append(cmd.Env, k+"="+*v)
 		}
-		m.Env = append(m.Env, "KAFKA_BROKER="+clients, "SECRETS="+secrets, "CLICKHOUSE_DSN="+dsn.String(), "LOGS="+logs,
+		cmd.Env = append(cmd.Env, "KAFKA_BROKER="+clients, "SECRETS="+secrets, "CLICKHOUSE_DSN="+dsn.String(), "LOGS="+logs,
 			"BOUNCELINE_STATE_DIR="+filepath.Join(logs, name), "BOUNCELINE_LISTEN="+listen)
-		if err := m.Start(); err != nil {
-			t.Fatal(err)
-		}
-		t.Cleanup(func() {
-			m.Process.Kill()
-			m.Wait()
-			if t.Failed() {
-				t.Logf("%s:\n%s", name, m.log)
-			}
-		})
-		return m
+		return launch(t, cmd)
 	}
 	listen := freeAddresses(t, 1)[0]
 	central, shipper := start("central", "127.0.0.1:0"), start("shipper", listen)
@@ -230,8 +208,7 @@ func TestComposeServices(t *testing.T) {
 		}
 		if n == step || n == 4*step { // whatever it is doing
 			eventually(t, "some of the lines", s.has(t, n/2))
-			shipper.Process.Kill()
-			shipper.Wait()
+			shipper.kill()
 			shipper = start("shipper", listen)
 		}
 	}

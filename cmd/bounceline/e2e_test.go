@@ -339,22 +339,9 @@ func appendTo(t *testing.T, path string, from, to int) {
 }
 
 // startRun starts run, on a file or otherwise.
-func startRun(t *testing.T, s *store, args ...string) *exec.Cmd {
+func startRun(t *testing.T, s *store, args ...string) *process {
 	t.Helper()
-	cmd := command(append([]string{"run", "--state-dir", s.dir}, args...)...)
-	var log bytes.Buffer
-	cmd.Stderr = &log
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		cmd.Process.Kill()
-		cmd.Wait()
-		if t.Failed() {
-			t.Logf("run:\n%s", log.String())
-		}
-	})
-	return cmd
+	return launch(t, command(append([]string{"run", "--state-dir", s.dir}, args...)...))
 }
 
 // has reports whether n rows are stored for good: the ledger, which is written last, has them.

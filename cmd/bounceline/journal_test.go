@@ -33,7 +33,7 @@ func TestRunFollowsTheJournal(t *testing.T) {
 	s := newStore(t)
 	dir := t.TempDir()
 	journalEntries(t, dir, 0, 100)
-	start := func() *exec.Cmd {
+	start := func() *process {
 		return startRun(t, s, "--journal", "--journal-directory", dir)
 	}
 	cmd := start()

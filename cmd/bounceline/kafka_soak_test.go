@@ -54,7 +54,7 @@ func TestMembersComeAndGo(t *testing.T) {
 	regressed := make(chan error, 1)
 	go func() { regressed <- watchOffsets(watching, b, group, topic, partitions) }()
 
-	var members [3]*member
+	var members [3]*process
 	for i := range members {
 		members[i] = startMember(t, s, b, "--kafka-topics", topic, "--kafka-group", group)
 	}
@@ -74,8 +74,7 @@ func TestMembersComeAndGo(t *testing.T) {
 			members[i].stop(t)
 			stops++
 		} else {
-			members[i].Process.Kill()
-			members[i].Wait()
+			members[i].kill()
 			kills++
 		}
 		members[i] = startMember(t, s, b, "--kafka-topics", topic, "--kafka-group", group)

@@ -1,14 +1,11 @@
 package main
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"os/exec"
 	"path/filepath"
 	"strings"
-	"sync"
-	"syscall"
 	"testing"
 	"time"
 
@@ -34,54 +31,10 @@ func produce(t *testing.T, b *broker.Broker, topic string, partitions, from, to 
 	}
 }
 
-// A member is a run that reads topics.
-type member struct {
-	*exec.Cmd
-	log *logBuffer
-}
-
-// A logBuffer is what a process has logged so far.
-type logBuffer struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (l *logBuffer) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.Write(p)
-}
-
-func (l *logBuffer) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.String()
-}
-
-func startMember(t testing.TB, s *store, b *broker.Broker, args ...string) *member {
+// startMember starts a run that reads topics.
+func startMember(t testing.TB, s *store, b *broker.Broker, args ...string) *process {
 	t.Helper()
-	m := &member{command(append([]string{"run", "--state-dir", s.dir, "--kafka-brokers", b.Addr, "--kafka-session-timeout", "6s"}, args...)...), &logBuffer{}}
-	m.Stderr = m.log
-	if err := m.Start(); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		m.Process.Kill()
-		m.Wait()
-		if t.Failed() {
-			t.Logf("run:\n%s", m.log)
-		}
-	})
-	return m
-}
-
-// stop ends the member in order.
-func (m *member) stop(t testing.TB) {
-	t.Helper()
-	m.Process.Signal(syscall.SIGTERM)
-	if err := m.Wait(); err != nil {
-		t.Errorf("TERM: %v", err)
-	}
+	return launch(t, command(append([]string{"run", "--state-dir", s.dir, "--kafka-brokers", b.Addr, "--kafka-session-timeout", "6s"}, args...)...))
 }
 
 func TestRunReadsTopics(t *testing.T) {
@@ -93,8 +46,7 @@ func TestRunReadsTopics(t *testing.T) {
 	produce(t, b, "maillog", 4, 1000, 1500)
 	eventually(t, "lines written while it reads", s.has(t, 1500))
 
-	first.Process.Kill()
-	first.Wait()
+	first.kill()
 	produce(t, b, "maillog", 4, 1500, 2000)
 	second := startMember(t, s, b, "--kafka-topics", "/mail.*/")
 	eventually(t, "lines written after a kill", s.has(t, 2000))

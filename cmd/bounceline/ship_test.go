@@ -62,22 +62,10 @@ func shippedLines(t *testing.T, b *broker.Broker, topic string, from int64) []sh
 	return out
 }
 
-// startShip starts a shipper of the folder's mail.log, with its state in dir.
-func startShip(t *testing.T, b *broker.Broker, topic, dir, path string) *member {
+// startShip starts a shipper of the file, with its state in dir.
+func startShip(t *testing.T, b *broker.Broker, topic, dir, path string) *process {
 	t.Helper()
-	m := &member{command("ship", "--state-dir", dir, "--kafka-brokers", b.Addr, "--kafka-topic", topic, "--host", "mx1", path), &logBuffer{}}
-	m.Stderr = m.log
-	if err := m.Start(); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		m.Process.Kill()
-		m.Wait()
-		if t.Failed() {
-			t.Logf("ship:\n%s", m.log)
-		}
-	})
-	return m
+	return launch(t, command("ship", "--state-dir", dir, "--kafka-brokers", b.Addr, "--kafka-topic", topic, "--host", "mx1", path))
 }
 
 // TestShipKilled kills shippers at random while a log is written and rotated: each line is in the topic at least once, in its
@@ -138,8 +126,7 @@ func TestShipKilled(t *testing.T) {
 			break
 		}
 		kills++
-		m.Process.Kill()
-		m.Wait()
+		m.kill()
 	}
 	if err := <-written; err != nil {
 		t.Fatal(err)
@@ -233,11 +220,7 @@ func TestShipOnce(t *testing.T) {
 	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	m := &member{command("run", "--config", file), &logBuffer{}}
-	m.Stderr = m.log
-	if err := m.Start(); err != nil {
-		t.Fatal(err)
-	}
+	m := launch(t, command("run", "--config", file))
 	want := n + bytes.Count(exim, []byte("\n"))
 	eventually(t, "the configured file's lines", func() bool { return len(shippedLines(t, b, "maillog", int64(want-1))) == 1 })
 	m.Process.Signal(syscall.SIGHUP)
