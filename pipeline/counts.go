@@ -12,6 +12,7 @@ import (
 type Counts struct {
 	Lines, Events, Context, Other, Malformed  atomic.Int64
 	Rows, Batches, Retries, Cut, Healed, Dead atomic.Int64
+	Unread, Dropped                           atomic.Int64 // what could not be read, and was meant to be kept; and was not
 	Quiet                                     atomic.Int64 // bytes read for context only
 	Evicted                                   atomic.Int64 // messages that the context forgot for want of room
 

@@ -4,9 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
 	"bounceline/pipeline/batch"
 	"bounceline/pipeline/record"
+	"bounceline/pipeline/shipped"
 )
 
 // Isolate finds the rows of a batch that the sink cannot store, in a place where storing them has no consequences. No rows
@@ -28,7 +30,63 @@ func (r *Runner) bury(st *streamState, rg *batch.Range, row *record.Row, line []
 	rg.DeadLines++
 	r.Counts.Dead.Add(1)
 	r.current.Bury(batch.Dead{Stream: string(st.name), Source: string(st.source), Pos: at, Index: index, Line: line,
-		Time: row.EventTime, Reason: reason, RuleSet: row.Class.RuleSet})
+		Time: row.EventTime, Reason: reason, RuleSet: row.Class.RuleSet, Record: r.from.record()})
+}
+
+// A place is the record of a topic that is being processed. The zero value is none.
+type place struct {
+	stream  *Stream
+	offset  int64
+	key     []byte
+	shipped *Shipped // where its line comes from, if it was shipped
+}
+
+// record describes the record for a dead letter. It shares memory with the chunk.
+func (p *place) record() *batch.Record {
+	if p.stream == nil || p.stream.Topic == "" {
+		return nil
+	}
+	out := &batch.Record{Topic: p.stream.Topic, Partition: p.stream.Partition, Offset: p.offset, Key: p.key}
+	if s := p.shipped; s != nil {
+		o := shipped.Origin{Stream: s.Stream.Name, From: s.Offset, To: s.Next, Marker: s.Marker, Source: s.Stream.Source,
+			Host: s.Stream.Parser.Host, Dialect: s.Stream.Parser.Dialect, Anchor: s.Anchor}
+		if s.Stream.Parser.Zone != nil {
+			o.Zone = s.Stream.Parser.Zone.String()
+		}
+		out.Header = shipped.Append(nil, &o)
+	}
+	return out
+}
+
+// keep puts the line that was just parsed among the dead of the current batch, if nobody could read it and its topic will
+// forget it.
+func (r *Runner) keep(st *streamState, line []byte, at int64, index uint64) {
+	if r.from.stream == nil || r.from.stream.Topic == "" {
+		return
+	}
+	reason := ""
+	switch class := r.result.Class; {
+	case class == record.Malformed:
+		reason = "malformed: " + r.result.Kind
+	case class != record.Event && len(line) > MaxLine:
+		reason = fmt.Sprintf("it has %d bytes, of which %d were read and say nothing", len(line), MaxLine)
+	default:
+		return
+	}
+	r.buryUnread(&batch.Dead{Stream: string(st.name), Source: string(st.source), Pos: at, Index: index, Reason: reason, Record: r.from.record()}, line)
+}
+
+// buryUnread puts what could not be read among the current batch's dead.
+func (r *Runner) buryUnread(d *batch.Dead, text []byte) {
+	r.Counts.Unread.Add(1)
+	if r.Dead == nil {
+		return
+	}
+	d.Line, d.Unread = text, true
+	if d.Record != nil && len(d.Record.Key) == 0 {
+		d.Record.Key = r.from.key
+	}
+	r.current.Bury(*d)
 }
 
 // removePoison takes the lines of rows that the sink cannot store out of the batch. Nothing of the batch is stored.
@@ -83,12 +141,26 @@ func (r *Runner) removePoison(ctx context.Context, b *batch.Batch, refused error
 	return nil
 }
 
-// buryAll makes the batch's dead lines durable.
+// buryAll makes the batch's dead lines durable. What could not be read never holds up the rest: where it cannot be kept, that is
+// counted.
 func (r *Runner) buryAll(ctx context.Context, b *batch.Batch) error {
+	unread := !slices.ContainsFunc(b.Dead, func(d batch.Dead) bool { return !d.Unread })
 	if r.Dead == nil {
 		d := b.Dead[0]
 		return fmt.Errorf("the line at %d of %s cannot be stored: %s", d.Pos, d.Stream, d.Reason)
 	}
-	_, err := r.retry(ctx, "keep dead letters", func(error) bool { return true }, func() error { return r.Dead.Bury(b.Dead) })
+	left := 0
+	_, err := r.retry(ctx, "keep dead letters", func(error) bool { return !unread }, func() (err error) {
+		left, err = r.Dead.Bury(b.Dead)
+		return err
+	})
+	if err != nil && unread {
+		left, err = len(b.Dead), nil
+	}
+	if left > 0 {
+		r.Counts.Dropped.Add(int64(left))
+		r.Log.Error("records that could not be read are not kept: there is no room for them, or the dead-letter file cannot be written; reading goes on",
+			"records", left, "first", b.Dead[0].Reason)
+	}
 	return err
 }

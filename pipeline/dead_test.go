@@ -37,11 +37,11 @@ func (p *picky) isolate(_ context.Context, b *batch.Batch) (bad []int, err error
 	return bad, nil
 }
 
-func (p *picky) Bury(lines []batch.Dead) error {
+func (p *picky) Bury(lines []batch.Dead) (int, error) {
 	for _, d := range lines {
 		p.dead = append(p.dead, fmt.Sprintf("%s:%d:%d %s", d.Stream, d.Pos, d.Index, d.Line))
 	}
-	return nil
+	return 0, nil
 }
 
 // TestDeadLettersHaveTheirLines: of records of several lines those that the sink refuses go to the dead letters as they were

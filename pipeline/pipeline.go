@@ -32,6 +32,8 @@ type Stream struct {
 	Reference time.Time       // for the first inferred year, where there is no anchor: file mtime, or now when live
 	Stored    []Span          // what the ledger knows to be stored, sorted: lines in it give context and no rows
 	Doubt     int64           // before it rows may be stored that the ledger does not know: the sink is asked before any is sent
+	Topic     string          // of records of a partition: lines that cannot be read are dead letters, since nobody keeps them for long
+	Partition int             // which one
 	Intent    Span            // an interrupted batch's range: it is sealed exactly so again, to get its ID; empty is none
 }
 
@@ -51,6 +53,10 @@ type Chunk struct {
 
 	Records []Record  // where positions count records, Data is their texts one after the other; nil for bytes
 	Shipped []Shipped // nil, or for each record where its line comes from
+
+	// Dead says of records that cannot be read why, in the order of their positions, which are before the records' Next. The
+	// records' texts are what is kept of them.
+	Dead []batch.Dead
 }
 
 // A Record takes one position, however many lines it has. Nothing stands between the record before it and itself, though
@@ -59,6 +65,8 @@ type Record struct {
 	Next int64 // position after the record
 	End  int   // where its text ends in Data. A record without text only moves the position
 	Time int64 // its own time stamp: part of the marker, so that it tells equal texts at equal positions apart
+
+	KeyEnd int // where its key ends, which stands behind the text; 0 if it has none
 }
 
 // Shipped says where the line of a record was read before it was sent through the record's stream. Its rows get the place
@@ -132,9 +140,10 @@ type Auditor interface {
 	Mend(ctx context.Context, first, last int64) error
 }
 
-// DeadLetters keeps the lines whose rows cannot be stored. It returns nil when they are durable; a line may come again.
+// DeadLetters keeps lines that cannot be stored. It returns nil when they are durable; a line may come again. Lines that could not
+// be read are left out where room is short: left is how many.
 type DeadLetters interface {
-	Bury(lines []batch.Dead) error
+	Bury(lines []batch.Dead) (left int, err error)
 }
 
 // A Journal keeps what a restart needs. Both calls return when the change is durable.

@@ -7,17 +7,18 @@ import (
 )
 
 // record processes one record, which stands at the position before its Next; nothing stands between at and there. A record
-// is stored as a whole or not at all, so a batch ends only behind one. Of a record that was shipped, from says where its line
-// comes from.
-func (r *Runner) record(st *streamState, c Chunk, rec Record, from *Shipped, text []byte, at int64) {
-	s, pos := c.Stream, rec.Next-1
+// is stored as a whole or not at all, so a batch ends only behind one. Of a record that cannot be read, dead says why.
+func (r *Runner) record(st *streamState, c Chunk, rec Record, dead *batch.Dead, text []byte, at int64) {
+	s, pos, from := c.Stream, rec.Next-1, r.from.shipped
 	if c.Quiet || stored(s, pos) {
 		if r.current != nil && r.current.Has(s.Name) {
 			r.seal()
 		}
-		if from != nil {
+		switch {
+		case dead != nil:
+		case from != nil:
 			r.learn(r.origin(from), text)
-		} else {
+		default:
 			for line, rest := cutLine(text); line != nil; line, rest = cutLine(rest) {
 				r.learn(st, line)
 			}
@@ -32,9 +33,12 @@ func (r *Runner) record(st *streamState, c Chunk, rec Record, from *Shipped, tex
 	r.pinned = pinned(s, at)
 	rg := r.rangeOf(st, s, at)
 	rg.To = rec.Next
-	if from != nil {
+	switch {
+	case dead != nil:
+		r.buryUnread(dead, text)
+	case from != nil:
 		r.shippedLine(from, text, s.Name)
-	} else {
+	default:
 		index := uint64(0)
 		for line, rest := cutLine(text); line != nil; line, rest = cutLine(rest) {
 			r.line(st, rg, line, pos, index)

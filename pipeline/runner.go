@@ -57,6 +57,7 @@ type Runner struct {
 	result  record.Result
 	due     time.Time     // when the current batch is sealed at the latest
 	pace    time.Duration // pause before each insert, where the sink is crowded
+	from    place         // of the record at hand
 	pinned  bool          // the current batch repeats an interrupted one: nothing but its end seals it
 }
 
@@ -168,15 +169,23 @@ func (r *Runner) chunk(c Chunk) {
 	defer r.Buffers.Give(c.Buffer)
 	st := r.state(c.Stream)
 	if c.Records != nil {
-		at, begin := c.Offset, 0
+		at, begin, dead := c.Offset, 0, c.Dead
 		for i, rec := range c.Records {
-			var from *Shipped
-			if c.Shipped != nil && c.Shipped[i].Stream != nil {
-				from = &c.Shipped[i]
+			r.from = place{stream: c.Stream, offset: rec.Next - 1}
+			if rec.KeyEnd > rec.End {
+				r.from.key = c.Data[rec.End:rec.KeyEnd]
 			}
-			r.record(st, c, rec, from, c.Data[begin:rec.End], at)
-			at, begin = rec.Next, rec.End
+			if c.Shipped != nil && c.Shipped[i].Stream != nil {
+				r.from.shipped = &c.Shipped[i]
+			}
+			var d *batch.Dead
+			if len(dead) > 0 && dead[0].Pos < rec.Next {
+				d, dead = &dead[0], dead[1:]
+			}
+			r.record(st, c, rec, d, c.Data[begin:rec.End], at)
+			at, begin = rec.Next, max(rec.End, rec.KeyEnd)
 		}
+		r.from = place{}
 	} else if len(c.Tail) > 0 {
 		r.segment(st, c, c.Data, c.Offset, c.Next)
 	} else {
@@ -255,7 +264,8 @@ func (r *Runner) resolve() {
 
 // line processes one line at the position, the index-th of its record.
 func (r *Runner) line(st *streamState, rg *batch.Range, line []byte, at int64, index uint64) {
-	text := trim(line)
+	whole := trim(line)
+	text := whole
 	if len(text) > MaxLine {
 		text = text[:MaxLine]
 		r.Counts.Cut.Add(1)
@@ -274,6 +284,7 @@ func (r *Runner) line(st *streamState, rg *batch.Range, line []byte, at int64, i
 		rg.Malformed++
 		r.Unread.add(r.result.Kind, rg.Stream, at, text)
 	}
+	r.keep(st, whole, at, index)
 	if r.result.Class != record.Event && len(r.result.Fact.QueueID) == 0 {
 		return
 	}

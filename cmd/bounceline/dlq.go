@@ -1,21 +1,17 @@
 package main
 
 import (
-	"context"
-	"crypto/rand"
 	"errors"
 	"fmt"
 	"io"
 	"path/filepath"
 	"strconv"
+	"strings"
 
 	"github.com/spf13/cobra"
 
-	"bounceline/parsers"
-	"bounceline/pipeline/batch"
 	"bounceline/pipeline/classify"
 	"bounceline/pipeline/dlq"
-	"bounceline/pipeline/record"
 )
 
 // deadLetters is the dead-letter file of a state directory.
@@ -26,21 +22,42 @@ func deadLetters(stateDir string) dlq.File {
 func newDLQCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "dlq",
-		Short: "Lines whose rows could not be stored: list, show and replay them",
+		Short: "Lines that could not be stored or read: list, show, replay and remove them",
 		Long: `A line whose rows the database cannot hold, or refuses for good, is kept in the state directory's dead-letter file with the
-reason; all other lines are stored. When the cause is gone, replay stores it.`,
+reason; all other lines are stored. So is what stands in a Kafka topic and cannot be read: lines that no parser understands,
+records without a line, batches that cannot be unpacked; and what ship's brokers refuse. When the cause is gone, replay stores
+what is a line.`,
 		Example: `  bounceline dlq list
   bounceline dlq show file-0c5c…-0:18922
-  bounceline dlq replay --all`,
+  bounceline dlq replay --all
+  bounceline dlq remove bWFpbA/maillog/3/0:1207`,
 		Args: noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
-	cmd.AddCommand(newDLQListCommand(), newDLQShowCommand(), newDLQReplayCommand())
+	cmd.AddCommand(newDLQListCommand(), newDLQShowCommand(), newDLQReplayCommand(), newDLQRemoveCommand())
 	return cmd
 }
 
+// letterFlags say which dead-letter file is meant.
+type letterFlags struct {
+	databaseFlags
+	path string
+}
+
+func (f *letterFlags) register(cmd *cobra.Command) {
+	f.databaseFlags.register(cmd)
+	cmd.Flags().StringVar(&f.path, "file", "", "dead-letter file, instead of the state directory's")
+}
+
+func (f *letterFlags) file() dlq.File {
+	if f.path != "" {
+		return dlq.File{Path: f.path}
+	}
+	return deadLetters(f.directory())
+}
+
 func newDLQListCommand() *cobra.Command {
-	var db databaseFlags
+	var letters letterFlags
 	var output string
 	cmd := &cobra.Command{
 		Use:   "list",
@@ -52,7 +69,7 @@ func newDLQListCommand() *cobra.Command {
 			if err := checkOutput(output); err != nil {
 				return err
 			}
-			all, err := deadLetters(db.directory()).List()
+			all, err := letters.file().List()
 			if err != nil {
 				return err
 			}
@@ -60,23 +77,23 @@ func newDLQListCommand() *cobra.Command {
 				_, err := fmt.Fprintln(cmd.OutOrStdout(), "there are no dead letters")
 				return err
 			}
-			w := newRowWriter(cmd.OutOrStdout(), output, []string{"line", "source", "time", "buried", "reason", "ruleset"})
+			w := newRowWriter(cmd.OutOrStdout(), output, []string{"line", "source", "time", "buried", "reason", "record", "ruleset"})
 			for i := range all {
 				e := &all[i]
-				if err := w.Write([]any{nameOf(e), e.Source, e.Time, e.Buried, e.Reason, e.RuleSet}); err != nil {
+				if err := w.Write([]any{nameOf(e), e.Source, e.Time, e.Buried, e.Reason, recordOf(e), e.RuleSet}); err != nil {
 					return errors.Join(err, w.Close())
 				}
 			}
 			return w.Close()
 		},
 	}
-	db.register(cmd)
+	letters.register(cmd)
 	registerOutput(cmd, &output)
 	return cmd
 }
 
 func newDLQShowCommand() *cobra.Command {
-	var db databaseFlags
+	var letters letterFlags
 	cmd := &cobra.Command{
 		Use:     "show LINE...",
 		Short:   "Show dead letters whole, as list names them",
@@ -88,26 +105,74 @@ func newDLQShowCommand() *cobra.Command {
 			return nil
 		},
 		RunE: func(cmd *cobra.Command, args []string) error {
-			chosen, err := choose(deadLetters(db.directory()), args)
+			chosen, err := choose(letters.file(), args)
 			if err != nil {
 				return err
 			}
 			for i := range chosen {
-				e := &chosen[i]
-				if _, err := fmt.Fprintf(cmd.OutOrStdout(), "%s\n  source   %s\n  time     %s\n  buried   %s\n  rules    %s\n  reason   %s\n  line     %s\n", nameOf(e),
-					escapeTerminal([]byte(e.Source)), e.Time, e.Buried, e.RuleSet, escapeTerminal([]byte(e.Reason)), escapeTerminal(e.Line())); err != nil {
+				if err := showLetter(cmd.OutOrStdout(), &chosen[i]); err != nil {
 					return err
 				}
 			}
 			return nil
 		},
 	}
-	db.register(cmd)
+	letters.register(cmd)
 	return cmd
 }
 
+// showLetter prints a dead letter for people.
+func showLetter(w io.Writer, e *dlq.Entry) error {
+	line := escapeTerminal(e.Line())
+	switch {
+	case e.Size > 0:
+		line += fmt.Sprintf("\n           (the first %d bytes of %d)", len(e.Line()), e.Size)
+	case e.Line() == nil:
+		line = "(there is none)"
+	}
+	fields := [][2]string{{"source", e.Source}, {"time", e.Time.String()}, {"buried", e.Buried.String()}, {"rules", e.RuleSet}, {"reason", e.Reason},
+		{"record", recordOf(e)}}
+	if e.Record != nil {
+		fields = append(fields, [2]string{"key", e.Record.KeyText + string(e.Record.Key)})
+	}
+	var out strings.Builder
+	fmt.Fprintln(&out, escapeTerminal([]byte(nameOf(e))))
+	for _, f := range fields {
+		if f[1] != "" {
+			fmt.Fprintf(&out, "  %-8s %s\n", f[0], escapeTerminal([]byte(f[1])))
+		}
+	}
+	fmt.Fprintf(&out, "  %-8s %s\n", "line", line)
+	_, err := io.WriteString(w, out.String())
+	return err
+}
+
+// recordOf names the record of a topic that a dead letter is from, empty if it is from elsewhere.
+func recordOf(e *dlq.Entry) string {
+	switch r := e.Record; {
+	case r == nil:
+		return ""
+	case r.Offset < 0:
+		return fmt.Sprintf("for %s/%d, not taken", r.Topic, r.Partition)
+	case e.Next > 0:
+		return fmt.Sprintf("%s/%d@%d-%d", r.Topic, r.Partition, r.Offset, e.Next-1)
+	default:
+		return fmt.Sprintf("%s/%d@%d", r.Topic, r.Partition, r.Offset)
+	}
+}
+
+// namedOrAll checks that a command names lines, or says all.
+func namedOrAll(all *bool) cobra.PositionalArgs {
+	return func(_ *cobra.Command, args []string) error {
+		if *all == (len(args) > 0) {
+			return usagef("name lines, as bounceline dlq list does, or give --all")
+		}
+		return nil
+	}
+}
+
 func newDLQReplayCommand() *cobra.Command {
-	var db databaseFlags
+	var letters letterFlags
 	var reading readingFlags
 	var all bool
 	cmd := &cobra.Command{
@@ -115,39 +180,70 @@ func newDLQReplayCommand() *cobra.Command {
 		Short: "Store dead letters whose cause is gone",
 		Long: `Replay parses, classifies and stores lines of the dead-letter file, each under its own identity, and takes those that are
 stored out of the file. What other lines said of the message (sender, size) is no longer known. A line that is refused
-again stays.`,
+again stays. A shipped line is read as its mail host said, others as --parser and --log-zone say.
+
+Lines that a shipper's brokers refused lie on the mail host. Replay stores them where --clickhouse says; or carry the file to
+where the database is and name it with --file.`,
 		Example: `  bounceline dlq replay --all
-  bounceline dlq replay file-0c5c…-0:18922`,
-		Args: func(_ *cobra.Command, args []string) error {
-			if all == (len(args) > 0) {
-				return usagef("name lines, as bounceline dlq list does, or give --all")
-			}
-			return nil
-		},
+  bounceline dlq replay file-0c5c…-0:18922
+  bounceline dlq replay --all --file mx1-dead-letters.ndjson --clickhouse clickhouse://writer@db.example.org:9000/bounceline`,
+		Args: namedOrAll(&all),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			options, err := reading.options()
 			if err != nil {
 				return err
 			}
-			chosen, err := choose(deadLetters(db.directory()), args)
+			file := letters.file()
+			chosen, err := choose(file, args)
 			if err != nil {
 				return err
+			}
+			for i := range chosen {
+				if r := chosen[i].Record; r != nil && r.Offset < 0 && letters.dsn == "" && letters.path == "" {
+					return usagef("%s was to go to topic %s: name the database where that is stored with --clickhouse, or carry %s there and name it with --file",
+						nameOf(&chosen[i]), r.Topic, file.Path)
+				}
 			}
 			engine, err := classify.New(classify.Options{})
 			if err != nil {
 				return err
 			}
-			d, err := db.open(cmd.Context(), false)
+			d, err := letters.open(cmd.Context(), false)
 			if err != nil {
 				return err
 			}
 			defer d.Close()
-			r := &replayer{db: d, file: deadLetters(d.StateDir), options: options, engine: engine, out: cmd.OutOrStdout()}
+			r := &replayer{db: d, file: file, options: options, engine: engine, out: cmd.OutOrStdout()}
 			return r.run(cmd.Context(), chosen)
 		},
 	}
-	db.register(cmd)
+	letters.register(cmd)
 	reading.register(cmd)
+	cmd.Flags().BoolVar(&all, "all", false, "all of them")
+	return cmd
+}
+
+func newDLQRemoveCommand() *cobra.Command {
+	var letters letterFlags
+	var all bool
+	cmd := &cobra.Command{
+		Use:     "remove LINE...|--all",
+		Short:   "Take dead letters out of the file for good",
+		Example: `  bounceline dlq remove bWFpbA/maillog/3/0:1207`,
+		Args:    namedOrAll(&all),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			chosen, err := choose(letters.file(), args)
+			if err != nil {
+				return err
+			}
+			if err := letters.file().Remove(chosen); err != nil {
+				return err
+			}
+			_, err = fmt.Fprintf(cmd.OutOrStdout(), "%d dead letters are removed\n", len(chosen))
+			return err
+		},
+	}
+	letters.register(cmd)
 	cmd.Flags().BoolVar(&all, "all", false, "all of them")
 	return cmd
 }
@@ -179,80 +275,4 @@ func choose(f dlq.File, names []string) ([]dlq.Entry, error) {
 		out = append(out, e)
 	}
 	return out, nil
-}
-
-// A replayer stores dead letters.
-type replayer struct {
-	db      *database
-	file    dlq.File
-	options parsers.Options
-	engine  *classify.Engine
-	out     io.Writer
-}
-
-func (r *replayer) run(ctx context.Context, letters []dlq.Entry) error {
-	stored := 0
-	var failed []error
-	for i := range letters {
-		if err := r.replay(ctx, &letters[i]); err != nil {
-			failed = append(failed, fmt.Errorf("%s: %w", nameOf(&letters[i]), err))
-			continue
-		}
-		if err := r.file.Remove(letters[i : i+1]); err != nil {
-			return err
-		}
-		stored++
-	}
-	if _, err := fmt.Fprintf(r.out, "%d of %d dead letters are stored\n", stored, len(letters)); err != nil {
-		return err
-	}
-	return errors.Join(failed...)
-}
-
-// replay stores one line, unless it has been.
-func (r *replayer) replay(ctx context.Context, e *dlq.Entry) error {
-	b, err := r.batch(e)
-	if err != nil {
-		return err
-	}
-	stored, err := r.db.HasRow(ctx, e.Stream, uint64(e.Pos), b.Columns[record.ColumnIndex["row"]].U64[0])
-	if err != nil {
-		return err
-	}
-	if !stored {
-		if err := r.db.Write(ctx, b, "replay/"+rand.Text()); err != nil {
-			return err
-		}
-	}
-	return r.db.Revived(ctx, e.Stream, e.Pos)
-}
-
-// batch makes the rows of one line.
-func (r *replayer) batch(e *dlq.Entry) (*batch.Batch, error) {
-	p, err := parsers.NewStream(r.options)
-	if err != nil {
-		return nil, err
-	}
-	p.SetReference(e.Time)
-	var res record.Result
-	p.Parse(e.Line(), &res)
-	if res.Rows.Len() == 0 {
-		return nil, errors.New("it is no delivery event: was it read with another --parser?")
-	}
-	b := batch.New()
-	b.Range(e.Stream, e.Pos).To = e.Pos + 1
-	rows := res.Rows.All()
-	b.Line(e.Line(), e.Index)
-	for i := range rows {
-		row := &rows[i]
-		row.Class = r.engine.Classify(row)
-		row.Source, row.Stream, row.Pos = []byte(e.Source), []byte(e.Stream), uint64(e.Pos)
-		row.Number = record.InRecord(e.Index, row.Number)
-		if reason := row.Invalid(); reason != "" {
-			return nil, errors.New(reason)
-		}
-		b.Add(row)
-	}
-	b.Seal(e.Buried)
-	return b, nil
 }

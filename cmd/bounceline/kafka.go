@@ -105,17 +105,19 @@ func (d *daemon) topics() (flow, error) {
 	counters := func() []admin.Counter {
 		n := &source.Counts
 		out := []admin.Counter{
-			{Name: "kafka_records_total", Reason: "text", Value: n.Records.Load() - n.Empty.Load() - n.Control.Load()},
-			{Name: "kafka_records_total", Reason: "empty", Value: n.Empty.Load()},
+			{Name: "kafka_records_total", Reason: "text", Value: n.Records.Load() - n.Control.Load()},
 			{Name: "kafka_records_total", Reason: "control", Value: n.Control.Load()},
 			{Name: "kafka_repeated_lines_total", Value: n.Repeated.Load()},
-			{Name: "kafka_bad_origins_total", Value: n.BadOrigins.Load()},
+			{Name: "kafka_newer_origins_total", Value: n.Newer.Load()},
 			{Name: "kafka_skipped_offsets_total", Reason: "out_of_range", Value: n.Skipped.Load()},
 			{Name: "kafka_skipped_offsets_total", Reason: "unreadable_intent", Value: n.Unreadable.Load()},
 			{Name: "kafka_generations_total", Value: n.Rebalances.Load()},
 			{Name: "kafka_reconnects_total", Value: n.Reconnects.Load()},
 			{Name: "kafka_fenced_batches_total", Value: n.Fenced.Load()},
 		}
+		n.EachBad(func(reason string, n int64) {
+			out = append(out, admin.Counter{Name: "kafka_bad_records_total", Reason: reason, Value: n})
+		})
 		for _, p := range source.Status() {
 			out = append(out, admin.Counter{Name: "kafka_lag_records", Reason: fmt.Sprintf("%s/%d", p.Topic, p.Partition), Value: max(0, p.End-p.Position)})
 		}

@@ -41,8 +41,7 @@ Each record is one line and says in a header which one: the run that reads the t
 store, however often a line is sent, and importing the file there as well adds nothing.
 
 All lines go to one partition, in their order. Its number is chosen by the host's name and kept in the state directory. A line
-counts as sent when all replicas in sync have it. Lines that the brokers refuse are kept in the state directory, in
-ship.dead.ndjson. While the brokers do not answer, ship waits; nothing is queued but in the log itself.
+counts as sent when all replicas in sync have it. Lines that the brokers refuse are kept in the state directory, see dlq. While the brokers do not answer, ship waits; nothing is queued but in the log itself.
 
 With --once it sends what is in the files now, compressed ones and standard input (-) too, and ends.`,
 		Example: `  bounceline ship --kafka-brokers kafka1:9092,kafka2:9092 --kafka-topic maillog /var/log/mail.log
@@ -112,10 +111,7 @@ func ship(ctx context.Context, d *daemon) error {
 		Lock: func(string) (func(), error) { return func() {}, nil }, // the checkpoint's keeps other shippers out
 		Same: func(context.Context, io.Reader, parsers.Options, string) (bool, error) { return false, nil },
 		Poll: time.Duration(d.config.Poll), RotateWait: time.Duration(d.config.RotateWait), Horizon: kafka.Horizon})
-	counters := func() []admin.Counter {
-		return append(tailCounters(follower), admin.Counter{Name: "dead_letters_total", Reason: "refused by the brokers", Value: s.Dead.Lines.Load()})
-	}
-	return d.run(ctx, listener, flow{name: "ship", counts: &s.Counts, unread: &pipeline.Unread{}, counters: counters,
+	return d.run(ctx, listener, flow{name: "ship", counts: &s.Counts, unread: &pipeline.Unread{}, counters: func() []admin.Counter { return tailCounters(follower) },
 		run:     func(ctx context.Context) error { return pipeline.Pump(ctx, follower.Run, s.Run, d.buffers) },
 		streams: func() []admin.Stream { return followed(store) }})
 }
@@ -146,7 +142,7 @@ func openShipper(ctx context.Context, c config.Config, buffers *pipeline.Buffers
 		slog.Warn("checkpoint", "note", n)
 	}
 	s, err := kafka.Open(ctx, kafka.Config{Conn: conn, Topic: c.Ship.Topic, Host: host, Compression: c.Ship.Compression, Store: store,
-		DeadLetters: filepath.Join(dir, "ship.dead.ndjson"), Buffers: buffers, Log: slog.Default()})
+		Dead: deadLetters(dir), Buffers: buffers, Log: slog.Default()})
 	if err != nil {
 		_ = store.Close()
 		if ctx.Err() != nil {
@@ -180,7 +176,7 @@ func shipOnce(ctx context.Context, c config.Config, paths []string, stdin io.Rea
 		return context.Cause(ctx)
 	}
 	defer store.Close()
-	spool := &importer{stdin: stdin, state: filepath.Dir(s.DeadLetters)}
+	spool := &importer{stdin: stdin, state: (&databaseFlags{stateDir: c.StateDir}).directory()}
 	for _, path := range paths {
 		if err := shipFile(ctx, s, spool, path, options, out); err != nil {
 			return fmt.Errorf("%s: %w", path, err)
@@ -211,7 +207,7 @@ func shipFile(ctx context.Context, s *kafka.Shipper, spool *importer, path strin
 		return err
 	}
 	st := &pipeline.Stream{Name: known.Name, Source: sourceName(path), Path: path, Parser: options, Reference: in.modified}
-	before, dead := s.Counts.Lines.Load(), s.Dead.Lines.Load()
+	before, dead := s.Counts.Lines.Load(), s.Counts.Dead.Load()
 	source := func(ctx context.Context, chunks chan<- pipeline.Chunk) error {
 		return stream.Send(ctx, in.file, st, s.Buffers, chunks, !in.growing)
 	}
@@ -219,8 +215,8 @@ func shipFile(ctx context.Context, s *kafka.Shipper, spool *importer, path strin
 		return err
 	}
 	fmt.Fprintf(out, "%s: %d lines sent", path, s.Counts.Lines.Load()-before)
-	if n := s.Dead.Lines.Load() - dead; n > 0 {
-		fmt.Fprintf(out, ", %d of them refused by the brokers and kept in %s", n, s.DeadLetters)
+	if n := s.Counts.Dead.Load() - dead; n > 0 {
+		fmt.Fprintf(out, ", %d of them refused by the brokers and kept: see bounceline dlq list", n)
 	}
 	fmt.Fprintln(out)
 	return nil

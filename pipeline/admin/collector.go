@@ -63,13 +63,15 @@ var families = []family{
 	{"source_lag_bytes", "Bytes of the followed files that are not stored yet.", "", true},
 	{"kafka_records_total", "Records read from Kafka, by what was in them.", "content", false},
 	{"kafka_repeated_lines_total", "Shipped lines that had passed before.", "", false},
-	{"kafka_bad_origins_total", "Shipped lines whose header could not be used.", "", false},
+	{"kafka_bad_records_total", "Records, or whole batches of them, that cannot be read, by reason.", "reason", false},
+	{"kafka_newer_origins_total", "Shipped lines whose header is of a newer version: they are stored as the topic's own.", "", false},
 	{"kafka_skipped_offsets_total", "Offsets of Kafka's topics that were to be read and were not, by reason.", "reason", false},
 	{"kafka_generations_total", "Generations of the consumer group that this member was in.", "", false},
 	{"kafka_reconnects_total", "Times that reading a partition went on with a new connection.", "", false},
 	{"kafka_fenced_batches_total", "Batches given up because their partition went to another member.", "", false},
 	{"kafka_lag_records", "Records of a partition that were not read yet.", "partition", true},
-	{"dead_letters_total", "Lines that were kept aside because nobody takes them, by reason.", "reason", false},
+	{"dead_letters_total", "Lines and records that were put aside, see bounceline dlq: refused, or unreadable.", "reason", false},
+	{"dead_letters_dropped_total", "Of the unreadable ones, those that were not kept: there was no room.", "", false},
 	{"streams", "Contents that are followed.", "", true},
 	{"sink_refusing_seconds", "How long the sink has been refusing batches; 0 while it takes them.", "", true},
 }
@@ -141,6 +143,9 @@ func (f Flow) figures() map[string]map[string]float64 {
 	set("rows_total", "", float64(n.Rows.Load()))
 	set("batches_total", "", float64(n.Batches.Load()))
 	set("insert_retries_total", "", float64(n.Retries.Load()))
+	set("dead_letters_total", "refused", float64(n.Dead.Load()))
+	set("dead_letters_total", "unreadable", float64(n.Unread.Load()))
+	set("dead_letters_dropped_total", "", float64(n.Dropped.Load()))
 	set("context_bytes_total", "", float64(n.Quiet.Load()))
 	set("context_evictions_total", "", float64(n.Evicted.Load()))
 	set("sink_refusing_seconds", "", n.Refused().Seconds())

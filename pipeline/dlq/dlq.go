@@ -1,5 +1,5 @@
 // Package dlq keeps the lines whose rows cannot be stored, with the reason, until somebody has mended the cause and stores
-// them again.
+// them again; and what stands in a Kafka topic and cannot be read.
 //
 // The file is NDJSON, one object a line, private, bounded, and shared by the processes of a state directory. A line that was
 // read twice may be in it twice; List returns it once.
@@ -21,8 +21,11 @@ import (
 	"bounceline/pipeline/batch"
 )
 
-// MaxBytes is how large the file may become.
-const MaxBytes = 64 << 20
+// MaxBytes is how large the file may become, and maxUnread how large by what could not be read: strangers write that.
+const (
+	MaxBytes  = 64 << 20
+	maxUnread = MaxBytes / 2
+)
 
 // ErrFull says that the file is as large as it may become: nothing is dropped, so storing waits until there is room.
 var ErrFull = errors.New("the dead-letter file is full")
@@ -36,9 +39,23 @@ type Entry struct {
 	Time    time.Time `json:"time"` // of the line
 	Buried  time.Time `json:"buried"`
 	Reason  string    `json:"reason"`
-	RuleSet string    `json:"ruleset"`
+	RuleSet string    `json:"ruleset,omitempty"`
 	Text    string    `json:"line,omitempty"`
 	Bytes   []byte    `json:"line_base64,omitempty"` // instead of Text, where it is not UTF-8
+	Size    int       `json:"size,omitempty"`        // of the whole, where only its head is kept
+	Next    int64     `json:"next,omitempty"`        // where it ends, if not at the next position
+	Unread  bool      `json:"unread,omitempty"`      // it could not be read; else its rows could not be stored
+	Record  *Record   `json:"record,omitempty"`      // of a topic, that it is or was in
+}
+
+// A Record is a record of a Kafka topic.
+type Record struct {
+	Topic     string `json:"topic"`
+	Partition int    `json:"partition"`
+	Offset    int64  `json:"offset"` // -1: the brokers did not take it
+	Key       []byte `json:"key_base64,omitempty"`
+	KeyText   string `json:"key,omitempty"`           // instead of Key, where it is UTF-8
+	Header    []byte `json:"origin_base64,omitempty"` // see package shipped
 }
 
 // Line returns the line, without its newline.
@@ -52,48 +69,79 @@ func (e *Entry) Line() []byte {
 // A File is the dead-letter file at a path. The zero value is none. It may be used concurrently.
 type File struct{ Path string }
 
-// Bury appends the lines. When it returns nil they are on disk.
-func (f File) Bury(lines []batch.Dead) error {
-	var data []byte
-	for _, d := range lines {
-		e := Entry{Stream: d.Stream, Pos: d.Pos, Index: d.Index, Source: d.Source, Time: time.UnixMilli(d.Time).UTC(),
-			Buried: time.Now().UTC().Truncate(time.Millisecond), Reason: d.Reason, RuleSet: d.RuleSet}
-		if d.Time < 0 || d.Time > maxJSONTime {
-			e.Time = time.Time{}
-		}
-		if utf8.Valid(d.Line) {
-			e.Text = string(d.Line)
-		} else {
-			e.Bytes = d.Line
-		}
-		line, err := json.Marshal(e)
+// Bury appends the lines. When it returns nil they are on disk, but for those that could not be read and for which there was no
+// room: left is how many.
+func (f File) Bury(lines []batch.Dead) (left int, err error) {
+	var needed, unread [][]byte
+	for i := range lines {
+		line, err := encode(&lines[i])
 		if err != nil {
-			return fmt.Errorf("dead letter: %w", err)
+			return 0, fmt.Errorf("dead letter: %w", err)
 		}
-		data = append(append(data, line...), '\n')
+		if lines[i].Unread {
+			unread = append(unread, line)
+		} else {
+			needed = append(needed, line)
+		}
 	}
-	return f.locked(func() error {
+	err = f.locked(func() error {
 		file, err := os.OpenFile(f.Path, os.O_RDWR|os.O_CREATE, 0o600)
 		if err != nil {
 			return err
 		}
-		err = f.append(file, data)
+		left, err = f.append(file, needed, unread)
 		return errors.Join(err, file.Sync(), file.Close(), syncDir(f.Path))
 	})
+	return left, err
 }
 
-// append writes the data behind the last whole line. What stands behind it is of a process that was cut off: its lines were
+// encode returns the line of the file.
+func encode(d *batch.Dead) ([]byte, error) {
+	e := Entry{Stream: d.Stream, Pos: d.Pos, Index: d.Index, Source: d.Source, Time: time.UnixMilli(d.Time).UTC(),
+		Buried: time.Now().UTC().Truncate(time.Millisecond), Reason: d.Reason, RuleSet: d.RuleSet, Size: d.Size, Next: d.Next, Unread: d.Unread}
+	if d.Time <= 0 || d.Time > maxJSONTime {
+		e.Time = time.Time{}
+	}
+	if utf8.Valid(d.Line) {
+		e.Text = string(d.Line)
+	} else {
+		e.Bytes = d.Line
+	}
+	if r := d.Record; r != nil {
+		e.Record = &Record{Topic: r.Topic, Partition: r.Partition, Offset: r.Offset, Header: r.Header}
+		if utf8.Valid(r.Key) {
+			e.Record.KeyText = string(r.Key)
+		} else {
+			e.Record.Key = r.Key
+		}
+	}
+	line, err := json.Marshal(e)
+	return append(line, '\n'), err
+}
+
+// append writes the lines behind the last whole one. What stands behind that is of a process that was cut off: its lines were
 // not acknowledged, and come again.
-func (f File) append(file *os.File, data []byte) error {
+func (f File) append(file *os.File, needed, unread [][]byte) (left int, err error) {
 	end, err := wholeLines(file)
 	if err != nil {
-		return err
+		return 0, err
 	}
-	if end+int64(len(data)) > MaxBytes {
-		return fmt.Errorf("%w (%s, %d MiB): mend the cause and run bounceline dlq replay, or move the file away", ErrFull, f.Path, MaxBytes>>20)
+	data := bytes.Join(needed, nil)
+	if len(data) > 0 && end+int64(len(data)) > MaxBytes {
+		return 0, fmt.Errorf("%w (%s, %d MiB): mend the cause and run bounceline dlq replay, or move the file away", ErrFull, f.Path, MaxBytes>>20)
+	}
+	for _, line := range unread {
+		if end+int64(len(data)+len(line)) > maxUnread {
+			left++
+			continue
+		}
+		data = append(data, line...)
+	}
+	if len(data) == 0 {
+		return left, nil
 	}
 	_, err = file.WriteAt(data, end)
-	return err
+	return left, err
 }
 
 // wholeLines returns where the last whole line ends, and cuts the file there.

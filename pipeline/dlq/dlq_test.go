@@ -21,7 +21,7 @@ func TestRoundTrip(t *testing.T) {
 	odd := letter(2)
 	odd.Line = []byte("caf\xe9 <&>\x00")
 	for _, lines := range [][]batch.Dead{{letter(1), odd}, {letter(3)}, {letter(1)}} {
-		if err := f.Bury(lines); err != nil {
+		if _, err := f.Bury(lines); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -46,11 +46,11 @@ func TestRoundTrip(t *testing.T) {
 // TestTorn cuts the file at each byte: what was whole is there, and what comes later is not mixed with the rest.
 func TestTorn(t *testing.T) {
 	f := File{filepath.Join(t.TempDir(), "d")}
-	if err := f.Bury([]batch.Dead{letter(1)}); err != nil {
+	if _, err := f.Bury([]batch.Dead{letter(1)}); err != nil {
 		t.Fatal(err)
 	}
 	one, _ := os.ReadFile(f.Path)
-	if err := f.Bury([]batch.Dead{letter(2)}); err != nil {
+	if _, err := f.Bury([]batch.Dead{letter(2)}); err != nil {
 		t.Fatal(err)
 	}
 	two, _ := os.ReadFile(f.Path)
@@ -61,7 +61,7 @@ func TestTorn(t *testing.T) {
 		if all, err := f.List(); err != nil || len(all) < 1 || all[0].Pos != 100 {
 			t.Fatalf("cut at %d: %+v, %v", n, all, err)
 		}
-		if err := f.Bury([]batch.Dead{letter(3)}); err != nil {
+		if _, err := f.Bury([]batch.Dead{letter(3)}); err != nil {
 			t.Fatal(err)
 		}
 		if all, err := f.List(); err != nil || len(all) != 2 || all[1].Pos != 300 {
@@ -77,7 +77,7 @@ func TestSeveralWriters(t *testing.T) {
 	for w := range 4 {
 		wg.Go(func() {
 			for n := range 20 {
-				if err := f.Bury([]batch.Dead{letter(w*100 + n)}); err != nil {
+				if _, err := f.Bury([]batch.Dead{letter(w*100 + n)}); err != nil {
 					t.Error(err)
 				}
 			}
@@ -101,7 +101,7 @@ func TestFull(t *testing.T) {
 	if err := os.WriteFile(f.Path, append(bytes.Repeat([]byte(" "), MaxBytes-1), '\n'), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if err := f.Bury([]batch.Dead{letter(1)}); !errors.Is(err, ErrFull) {
+	if _, err := f.Bury([]batch.Dead{letter(1)}); !errors.Is(err, ErrFull) {
 		t.Errorf("%v", err)
 	}
 }

@@ -3,6 +3,7 @@
 package kafkaconn
 
 import (
+	"context"
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
@@ -71,6 +72,36 @@ type Conn struct {
 	Dialer    *kafka.Dialer
 	Transport *kafka.Transport
 	Client    *kafka.Client // over Transport
+}
+
+// Dial opens a connection to a broker, encrypted and logged in as configured, for requests that the client library has no
+// call for, and returns the versions of requests that the broker understands.
+//
+// The library logs in over a connection that it is given, and nothing has been read beyond the answers when it is done.
+func (c *Conn) Dial(ctx context.Context, address string) (net.Conn, []kafka.ApiVersion, error) {
+	var conn net.Conn
+	d := *c.Dialer
+	d.TLS = nil
+	d.DialFunc = func(ctx context.Context, network, address string) (_ net.Conn, err error) {
+		tcp := &net.Dialer{KeepAlive: d.KeepAlive}
+		if c.Dialer.TLS == nil {
+			conn, err = tcp.DialContext(ctx, network, address)
+		} else {
+			conn, err = (&tls.Dialer{NetDialer: tcp, Config: c.Dialer.TLS}).DialContext(ctx, network, address)
+		}
+		return conn, err
+	}
+	k, err := d.DialContext(ctx, "tcp", address)
+	if err != nil {
+		return nil, nil, err
+	}
+	if err = k.SetDeadline(time.Now().Add(timeout)); err == nil {
+		var versions []kafka.ApiVersion
+		if versions, err = k.ApiVersions(); err == nil {
+			return conn, versions, conn.SetDeadline(time.Time{})
+		}
+	}
+	return nil, nil, errors.Join(err, k.Close())
 }
 
 // timeout is how long a connection may take, and a request where nothing else is said.

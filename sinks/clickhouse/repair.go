@@ -89,11 +89,13 @@ func (d *DB) Remove(ctx context.Context, stream string, to int64) error {
 	return errors.Join(explain(err), d.Mend(ctx, first.UnixMilli(), last.UnixMilli()))
 }
 
-// Revived corrects what the ledger says of the range that holds the position, after a dead line there was stored.
-func (d *DB) Revived(ctx context.Context, stream string, pos int64) error {
-	var from, to, have, rows uint64
-	err := d.conn.QueryRow(ctx, "SELECT from_pos, to_pos FROM ingest_batches FINAL WHERE stream = ? AND from_pos <= ? AND to_pos > ? AND dead_lines > 0 LIMIT 1",
-		stream, uint64(pos), uint64(pos)).Scan(&from, &to)
+// Revived corrects what the ledger says of the range that holds the position, after a dead line there was stored. Unread says that
+// the ledger has it not among the events.
+func (d *DB) Revived(ctx context.Context, stream string, pos int64, unread bool) error {
+	var from, to, have, rows, lines, events, dead, malformed uint64
+	err := d.conn.QueryRow(ctx, `SELECT from_pos, to_pos, toUInt64(lines), toUInt64(event_lines), toUInt64(dead_lines), toUInt64(malformed)
+		FROM ingest_batches FINAL WHERE stream = ? AND from_pos <= ? AND to_pos > ? AND (dead_lines > 0 OR ?) LIMIT 1`,
+		stream, uint64(pos), uint64(pos), unread).Scan(&from, &to, &lines, &events, &dead, &malformed)
 	if errors.Is(err, sql.ErrNoRows) {
 		return nil
 	}
@@ -101,10 +103,16 @@ func (d *DB) Revived(ctx context.Context, stream string, pos int64) error {
 		err = d.conn.QueryRow(ctx, "SELECT uniqExact(pos), count() FROM delivery_events WHERE stream = ? AND pos >= ? AND pos < ?", stream, from, to).
 			Scan(&have, &rows)
 	}
-	if err == nil {
-		err = d.conn.Exec(withToken(ctx, "revived/"+rand.Text()), `INSERT INTO ingest_batches SELECT * REPLACE (event_lines - ? AS dead_lines, ? AS rows) FROM (
-			SELECT * FROM ingest_batches FINAL WHERE stream = ? AND from_pos = ? AND to_pos = ? AND event_lines >= ?)`,
-			have, rows, stream, from, to, have)
+	if err != nil {
+		return explain(err)
 	}
-	return explain(err)
+	switch more := have + dead - min(events, have+dead); {
+	case unread:
+		known := min(malformed, more)
+		lines, events, malformed = lines+more-known, events+more, malformed-known
+	case events >= have:
+		dead = events - have
+	}
+	return explain(d.conn.Exec(withToken(ctx, "revived/"+rand.Text()), `INSERT INTO ingest_batches SELECT * REPLACE (? AS lines, ? AS event_lines, ? AS dead_lines, ? AS malformed, ? AS rows)
+		FROM (SELECT * FROM ingest_batches FINAL WHERE stream = ? AND from_pos = ? AND to_pos = ?)`, lines, events, dead, malformed, rows, stream, from, to))
 }

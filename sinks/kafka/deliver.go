@@ -9,7 +9,9 @@ import (
 
 	"github.com/segmentio/kafka-go"
 
+	"bounceline/pipeline/batch"
 	"bounceline/pipeline/kafkaconn"
+	"bounceline/pipeline/shipped"
 )
 
 // A delivery is the sending of one parcel.
@@ -91,18 +93,28 @@ func refusesRecord(err error) bool {
 	return errors.Is(err, kafka.MessageSizeTooLarge) || errors.Is(err, kafka.RecordListTooLarge) || errors.Is(err, kafka.InvalidRecord)
 }
 
-// bury keeps a record that the brokers refuse. A file that cannot be written is waited for: the line is lost without it.
+// bury keeps a record that the brokers refuse. Where that cannot be done it is tried again, however long: the line would be lost.
 func (d *delivery) bury(ctx context.Context, i int, reason error) error {
 	header, value := d.parcel.parts(i)
+	o, err := shipped.Parse(header)
+	if err != nil {
+		return err
+	}
+	letter := batch.Dead{Stream: o.Stream, Source: o.Source, Pos: o.From, Line: value, Reason: reason.Error(),
+		Record: &batch.Record{Topic: d.Topic, Partition: d.part, Offset: notTaken, Key: []byte(d.Host), Header: header}}
 	for wait := 100 * time.Millisecond; ; wait = min(2*wait, 10*time.Second) {
-		err := d.Dead.write(d.DeadLetters, d.Topic, d.part, header, value, reason)
+		_, err := d.Dead.Bury([]batch.Dead{letter})
 		if err == nil {
-			d.Log.Error("the brokers refuse a line; it is kept as a dead letter and the others are sent", "topic", d.Topic,
-				"file", d.DeadLetters, "bytes", len(value), "reason", reason)
+			d.Counts.Dead.Add(1)
+			d.Log.Error("the brokers refuse a line; it is kept as a dead letter, see bounceline dlq, and the others are sent", "topic", d.Topic,
+				"bytes", len(value), "reason", reason)
 			return nil
 		}
-		if err := d.retry(ctx, wait, "a line that the brokers refuse cannot be kept; it is tried again", err); err != nil {
+		if err := d.retry(ctx, wait, "a line that the brokers refuse cannot be kept; nothing is sent before it is", err); err != nil {
 			return err
 		}
 	}
 }
+
+// notTaken is the offset of a line that the brokers did not take.
+const notTaken = -1

@@ -26,7 +26,7 @@ type Config struct {
 	Host        string // key of all records; it chooses the partition where the checkpoint knows none
 	Compression string // none, gzip, snappy, lz4 or zstd; zstd
 	Store       *checkpoint.Store
-	DeadLetters string // file for lines that the brokers refuse for good; it is made when first needed
+	Dead        pipeline.DeadLetters // for lines that the brokers refuse for good
 	Buffers     *pipeline.Buffers
 	Log         *slog.Logger
 	MaxDelay    time.Duration // how long a line may wait for others; 500 ms
@@ -36,8 +36,7 @@ type Config struct {
 // A Shipper sends lines. Open makes one.
 type Shipper struct {
 	Config
-	Counts  pipeline.Counts // lines, cut lines, batches, retries
-	Dead    DeadLetters
+	Counts  pipeline.Counts // lines, cut lines, batches, retries, dead letters
 	ledger  Ledger
 	codec   codec
 	part    int

@@ -18,6 +18,7 @@ import (
 	"bounceline/pipeline"
 	line "bounceline/pipeline/batch"
 	"bounceline/pipeline/checkpoint"
+	"bounceline/pipeline/dlq"
 	"bounceline/pipeline/e2e/broker"
 	"bounceline/pipeline/kafkaconn"
 	"bounceline/pipeline/shipped"
@@ -97,7 +98,7 @@ func (r *rig) open(ctx context.Context) (*Shipper, *checkpoint.Store, error) {
 		r.t.Fatal(err)
 	}
 	s, err := Open(ctx, Config{Conn: conn, Topic: r.topic, Host: r.host, Store: store, Buffers: pipeline.NewBuffers(4), Log: slog.New(slog.DiscardHandler),
-		DeadLetters: filepath.Join(r.state, "ship.dead.ndjson"), MaxDelay: 20 * time.Millisecond})
+		Dead: dlq.File{Path: filepath.Join(r.state, "dead.ndjson")}, MaxDelay: 20 * time.Millisecond})
 	if err != nil {
 		store.Close()
 	}

@@ -17,8 +17,8 @@ import (
 // fill writes n messages of 200 bytes to a new topic.
 func fill(b *testing.B, topic string, partitions, n int) {
 	b.Helper()
-	shared.CreateTopic(b, topic, partitions)
-	client, err := kgo.NewClient(kgo.SeedBrokers(shared.Addr), kgo.DefaultProduceTopic(topic), kgo.RecordPartitioner(kgo.RoundRobinPartitioner()),
+	shared().CreateTopic(b, topic, partitions)
+	client, err := kgo.NewClient(kgo.SeedBrokers(shared().Addr), kgo.DefaultProduceTopic(topic), kgo.RecordPartitioner(kgo.RoundRobinPartitioner()),
 		kgo.ProducerBatchCompression(kgo.NoCompression()), kgo.ProducerLinger(5*time.Millisecond))
 	if err != nil {
 		b.Fatal(err)
@@ -54,7 +54,7 @@ func BenchmarkSource(b *testing.B) {
 	fill(b, topic, partitions, messages)
 	b.Run("readers", func(b *testing.B) {
 		for range b.N {
-			conn, err := kafkaconn.Config{Brokers: []string{shared.Addr}}.Open()
+			conn, err := kafkaconn.Config{Brokers: []string{shared().Addr}}.Open()
 			if err != nil {
 				b.Fatal(err)
 			}
@@ -64,7 +64,7 @@ func BenchmarkSource(b *testing.B) {
 	})
 	b.Run("franz-go", func(b *testing.B) {
 		for range b.N {
-			client, err := kgo.NewClient(kgo.SeedBrokers(shared.Addr), kgo.ConsumeTopics(topic), kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()))
+			client, err := kgo.NewClient(kgo.SeedBrokers(shared().Addr), kgo.ConsumeTopics(topic), kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()))
 			if err != nil {
 				b.Fatal(err)
 			}
@@ -76,7 +76,7 @@ func BenchmarkSource(b *testing.B) {
 		}
 		b.ReportMetric(float64(messages)*float64(b.N)/b.Elapsed().Seconds(), "messages/s")
 	})
-	_, _ = shared.Client().DeleteTopics(context.Background(), &kafka.DeleteTopicsRequest{Topics: []string{topic}})
+	_, _ = shared().Client().DeleteTopics(context.Background(), &kafka.DeleteTopicsRequest{Topics: []string{topic}})
 }
 
 func readAll(b *testing.B, conn *kafkaconn.Conn, topic string, partitions, messages int) {
@@ -86,7 +86,7 @@ func readAll(b *testing.B, conn *kafkaconn.Conn, topic string, partitions, messa
 	out := make(chan pipeline.Chunk, partitions)
 	for id := range partitions {
 		s := &pipeline.Stream{Name: fmt.Sprint("c/", topic, "/", id, "/0")}
-		r := &reader{dialer: conn.Dialer, brokers: conn.Brokers, topic: topic, partition: id, buffers: buffers, counts: counts, log: (&syncedLog{}).logger(),
+		r := &reader{conn: conn, topic: topic, partition: id, maxBytes: maxFetched, buffers: buffers, counts: counts, log: (&syncedLog{}).logger(),
 			stream: s, reread: s, shipments: &shipments{counts: counts, streams: map[string]*shipment{}}}
 		go r.run(ctx, out)
 	}

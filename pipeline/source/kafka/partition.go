@@ -18,6 +18,14 @@ import (
 // batchMemory is how much text the batches of all partitions may hold: a partition has two of them.
 const batchMemory = 256 << 20
 
+// How much is fetched of a partition at once. All partitions together hold fetchMemory, and as much again where batches are
+// compressed.
+const (
+	maxFetched  = 1 << 20
+	minFetched  = 128 << 10
+	fetchMemory = 64 << 20
+)
+
 // perSecond is how many batches a second may be sent only because their time has come: with many partitions latency grows,
 // not the number of parts in the database.
 const perSecond = 2
@@ -36,8 +44,8 @@ type partition struct {
 func (s *Source) partition(m *membership, reach func(context.Context) (map[string]int64, error), cluster, topic string, id, share int,
 	at kafka.OffsetFetchPartition) *partition {
 	return &partition{Source: s, members: m, reach: reach, prefix: fmt.Sprintf("%s/%s/%d/", cluster, topic, id), committed: at, share: share,
-		reader: &reader{dialer: s.Conn.Dialer, brokers: s.Conn.Brokers, topic: topic, partition: id, buffers: s.Pipeline.Buffers,
-			counts: &s.Counts, log: s.Log}}
+		reader: &reader{conn: s.Conn, topic: topic, partition: id, maxBytes: min(maxFetched, max(minFetched, fetchMemory/share)),
+			suspect: -1, buffers: s.Pipeline.Buffers, counts: &s.Counts, log: s.Log}}
 }
 
 // run reads the partition until ctx is done, or until it must be looked at anew: then the error says why.
@@ -168,7 +176,8 @@ func (p *partition) place(at *place, first int64) {
 	}
 	from, anchor := at.before(r.quiet, first)
 	r.next, r.quietLeft = from, quietBytes
-	stream := pipeline.Stream{Name: at.stream, Source: r.topic, Path: fmt.Sprintf("kafka %s/%d", r.topic, r.partition), Parser: p.Parser,
+	stream := pipeline.Stream{Name: at.stream, Source: r.topic, Path: fmt.Sprintf("kafka %s/%d", r.topic, r.partition),
+		Topic: r.topic, Partition: r.partition, Parser: p.Parser,
 		Anchor: anchor, Reference: time.Now(), Stored: content.Spans(at.ranges), Doubt: at.doubt, Intent: at.intent.span()}
 	r.reread = &stream
 	r.stream = r.reread

@@ -7,6 +7,7 @@ import (
 	"io"
 	"log/slog"
 	"math/rand/v2"
+	"slices"
 	"sync/atomic"
 	"time"
 
@@ -14,16 +15,11 @@ import (
 
 	"bounceline/pipeline"
 	"bounceline/pipeline/batch"
+	"bounceline/pipeline/kafkaconn"
 )
 
-// How records are fetched. The client waits for nothing longer than maxWait, since nothing ends its wait (kafka-go issue
-// 428).
-const (
-	maxWait    = 500 * time.Millisecond
-	readWithin = maxWait + 10*time.Second
-	maxFetch   = 4 << 20
-	stalled    = 30 * time.Second // without a record while the broker has some: something is wrong with this client
-)
+// stalled is how long nothing may come while the broker has records: then something is wrong with this client.
+const stalled = 30 * time.Second
 
 // Errors that end a reader for good: the partition must be looked at anew.
 var (
@@ -34,10 +30,10 @@ var (
 
 // A reader reads one partition from a position on. It is used by one goroutine; the atomics may be read by others.
 type reader struct {
-	dialer    *kafka.Dialer
-	brokers   []string
+	conn      *kafkaconn.Conn
 	topic     string
 	partition int
+	maxBytes  int // of records that are fetched at once
 	buffers   *pipeline.Buffers
 	counts    *Counts
 	log       *slog.Logger
@@ -48,7 +44,10 @@ type reader struct {
 	reread    *pipeline.Stream // what the records before quiet belong to
 	stream    *pipeline.Stream // what the others belong to: the same, unless the parser is to begin anew there
 	shipments *shipments
-	stop      int64 // where the interrupted batch ends: a record, or nothing, must end there; 0 is nowhere
+	set       recordSet
+	record    message // the last one that was read
+	suspect   int64   // first offset of a batch whose checksum was wrong; it is fetched once more
+	stop      int64   // where the interrupted batch ends: a record, or nothing, must end there; 0 is nowhere
 
 	position, end atomic.Int64 // how far it has read, and what the partition holds
 }
@@ -79,35 +78,19 @@ func (r *reader) run(ctx context.Context, out chan<- pipeline.Chunk) error {
 	}
 }
 
-// connect opens a connection to the partition's leader.
-func (r *reader) connect(ctx context.Context) (*kafka.Conn, error) {
-	var last error
-	for _, b := range r.brokers {
-		conn, err := r.dialer.DialLeader(ctx, "tcp", b, r.topic, r.partition)
-		if err == nil {
-			return conn, nil
-		}
-		last = err
-	}
-	return nil, last
-}
-
 // connected reads over one connection until that fails.
 func (r *reader) connected(ctx context.Context, out chan<- pipeline.Chunk) error {
-	conn, err := r.connect(ctx)
+	s, err := openSession(ctx, r.conn, r.topic, r.partition, r.maxBytes)
 	if err != nil {
 		return err
 	}
-	defer conn.Close()
-	hangUp := context.AfterFunc(ctx, func() { conn.Close() })
+	defer s.conn.Close()
+	hangUp := context.AfterFunc(ctx, func() { s.conn.Close() })
 	defer hangUp()
-	if _, err := conn.Seek(r.next, kafka.SeekAbsolute|kafka.SeekDontCheck); err != nil {
-		return err
-	}
 	progress := time.Now()
 	for {
 		begun := r.next
-		end, err := r.fetch(ctx, conn, out)
+		end, err := r.fetch(ctx, s, out)
 		switch {
 		case ctx.Err() != nil:
 			return ctx.Err()
@@ -129,37 +112,33 @@ func (r *reader) connected(ctx context.Context, out chan<- pipeline.Chunk) error
 }
 
 // fetch asks for records once and sends what comes. It returns the partition's end.
-func (r *reader) fetch(ctx context.Context, conn *kafka.Conn, out chan<- pipeline.Chunk) (end int64, err error) {
-	if err := conn.SetReadDeadline(time.Now().Add(readWithin)); err != nil {
+func (r *reader) fetch(ctx context.Context, s *session, out chan<- pipeline.Chunk) (end int64, err error) {
+	begun := r.next
+	batches, end, err := s.fetch(begun)
+	if err != nil {
 		return 0, err
 	}
-	b := conn.ReadBatchWith(kafka.ReadBatchConfig{MinBytes: 1, MaxBytes: maxFetch, MaxWait: maxWait})
-	p := packer{reader: r, conn: conn, ctx: ctx, out: out}
-	begun := r.next
+	p := packer{reader: r, ctx: ctx, out: out}
+	r.set.reset(batches)
 	for err == nil {
-		var m kafka.Message
-		if m, err = b.ReadMessage(); err == nil && m.Offset >= r.next {
-			err = p.add(&m)
+		if err = r.set.read(&r.record); err == nil {
+			if r.record.offset >= r.next {
+				err = p.add(&r.record)
+			}
+		} else if d := (*damage)(nil); errors.As(err, &d) {
+			err = p.damaged(d)
 		}
 	}
-	end = b.HighWaterMark()
-	if closed := b.Close(); errors.Is(err, io.EOF) {
-		err = closed
-	}
-	if errors.Is(err, kafka.RequestTimedOut) || errors.Is(err, errEnough) {
+	if errors.Is(err, io.EOF) || errors.Is(err, errEnough) {
 		err = nil
 	}
-	if at, _ := conn.Offset(); err == nil && r.next == begun && at > begun && at <= end {
-		// What stood there was compacted away; the client has seen where it ends.
+	if at, ok := endOf(batches); ok && err == nil && r.next == begun && at > begun {
+		// What stood there was compacted away.
 		if err = p.gap(at); err == nil && r.next < at {
-			err = p.put(at, nil, 0, pipeline.Shipped{})
+			err = p.put(at, 0, &message{}, pipeline.Shipped{}, nil)
 		}
 	}
-	err = errors.Join(err, p.flush())
-	if at, _ := conn.Offset(); err == nil && at != r.next {
-		_, err = conn.Seek(r.next, kafka.SeekAbsolute|kafka.SeekDontCheck)
-	}
-	return end, err
+	return end, errors.Join(err, p.flush())
 }
 
 // A packer fills chunks with records.
@@ -167,7 +146,6 @@ type packer struct {
 	*reader
 	ctx   context.Context
 	out   chan<- pipeline.Chunk
-	conn  *kafka.Conn
 	chunk pipeline.Chunk
 	open  bool
 }
@@ -175,33 +153,86 @@ type packer struct {
 // errEnough says that no more is to be read for context.
 var errEnough = errors.New("enough was read again")
 
+// errChecksum says that a batch is to be fetched once more: what was wrong may have been the way here.
+var errChecksum = errors.New("a batch came with a wrong checksum")
+
 // add puts a record into the chunk.
-func (p *packer) add(m *kafka.Message) error {
-	if err := p.gap(m.Offset); err != nil {
+func (p *packer) add(r *message) error {
+	if err := p.gap(r.offset); err != nil {
 		return err
 	}
-	if m.Offset < p.quiet {
-		if p.quietLeft -= int64(len(m.Value)); p.quietLeft < 0 {
+	quiet := r.offset < p.quiet
+	if quiet {
+		if p.quietLeft -= int64(len(r.value)); p.quietLeft < 0 {
 			err := p.flush()
 			p.next = p.quiet
 			return errors.Join(err, p.known(), errEnough)
 		}
 	}
 	p.counts.Records.Add(1)
-	p.counts.Bytes.Add(int64(len(m.Value)))
-	value := m.Value
+	p.counts.Bytes.Add(int64(len(r.value)))
+	reason := readable
+	var from pipeline.Shipped
+	var why error
 	switch {
-	case control(m):
+	case r.control:
 		p.counts.Control.Add(1)
-		value = nil
-	case len(m.Value) == 0:
-		p.counts.Empty.Add(1)
+	case r.origin != nil:
+		var err error
+		if from, reason, why, err = p.shipments.from(p.ctx, r, quiet); err != nil {
+			return err
+		}
+	case r.null:
+		reason = tombstone
+	case len(r.value) > maxValue:
+		reason = tooLong
+	case blank(r.value):
+		reason = empty
 	}
-	from, _, err := p.shipments.from(p.ctx, m, m.Offset < p.quiet)
-	if err != nil {
+	var dead *batch.Dead
+	if reason != readable {
+		dead = p.letter(r.offset, reason, why)
+		dead.Record.Header, dead.Size = slices.Clone(r.origin), len(r.value)
+	}
+	return p.put(r.offset+1, r.time, r, from, dead)
+}
+
+// damaged notes what cannot be read as records. What a checksum speaks against is fetched once more first.
+func (p *packer) damaged(d *damage) error {
+	if d.next <= p.next {
+		return nil
+	}
+	if d.reason == badChecksum && p.suspect != d.from {
+		p.suspect = d.from
+		return errChecksum
+	}
+	at := max(p.next, d.from)
+	if p.quiet > at && p.quiet < d.next {
+		at = p.quiet
+	}
+	if err := p.gap(at); err != nil {
 		return err
 	}
-	return p.put(m.Offset+1, value, m.Time.UnixMilli(), from)
+	next := d.next
+	if p.stop > p.next && next > p.stop { // an interrupted batch ends inside: what is behind comes again
+		next = p.stop
+	}
+	dead := p.letter(at, d.reason, d.err)
+	dead.Next, dead.Size = next, len(d.raw)
+	return p.put(next, 0, &message{value: d.raw, origin: []byte{}}, pipeline.Shipped{}, dead)
+}
+
+// letter begins the dead letter of what cannot be read at the offset.
+func (p *packer) letter(offset int64, reason badReason, why error) *batch.Dead {
+	if offset >= p.quiet {
+		p.counts.bad[reason].Add(1)
+	}
+	d := &batch.Dead{Stream: p.stream.Name, Source: p.stream.Source, Pos: offset, Reason: reason.sentence(), Unread: true,
+		Record: &batch.Record{Topic: p.topic, Partition: p.partition, Offset: offset}}
+	if why != nil {
+		d.Reason += ": " + why.Error()
+	}
+	return d
 }
 
 // gap ends the interrupted batch and the quiet part where no record does, if they end before the offset. A gap that
@@ -209,7 +240,7 @@ func (p *packer) add(m *kafka.Message) error {
 func (p *packer) gap(offset int64) error {
 	for _, at := range [2]int64{p.quiet, p.stop} {
 		if at > p.next && at <= offset {
-			if err := p.put(at, nil, 0, pipeline.Shipped{}); err != nil {
+			if err := p.put(at, 0, &message{}, pipeline.Shipped{}, nil); err != nil {
 				return err
 			}
 		}
@@ -218,40 +249,54 @@ func (p *packer) gap(offset int64) error {
 }
 
 // put appends a record that ends at next.
-func (p *packer) put(next int64, value []byte, stamp int64, from pipeline.Shipped) error {
+func (p *packer) put(next, stamp int64, r *message, from pipeline.Shipped, dead *batch.Dead) error {
 	quiet := next <= p.quiet
-	if p.open && (p.chunk.Quiet != quiet || len(p.chunk.Data)+len(value) > cap(p.chunk.Data)) {
+	room := min(len(r.value), maxValue) + maxKey
+	if p.open && (p.chunk.Quiet != quiet || len(p.chunk.Data)+room > cap(p.chunk.Data)) {
 		if err := p.flush(); err != nil {
 			return err
 		}
 	}
 	if !p.open {
-		p.open = true
-		stream := p.stream
-		if quiet {
-			stream = p.reread
-		}
-		p.chunk = pipeline.Chunk{Stream: stream, Offset: p.next, Quiet: quiet, Records: make([]pipeline.Record, 0, 64)}
-		if len(value) > pipeline.BufferSize {
-			p.chunk.Data = make([]byte, 0, len(value))
-		} else {
-			p.chunk.Buffer = p.buffers.Take()
-			p.chunk.Data = p.chunk.Buffer[:0]
-		}
+		p.begin(quiet, room)
 	}
-	p.chunk.Data = appendLines(p.chunk.Data, value)
-	p.chunk.Records = append(p.chunk.Records, pipeline.Record{Next: next, End: len(p.chunk.Data), Time: stamp})
-	if from.Stream != nil || p.chunk.Shipped != nil {
-		for len(p.chunk.Shipped) < len(p.chunk.Records)-1 {
-			p.chunk.Shipped = append(p.chunk.Shipped, pipeline.Shipped{})
-		}
-		p.chunk.Shipped = append(p.chunk.Shipped, from)
+	c := &p.chunk
+	c.Data = appendText(c.Data, r)
+	end := len(c.Data)
+	if !r.control {
+		c.Data = append(c.Data, keptKey(r.key)...)
 	}
-	p.chunk.Next, p.next = next, next
+	c.Records = append(c.Records, pipeline.Record{Next: next, End: end, KeyEnd: len(c.Data), Time: stamp})
+	if from.Stream != nil || c.Shipped != nil {
+		for len(c.Shipped) < len(c.Records)-1 {
+			c.Shipped = append(c.Shipped, pipeline.Shipped{})
+		}
+		c.Shipped = append(c.Shipped, from)
+	}
+	if dead != nil {
+		c.Dead = append(c.Dead, *dead)
+	}
+	c.Next, p.next = next, next
 	if next == p.quiet {
 		return errors.Join(p.flush(), p.known())
 	}
 	return nil
+}
+
+// begin begins a chunk with room for so many bytes at least.
+func (p *packer) begin(quiet bool, room int) {
+	p.open = true
+	stream := p.stream
+	if quiet {
+		stream = p.reread
+	}
+	p.chunk = pipeline.Chunk{Stream: stream, Offset: p.next, Quiet: quiet, Records: make([]pipeline.Record, 0, 64)}
+	if room > pipeline.BufferSize {
+		p.chunk.Data = make([]byte, 0, room)
+	} else {
+		p.chunk.Buffer = p.buffers.Take()
+		p.chunk.Data = p.chunk.Buffer[:0]
+	}
 }
 
 // known ends what was read for context, where the records behind it are read by another parser.
@@ -274,7 +319,7 @@ func (p *packer) flush() error {
 func (p *packer) send(c pipeline.Chunk) error {
 	select {
 	case p.out <- c:
-		return p.conn.SetReadDeadline(time.Now().Add(readWithin)) // the receiver may have taken its time
+		return nil
 	case <-p.ctx.Done():
 		p.buffers.Give(c.Buffer)
 		return p.ctx.Err()
@@ -283,7 +328,12 @@ func (p *packer) send(c pipeline.Chunk) error {
 
 // look asks the partition's leader which offsets it has.
 func (r *reader) look(ctx context.Context) (first, last int64, err error) {
-	conn, err := r.connect(ctx)
+	var conn *kafka.Conn
+	for _, b := range r.conn.Brokers {
+		if conn, err = r.conn.Dialer.DialLeader(ctx, "tcp", b, r.topic, r.partition); err == nil {
+			break
+		}
+	}
 	if err != nil {
 		return 0, 0, err
 	}
@@ -294,33 +344,36 @@ func (r *reader) look(ctx context.Context) (first, last int64, err error) {
 	return conn.ReadOffsets()
 }
 
-// marker returns the marker of the record at the offset, empty if none is there any more.
+// marker returns the marker of what ends before the position, empty if that is not there any more.
 func (r *reader) marker(ctx context.Context, offset int64) (string, error) {
-	conn, err := r.connect(ctx)
+	s, err := openSession(ctx, r.conn, r.topic, r.partition, r.maxBytes)
 	if err != nil {
 		return "", err
 	}
-	defer conn.Close()
-	if _, err := conn.Seek(offset, kafka.SeekAbsolute|kafka.SeekDontCheck); err != nil {
-		return "", err
-	}
-	if err := conn.SetReadDeadline(time.Now().Add(readWithin)); err != nil {
-		return "", err
-	}
-	b := conn.ReadBatchWith(kafka.ReadBatchConfig{MinBytes: 1, MaxBytes: maxFetch, MaxWait: maxWait})
-	defer b.Close()
-	m, err := b.ReadMessage()
+	defer s.conn.Close()
+	hangUp := context.AfterFunc(ctx, func() { s.conn.Close() })
+	defer hangUp()
+	batches, _, err := s.fetch(offset)
 	switch {
-	case errors.Is(err, io.EOF), errors.Is(err, kafka.RequestTimedOut), errors.Is(err, kafka.OffsetOutOfRange):
+	case errors.Is(err, kafka.OffsetOutOfRange):
 		return "", nil
 	case err != nil:
 		return "", fmt.Errorf("read the record at offset %d: %w", offset, err)
-	case m.Offset != offset:
-		return "", nil
 	}
-	var text []byte
-	if !control(&m) {
-		text = appendLines(nil, m.Value)
+	var set recordSet
+	var rec message
+	set.reset(batches)
+	for {
+		err := set.read(&rec)
+		d := (*damage)(nil)
+		switch {
+		case errors.As(err, &d) && d.next == offset+1:
+			rec = message{value: d.raw, origin: []byte{}}
+		case errors.As(err, &d), err == nil && rec.offset < offset:
+			continue
+		case err != nil || rec.offset > offset:
+			return "", nil
+		}
+		return batch.Marker(pipeline.AppendMarked(nil, rec.time, appendText(nil, &rec))), nil
 	}
-	return batch.Marker(pipeline.AppendMarked(nil, m.Time.UnixMilli(), text)), nil
 }

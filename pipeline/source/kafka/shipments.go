@@ -1,6 +1,7 @@
 package kafka
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -8,8 +9,6 @@ import (
 	"strings"
 	"sync/atomic"
 	"time"
-
-	"github.com/segmentio/kafka-go"
 
 	"bounceline/parsers"
 	"bounceline/pipeline"
@@ -47,58 +46,68 @@ type shipment struct {
 	used    int64 // offset of the last record
 }
 
-// from says where the record's line comes from; ok is false for a record that was not shipped. If quiet, the line is read
-// for context only. It blocks while the ledger does not answer; its error is ctx's, or one that no retry cures.
-func (s *shipments) from(ctx context.Context, m *kafka.Message, quiet bool) (at pipeline.Shipped, ok bool, err error) {
-	var header []byte
-	for i := range m.Headers {
-		if m.Headers[i].Key == shipped.Header {
-			header = m.Headers[i].Value
-			break
-		}
-	}
-	if header == nil {
-		return at, false, nil
-	}
+// from says where the record's line comes from; at is zero for a record whose header is of a newer version, and where the
+// reason says what is wrong with it. If quiet, the line is read for context only. It blocks while the ledger does not answer;
+// its error is ctx's, or one that no retry cures.
+func (s *shipments) from(ctx context.Context, r *message, quiet bool) (at pipeline.Shipped, reason badReason, why, err error) {
 	o := &s.origin
-	var options parsers.Options
-	if err = o.Decode(header); err == nil && strings.HasPrefix(o.Stream, s.via[:strings.IndexByte(s.via, '/')+1]) {
-		err = errors.New("it names a partition of this cluster")
+	switch why := o.Decode(r.origin); {
+	case errors.Is(why, shipped.ErrVersion):
+		s.counts.Newer.Add(1)
+		if !s.said {
+			s.said = true
+			s.log.Error("shipped lines are stored as the topic's own, and would be stored once more with their file", "partition", s.via, "offset", r.offset, "error", why)
+		}
+		*o = shipped.Origin{}
+		return at, readable, nil, nil
+	case why != nil:
+		*o = shipped.Origin{}
+		return at, badOrigin, why, nil
 	}
 	sh := s.streams[o.Stream]
-	if err == nil && (sh == nil || sh.stream.Source != o.Source || !sh.made(o)) {
-		if options, err = optionsOf(o); err == nil {
+	why = s.suits(o, r.value)
+	if why == nil && (sh == nil || sh.stream.Source != o.Source || !sh.made(o)) {
+		var options parsers.Options
+		if options, why = OptionsOf(o); why == nil {
 			sh = s.add(o, options, sh)
 		}
 	}
-	if err != nil {
-		s.counts.BadOrigins.Add(1)
-		if !s.said {
-			s.said = true
-			s.log.Error("a shipped line's header cannot be used; such lines are stored as the topic's own, and would be stored once more with their file",
-				"partition", s.via, "offset", m.Offset, "error", err)
-		}
-		*o = shipped.Origin{}
-		return at, false, nil
+	if why != nil {
+		return at, badShipped, why, nil
 	}
-	sh.used = m.Offset
+	sh.used = r.offset
 	at = pipeline.Shipped{Stream: sh.stream, Offset: o.From, Next: o.To, Marker: o.Marker, Anchor: o.Anchor}
 	if quiet {
-		return at, true, nil
+		return at, readable, nil, nil
 	}
 	if !sh.loaded {
 		if err := s.load(ctx, sh); err != nil {
-			return at, true, err
+			return at, readable, nil, err
 		}
 	}
 	if o.From < sh.passed {
 		s.counts.Repeated.Add(1)
 		at.Repeated = true
-		return at, true, nil
+		return at, readable, nil, nil
 	}
 	sh.passed = o.To
 	at.Known = holds(sh.stream.Stored, o.From)
-	return at, true, nil
+	return at, readable, nil, nil
+}
+
+// suits reports what speaks against the value being the line that its origin names.
+func (s *shipments) suits(o *shipped.Origin, value []byte) error {
+	switch {
+	case strings.HasPrefix(o.Stream, s.via[:strings.IndexByte(s.via, '/')+1]):
+		return errors.New("it names a partition of this cluster")
+	case bytes.IndexByte(value, '\n') >= 0:
+		return errors.New("it is more than one line")
+	case int64(len(value)) > o.To-o.From:
+		return fmt.Errorf("the line has %d bytes, and its place %d", len(value), o.To-o.From)
+	case len(value) > pipeline.MaxLine:
+		return fmt.Errorf("the line has %d bytes; %d is the most", len(value), pipeline.MaxLine)
+	}
+	return nil
 }
 
 // made reports whether the stream is read as the origin wants it.
@@ -132,8 +141,8 @@ func (s *shipments) add(o *shipped.Origin, options parsers.Options, before *ship
 	return sh
 }
 
-// optionsOf says how the origin's stream is read.
-func optionsOf(o *shipped.Origin) (parsers.Options, error) {
+// OptionsOf says how the origin's stream is read.
+func OptionsOf(o *shipped.Origin) (parsers.Options, error) {
 	options := parsers.Options{Dialect: o.Dialect, Host: o.Host}
 	if o.Zone != "" {
 		zone, err := time.LoadLocation(o.Zone)

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/segmentio/kafka-go"
+	"github.com/twmb/franz-go/pkg/kfake"
 
 	"bounceline/pipeline"
 	"bounceline/pipeline/batch"
@@ -20,23 +21,85 @@ import (
 	"bounceline/pipeline/record"
 )
 
-// shared is the broker of all tests that do not stop it.
-var shared *broker.Broker
+// shared is the broker of all tests that do not stop it. It is started when first needed.
+var shared = sync.OnceValue(func() *broker.Broker {
+	b, err := broker.Run(sharedDir)
+	if err != nil {
+		panic(err)
+	}
+	endShared = b.Kill
+	return b
+})
+
+var (
+	sharedDir string
+	endShared = func() {}
+)
 
 func TestMain(m *testing.M) {
 	os.Exit(func() int {
-		dir, err := os.MkdirTemp("", "broker")
-		if err != nil {
+		var err error
+		if sharedDir, err = os.MkdirTemp("", "broker"); err != nil {
 			panic(err)
 		}
-		defer os.RemoveAll(dir)
-		if shared, err = broker.Run(dir); err != nil {
-			fmt.Fprintln(os.Stderr, err)
-			return 1
-		}
-		defer shared.Kill()
+		defer os.RemoveAll(sharedDir)
+		defer func() { endShared() }()
 		return m.Run()
 	}())
+}
+
+// scenarios are run with a broker in this process, which takes no time, and with a real one; the patient ones with that alone.
+var (
+	scenarios = map[string]func(*testing.T, *broker.Broker){
+		"every codec and shape":    testEveryCodecAndShape,
+		"take over":                testTakeOver,
+		"topic is created anew":    testTopicIsCreatedAnew,
+		"offsets out of range":     testOffsetsOutOfRange,
+		"second group":             testSecondGroup,
+		"context is read again":    testContextIsReadAgain,
+		"shipped lines":            testShippedLines,
+		"shipped lines taken over": testShippedLinesTakenOver,
+		"partitions grow":          testPartitionsGrow,
+	}
+	patient = map[string]func(*testing.T, *broker.Broker){
+		"topics by pattern": testTopicsByPattern,
+		"members share":     testMembersShare,
+		"slow sink":         testSlowSink,
+	}
+)
+
+func TestInProcess(t *testing.T) {
+	t.Parallel()
+	for name, run := range scenarios {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			_, b := inProcess(t)
+			run(t, b)
+		})
+	}
+}
+
+func TestRealBroker(t *testing.T) {
+	t.Parallel()
+	for _, all := range []map[string]func(*testing.T, *broker.Broker){scenarios, patient} {
+		for name, run := range all {
+			t.Run(name, func(t *testing.T) {
+				t.Parallel()
+				run(t, shared())
+			})
+		}
+	}
+}
+
+// inProcess starts a broker in this process.
+func inProcess(t *testing.T) (*kfake.Cluster, *broker.Broker) {
+	t.Helper()
+	c, err := kfake.NewCluster(kfake.NumBrokers(1), kfake.GroupMinSessionTimeout(100*time.Millisecond))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(c.Close)
+	return c, &broker.Broker{Addr: c.ListenAddrs()[0]}
 }
 
 // A store is a sink and a ledger that deduplicates as the database does: by token.
@@ -211,9 +274,10 @@ func start(t *testing.T, b *broker.Broker, s *store, topics string, setups ...se
 	if err != nil {
 		t.Fatal(err)
 	}
+	conn.Transport.MetadataTTL = sessionOf(b) / 10
 	log := &syncedLog{}
-	c := Config{Conn: conn, Topics: strings.Split(topics, ","), Group: t.Name(), Ledger: s, Log: log.logger(), SessionTimeout: 6 * time.Second,
-		Discover: time.Second, ContextMemory: 1 << 20, Pipeline: pipeline.Config{Classifier: noClass{}, Sink: s, Audit: s, Buffers: pipeline.NewBuffers(4),
+	c := Config{Conn: conn, Topics: strings.Split(topics, ","), Group: t.Name(), Ledger: s, Log: log.logger(), SessionTimeout: sessionOf(b),
+		Discover: sessionOf(b) / 6, ContextMemory: 1 << 20, Pipeline: pipeline.Config{Classifier: noClass{}, Sink: s, Audit: s, Buffers: pipeline.NewBuffers(4),
 			Retryable: func(err error) bool { return errors.Is(err, errPassing) }, Log: log.logger(), MaxDelay: 50 * time.Millisecond}}
 	for _, f := range setups {
 		f(&c)
@@ -233,6 +297,25 @@ func start(t *testing.T, b *broker.Broker, s *store, topics string, setups ...se
 		}
 	})
 	return r
+}
+
+// bad lists what could not be read, by reason.
+func (r *running) bad() string {
+	var out []string
+	r.Counts.EachBad(func(reason string, n int64) {
+		if n > 0 {
+			out = append(out, fmt.Sprint(reason, " ", n))
+		}
+	})
+	return strings.Join(out, ", ")
+}
+
+// sessionOf is how long a member may be silent: what is in this process needs no patience.
+func sessionOf(b *broker.Broker) time.Duration {
+	if b.TLSAddr == "" {
+		return 3 * time.Second
+	}
+	return 6 * time.Second
 }
 
 // stop ends the source in order.
@@ -315,8 +398,11 @@ func write(t *testing.T, b *broker.Broker, topic string, compression kafka.Compr
 func group(t *testing.T, b *broker.Broker, name, topic string, partition int) (int64, metadata) {
 	t.Helper()
 	r, err := b.Client().OffsetFetch(context.Background(), &kafka.OffsetFetchRequest{GroupID: name, Topics: map[string][]int{topic: {partition}}})
-	if err != nil || len(r.Topics[topic]) != 1 {
+	if err != nil {
 		t.Fatalf("committed offset: %v", err)
+	}
+	if len(r.Topics[topic]) != 1 { // nobody has joined the group yet
+		return -1, metadata{}
 	}
 	m, _ := decode(r.Topics[topic][0].Metadata)
 	return r.Topics[topic][0].CommittedOffset, m

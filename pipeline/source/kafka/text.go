@@ -1,10 +1,6 @@
 package kafka
 
-import (
-	"bytes"
-
-	"github.com/segmentio/kafka-go"
-)
+import "bytes"
 
 // appendLines appends the log lines in a record's value to dst, with a newline between them: a value is one line, several,
 // one JSON object after the other, or an array of such objects. An object that is written over several lines becomes one.
@@ -100,8 +96,19 @@ func object(v []byte) int {
 	return 0
 }
 
-// control reports whether a record is a transaction's marker, which the client hands out like any other: a key of a version
-// and a type, abort or commit, and a value of a version and an epoch (Kafka protocol guide, "Control Records").
-func control(m *kafka.Message) bool {
-	return len(m.Key) == 4 && m.Key[0]|m.Key[1]|m.Key[2] == 0 && m.Key[3] <= 1 && len(m.Value) == 6
+// appendText appends what a record holds for parsers, and for markers, to dst.
+func appendText(dst []byte, r *message) []byte {
+	switch {
+	case r.control:
+		return dst
+	case r.origin != nil || len(r.value) > maxValue:
+		return append(dst, r.value[:min(len(r.value), maxKept)]...)
+	}
+	return appendLines(dst, r.value)
 }
+
+// blank reports whether a value holds no line.
+func blank(value []byte) bool { return len(bytes.Trim(value, "\n\r\x00")) == 0 }
+
+// keptKey is what is kept of a key.
+func keptKey(key []byte) []byte { return key[:min(len(key), maxKey)] }

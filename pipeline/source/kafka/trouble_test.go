@@ -40,8 +40,8 @@ func TestBrokerRestarts(t *testing.T) {
 // TestTransactions reads what a transactional producer writes. The client hands out what was aborted too.
 func TestTransactions(t *testing.T) {
 	t.Parallel()
-	shared.CreateTopic(t, "transactions", 1)
-	client, err := kgo.NewClient(kgo.SeedBrokers(shared.Addr), kgo.DefaultProduceTopic("transactions"), kgo.TransactionalID("t"))
+	shared().CreateTopic(t, "transactions", 1)
+	client, err := kgo.NewClient(kgo.SeedBrokers(shared().Addr), kgo.DefaultProduceTopic("transactions"), kgo.TransactionalID("t"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -58,14 +58,14 @@ func TestTransactions(t *testing.T) {
 		}
 	}
 	s := newStore()
-	r := start(t, shared, s, "transactions")
-	eventually(t, "records and markers to be committed", func() bool { o, _ := group(t, shared, t.Name(), "transactions", 0); return o == 6 })
+	r := start(t, shared(), s, "transactions")
+	eventually(t, "records and markers to be committed", func() bool { o, _ := group(t, shared(), t.Name(), "transactions", 0); return o == 6 })
 	r.stop(t)
 	if n := s.stored(t); n != 3 || r.Counts.Control.Load() != 3 {
 		t.Errorf("%d rows, %d markers", n, r.Counts.Control.Load())
 	}
 	// A marker is what was read last: that another one stands there would mean another topic.
-	r = start(t, shared, s, "transactions")
+	r = start(t, shared(), s, "transactions")
 	eventually(t, "the partition to be read again", func() bool { return strings.Contains(r.log.String(), "transactions/0/0 from=6") })
 	r.stop(t)
 }
@@ -73,16 +73,16 @@ func TestTransactions(t *testing.T) {
 // TestCompactedTopic reads a topic of which nearly everything is gone.
 func TestCompactedTopic(t *testing.T) {
 	t.Parallel()
-	shared.CreateTopic(t, "compacted", 1, "cleanup.policy", "compact", "segment.ms", "100", "min.cleanable.dirty.ratio", "0.01", "min.compaction.lag.ms", "0",
+	shared().CreateTopic(t, "compacted", 1, "cleanup.policy", "compact", "segment.ms", "100", "min.cleanable.dirty.ratio", "0.01", "min.compaction.lag.ms", "0",
 		"max.compaction.lag.ms", "100")
 	s := newStore()
 	var messages []kafka.Message
 	for n := range 400 {
 		messages = append(messages, kafka.Message{Key: []byte{byte(n % 4)}, Value: []byte(line(n))})
 	}
-	write(t, shared, "compacted", 0, messages...)
+	write(t, shared(), "compacted", 0, messages...)
 	waitForTopic := func() bool { // the last segment is never compacted: give it something to do
-		write(t, shared, "compacted", 0, kafka.Message{Key: []byte("last"), Value: []byte(line(1000))})
+		write(t, shared(), "compacted", 0, kafka.Message{Key: []byte("last"), Value: []byte(line(1000))})
 		return offsetsOf(t, "compacted") <= 60
 	}
 	deadline := time.Now().Add(60 * time.Second)
@@ -92,9 +92,9 @@ func TestCompactedTopic(t *testing.T) {
 		}
 		<-time.After(300 * time.Millisecond)
 	}
-	end := endOf(t, "compacted")
-	r := start(t, shared, s, "compacted")
-	eventually(t, "the end of the topic", func() bool { o, _ := group(t, shared, t.Name(), "compacted", 0); return o >= end })
+	end := lastOffset(t, "compacted")
+	r := start(t, shared(), s, "compacted")
+	eventually(t, "the end of the topic", func() bool { o, _ := group(t, shared(), t.Name(), "compacted", 0); return o >= end })
 	r.stop(t)
 	got := s.recipients()
 	for n := 396; n < 400; n++ {
@@ -108,8 +108,8 @@ func TestCompactedTopic(t *testing.T) {
 // offsetsOf counts the records that a topic's only partition still has.
 func offsetsOf(t *testing.T, topic string) int {
 	t.Helper()
-	end := endOf(t, topic)
-	client, err := kgo.NewClient(kgo.SeedBrokers(shared.Addr), kgo.ConsumePartitions(map[string]map[int32]kgo.Offset{topic: {0: kgo.NewOffset().AtStart()}}))
+	end := lastOffset(t, topic)
+	client, err := kgo.NewClient(kgo.SeedBrokers(shared().Addr), kgo.ConsumePartitions(map[string]map[int32]kgo.Offset{topic: {0: kgo.NewOffset().AtStart()}}))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -127,9 +127,9 @@ func offsetsOf(t *testing.T, topic string) int {
 	}
 }
 
-func endOf(t *testing.T, topic string) int64 {
+func lastOffset(t *testing.T, topic string) int64 {
 	t.Helper()
-	conn, err := kafka.DialLeader(context.Background(), "tcp", shared.Addr, topic, 0)
+	conn, err := kafka.DialLeader(context.Background(), "tcp", shared().Addr, topic, 0)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -141,20 +141,19 @@ func endOf(t *testing.T, topic string) int64 {
 	return end
 }
 
-// TestContextIsReadAgain splits a message over two members: what the first one read of it, the second one reads again.
-func TestContextIsReadAgain(t *testing.T) {
-	t.Parallel()
-	shared.CreateTopic(t, "context", 1)
+// testContextIsReadAgain splits a message over two members: what the first one read of it, the second one reads again.
+func testContextIsReadAgain(t *testing.T, b *broker.Broker) {
+	b.CreateTopic(t, "context", 1)
 	s := newStore()
 	const head = "2026-11-22T05:13:01.000000+00:00 mx1 postfix/"
-	write(t, shared, "context", 0,
+	write(t, b, "context", 0,
 		kafka.Message{Value: []byte(head + "qmgr[9]: 4F2A000001: from=<alice@example.net>, size=1234, nrcpt=1 (queue active)")},
 		kafka.Message{Value: []byte(line(0))})
-	r := start(t, shared, s, "context")
+	r := start(t, b, s, "context")
 	eventually(t, "the first lines", func() bool { return s.covered() == 2 })
 	r.stop(t)
-	write(t, shared, "context", 0, lines(1, 2)...)
-	r = start(t, shared, s, "context")
+	write(t, b, "context", 0, lines(1, 2)...)
+	r = start(t, b, s, "context")
 	eventually(t, "the delivery", func() bool { return s.covered() == 3 })
 	r.stop(t)
 	if got := s.senders["alice@example.net"]; got != 1 {

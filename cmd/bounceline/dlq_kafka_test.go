@@ -1,0 +1,121 @@
+package main
+
+import (
+	"context"
+	"encoding/csv"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/segmentio/kafka-go"
+
+	"bounceline/pipeline/e2e/broker"
+	"bounceline/pipeline/shipped"
+)
+
+// TestUnreadableRecords: what cannot be read in a topic holds up nothing, is listed with its place and its reason, and is stored
+// by a replay where it is a line after all.
+func TestUnreadableRecords(t *testing.T) {
+	s, b := newStore(t), broker.Start(t)
+	b.CreateTopic(t, "maillog", 1)
+	text := func(n int) []byte { return []byte(strings.TrimSuffix(delivery(n), "\n")) }
+	const file = "file-0123456789abcdef0123456789abcdef-0"
+	shippedAs := func(from, to int64, value []byte, damage int) kafka.Message {
+		o := shipped.Origin{Stream: file, From: from, To: to, Marker: "0123456789abcdef", Source: "mail.log", Host: "mx1"}
+		header := shipped.Append(nil, &o)
+		return kafka.Message{Value: value, Headers: []kafka.Header{{Key: shipped.Header, Value: header[:len(header)-damage]}}}
+	}
+	messages := []kafka.Message{{Value: text(0)}, {Value: nil}, {Value: []byte("\xff no log \x1b[2J")}, shippedAs(0, 400, text(1), 3),
+		shippedAs(400, 410, text(2), 0), shippedAs(1000, 1400, []byte("no log either"), 0), {Value: text(3)}}
+	for i := range messages {
+		messages[i].Key = []byte("mx1")
+	}
+	w := &kafka.Writer{Addr: kafka.TCP(b.Addr), Topic: "maillog", RequiredAcks: kafka.RequireAll, BatchSize: len(messages)}
+	defer w.Close()
+	if err := w.WriteMessages(context.Background(), messages...); err != nil {
+		t.Fatal(err)
+	}
+	m := startMember(t, s, b, "--kafka-topics", "maillog")
+	eventually(t, "the lines behind", s.has(t, 2))
+	m.stop(t)
+	letters := func() map[string][]string {
+		t.Helper()
+		rows, err := csv.NewReader(strings.NewReader(bounceline(t, "dlq", "list", "--state-dir", s.dir, "--output", "csv"))).ReadAll()
+		if err != nil {
+			t.Fatal(err)
+		}
+		out := map[string][]string{}
+		for _, r := range rows[1:] {
+			out[r[5]] = r
+		}
+		return out
+	}
+	got := letters()
+	for record, reason := range map[string]string{"maillog/0@1": "no value", "maillog/0@2": "malformed: no known envelope", "maillog/0@3": "header", "maillog/0@4": "not what its header says",
+		"maillog/0@5": "malformed"} {
+		if r := got[record]; r == nil || !strings.Contains(r[4], reason) {
+			t.Errorf("%s: %q, want %s", record, r, reason)
+		}
+	}
+	if len(got) != 5 || !strings.HasPrefix(got["maillog/0@5"][0], file+":1000") {
+		t.Errorf("letters: %q", got)
+	}
+	if out := bounceline(t, "dlq", "show", "--state-dir", s.dir, got["maillog/0@2"][0]); !strings.Contains(out, "key      mx1") || strings.Contains(out, "\x1b") {
+		t.Errorf("show: %s", out)
+	}
+	bounceline(t, "verify", "--state-dir", s.dir)
+	out, _ := command("dlq", "replay", "--state-dir", s.dir, "--all").CombinedOutput()
+	for _, want := range []string{"1 of 5 dead letters are stored", "there is no line in it", "it cannot be read: no known envelope", "its header does not belong to it"} {
+		if !strings.Contains(string(out), want) {
+			t.Errorf("replay: %s, want %s", out, want)
+		}
+	}
+	if n := s.rows(t); n != 3 {
+		t.Errorf("%d rows after the replay", n)
+	}
+	bounceline(t, "verify", "--state-dir", s.dir)
+	if out := bounceline(t, "dlq", "remove", "--state-dir", s.dir, got["maillog/0@2"][0]); !strings.Contains(out, "1 dead letters are removed") || len(letters()) != 3 {
+		t.Errorf("remove: %s", out)
+	}
+}
+
+// TestRefusedLinesReplayed: a line that the brokers refuse lies on the mail host; carried to the database it is stored as the line
+// of its file, so that an import of the file adds nothing.
+func TestRefusedLinesReplayed(t *testing.T) {
+	s, b := newStore(t), broker.Start(t)
+	b.CreateTopic(t, "maillog", 1, "max.message.bytes", "3000", "compression.type", "uncompressed")
+	long := strings.Replace(delivery(2), "queued as", strings.Repeat("queued ", 700)+"as", 1)
+	log := write(t, filepath.Join(t.TempDir(), "mail.log"), []byte(delivery(0)+delivery(1)+long+delivery(3)))
+	host := t.TempDir()
+	args := []string{"ship", "--once", "--state-dir", host, "--kafka-brokers", b.Addr, "--kafka-topic", "maillog", "--host", "mx1", "--kafka-compression", "none", log}
+	if out := bounceline(t, args...); !strings.Contains(out, "4 lines sent, 1 of them refused") {
+		t.Errorf("ship: %s", out)
+	}
+	m := startMember(t, s, b, "--kafka-topics", "maillog")
+	eventually(t, "the other lines", s.has(t, 3))
+	m.stop(t)
+	if out := bounceline(t, "dlq", "list", "--state-dir", host); !strings.Contains(out, "maillog/0, not taken") {
+		t.Errorf("list: %s", out)
+	}
+	if out, err := command("dlq", "replay", "--state-dir", host, "--all").CombinedOutput(); err == nil || !strings.Contains(string(out), "carry") {
+		t.Errorf("replay without a database: %v, %s", err, out)
+	}
+	carried := filepath.Join(t.TempDir(), "carried.ndjson")
+	data, err := os.ReadFile(filepath.Join(host, "dead-letters.ndjson"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	write(t, carried, data)
+	if out := bounceline(t, "dlq", "replay", "--state-dir", s.dir, "--file", carried, "--all"); !strings.Contains(out, "1 of 1 dead letters are stored") {
+		t.Errorf("replay: %s", out)
+	}
+	if n := s.rows(t); n != 4 {
+		t.Errorf("%d rows of 4 lines", n)
+	}
+	bounceline(t, "verify", "--state-dir", s.dir)
+	if out := bounceline(t, "import", "--state-dir", s.dir, log); !strings.Contains(out, fmt.Sprintf("already stored: %d lines", 4)) || s.rows(t) != 4 {
+		t.Errorf("import: %s", out)
+	}
+}
