@@ -407,8 +407,6 @@ func (w *normaliser) piece(core []byte, bits uint8, at int) {
 	}
 }
 
-// foldRune appends the character at the start of text in lower case, a typographic apostrophe as a plain one, and returns its
-// length. Invalid bytes stay.
 // foldRune appends the character at the start of text in lower case, and returns its length. What typesetting makes of blanks,
 // hyphens and quotation marks becomes them again, for people paste replies from pages. Invalid bytes stay.
 func (w *normaliser) foldRune(text []byte) int {
@@ -424,10 +422,6 @@ func (w *normaliser) foldRune(text []byte) int {
 			w.out = utf8.AppendRune(w.out, l)
 			return n
 		}
-	}
-	if r == '’' || r == '‘' {
-		w.out = append(w.out, '\'')
-		return n
 	}
 	w.out = append(w.out, text[:n]...)
 	return n
