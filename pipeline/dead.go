@@ -7,6 +7,7 @@ import (
 	"slices"
 
 	"bounceline/pipeline/batch"
+	"bounceline/pipeline/fulldisk"
 	"bounceline/pipeline/record"
 	"bounceline/pipeline/shipped"
 )
@@ -150,7 +151,7 @@ func (r *Runner) buryAll(ctx context.Context, b *batch.Batch) error {
 		return fmt.Errorf("the line at %d of %s cannot be stored: %s", d.Pos, d.Stream, d.Reason)
 	}
 	left := 0
-	_, err := r.retry(ctx, "keep dead letters", func(error) bool { return !unread }, func() (err error) {
+	_, err := r.retry(ctx, "keep dead letters", func(err error) bool { return !unread && (r.full(err) || !fulldisk.Is(err)) }, func() (err error) {
 		left, err = r.Dead.Bury(b.Dead)
 		return err
 	})

@@ -117,6 +117,8 @@ var (
 	// ErrKnown says that the sink has taken a batch of that token before, all of it or a part, and did not store that again.
 	// Whether the rows are still there is another question.
 	ErrKnown = errors.New("the sink knew the token")
+	// ErrRestarted says that the sink had died and was started again: there is no use in waiting.
+	ErrRestarted = errors.New("it was started again")
 	// ErrPoison says that a row of the batch cannot be stored, whoever tries, and that none of them was.
 	ErrPoison = errors.New("poison")
 )

@@ -5,11 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
-	"syscall"
 	"time"
 
 	"bounceline/pipeline/batch"
 	"bounceline/pipeline/fault"
+	"bounceline/pipeline/fulldisk"
 )
 
 // maxRounds is how often rows that a sink has acknowledged are sent again because they are not there.
@@ -17,7 +17,7 @@ const maxRounds = 5
 
 // write makes one batch durable, however often it must be tried.
 func (r *Runner) write(ctx context.Context, b *batch.Batch) error {
-	if _, err := r.retry(ctx, "record the intent", full, func() error {
+	if _, err := r.retry(ctx, "record the intent", r.full, func() error {
 		return fault.Around(fault.BeforeIntent, fault.AfterIntent, func() error { return r.Journal.Intend(b) })
 	}); err != nil {
 		return err
@@ -37,7 +37,7 @@ func (r *Runner) write(ctx context.Context, b *batch.Batch) error {
 	}); err != nil {
 		return err
 	}
-	if _, err := r.retry(ctx, "commit", full, func() error {
+	if _, err := r.retry(ctx, "commit", r.full, func() error {
 		return fault.Around(fault.BeforeCommit, fault.AfterCommit, func() error { return r.Journal.Commit(b) })
 	}); err != nil {
 		return err
@@ -174,8 +174,8 @@ func (r *Runner) keepMissing(ctx context.Context, b *batch.Batch) error {
 	return nil
 }
 
-// full reports whether a disk had no room: somebody may make some.
-func full(err error) bool { return errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) }
+// full reports whether the error is a full disk that is worth waiting for: who gives up some time does so at once.
+func (r *Runner) full(err error) bool { return r.RetryFor == 0 && fulldisk.Is(err) }
 
 // eventTimes are the earliest and the latest time of the batch's rows.
 func eventTimes(b *batch.Batch) (first, last int64) {
@@ -190,11 +190,14 @@ func eventTimes(b *batch.Batch) (first, last int64) {
 	return first, last
 }
 
+// firstWait is the longest pause before a call is repeated for the first time.
+const firstWait = 200 * time.Millisecond
+
 // retry calls f until it succeeds, fails with an error that is not passing, or time is over, and reports whether a call that failed may have stored
-// something all the same. Waits are jittered over their whole length and grow to 30 s.
+// something all the same. Waits are jittered over their whole length and grow to 30 s, as long as the sink was not started again.
 func (r *Runner) retry(ctx context.Context, what string, passing func(error) bool, f func() error) (doubtful bool, err error) {
 	begun := time.Now()
-	for wait := 200 * time.Millisecond; ; wait = min(2*wait, 30*time.Second) {
+	for wait := firstWait; ; wait = min(2*wait, 30*time.Second) {
 		err := f()
 		switch {
 		case err == nil:
@@ -206,6 +209,9 @@ func (r *Runner) retry(ctx context.Context, what string, passing func(error) boo
 			return doubtful, fmt.Errorf("%s: given up after %s: %w", what, time.Since(begun).Round(time.Second), err)
 		}
 		doubtful = doubtful || !errors.Is(err, ErrNotStored)
+		if errors.Is(err, ErrRestarted) {
+			wait = firstWait
+		}
 		pause := time.Duration(rand.Int64N(int64(wait)))
 		r.Counts.Retries.Add(1)
 		r.Counts.Refuse(err, time.Now())

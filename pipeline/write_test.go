@@ -287,6 +287,31 @@ func TestCrowdedSlowsDown(t *testing.T) {
 	})
 }
 
+// TestRestartedIsTriedAtOnce: the waits grow while a sink does not answer, and not while it dies and is started again.
+func TestRestartedIsTriedAtOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := &script{}
+		for range 10 {
+			s.outcomes = append(s.outcomes, outcome{err: errDown})
+		}
+		for range 40 {
+			s.outcomes = append(s.outcomes, outcome{err: fmt.Errorf("%w (%w)", errDown, ErrRestarted)})
+		}
+		if err := feed(t, s, Stream{}, events(0, 7), 7, nil); err != nil {
+			t.Fatal(err)
+		}
+		s.exact(t, "started again", 7)
+		for i := 11; i < len(s.at); i++ {
+			if d := s.at[i].Sub(s.at[i-1]); d >= firstWait {
+				t.Errorf("insert %d came %s after the one before", i, d)
+			}
+		}
+		if d := s.at[10].Sub(s.at[0]); len(s.at) != 51 || d < firstWait {
+			t.Errorf("%d inserts, and %s for the first ten", len(s.at), d)
+		}
+	})
+}
+
 // TestNothingIsLeftRunning: after Run has ended, for whatever reason, no goroutine of it goes on and all buffers are back.
 func TestNothingIsLeftRunning(t *testing.T) {
 	before := runtime.NumGoroutine()

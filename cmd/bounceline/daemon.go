@@ -141,6 +141,7 @@ func (d *daemon) files(ctx context.Context, inputs []tail.Input) (flow, error) {
 	if err != nil {
 		return flow{}, err
 	}
+	store.WhenFull(waitForRoom(ctx))
 	d.opened = append(d.opened, store)
 	for _, n := range notes {
 		slog.Warn("checkpoint", "note", n)
@@ -162,6 +163,22 @@ func (d *daemon) files(ctx context.Context, inputs []tail.Input) (flow, error) {
 	runner := pipeline.NewRunner(d.runner(store))
 	return flow{name: "files", run: driven(follower.Run, runner), counts: runner.Counts, unread: runner.Unread,
 		counters: func() []admin.Counter { return tailCounters(follower) }, streams: func() []admin.Stream { return followed(store) }}, nil
+}
+
+// roomEvery is how often a full disk is tried again.
+const roomEvery = 2 * time.Second
+
+// waitForRoom is what a checkpoint does while its disk is full: it waits, and says so, until ctx is done.
+func waitForRoom(ctx context.Context) func(error) error {
+	return func(err error) error {
+		slog.Error("the checkpoint cannot be written; reading goes on when it can", "error", err)
+		select {
+		case <-time.After(roomEvery):
+			return nil
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
+	}
 }
 
 // tailCounters are what a follower counts.

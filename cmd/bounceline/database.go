@@ -90,7 +90,7 @@ func (d *database) Write(ctx context.Context, b *batch.Batch, token string) erro
 	if err := d.room(); err != nil {
 		return err
 	}
-	return d.revive(ctx, d.DB.Write(ctx, b, token))
+	return d.revive(ctx, d.written(ctx, d.DB.Write(ctx, b, token)))
 }
 
 // WriteLedger implements pipeline.Sink, as Write does.
@@ -98,7 +98,34 @@ func (d *database) WriteLedger(ctx context.Context, b *batch.Batch) error {
 	if err := d.room(); err != nil {
 		return err
 	}
-	return d.revive(ctx, d.DB.WriteLedger(ctx, b))
+	return d.revive(ctx, d.written(ctx, d.DB.WriteLedger(ctx, b)))
+}
+
+// written returns the error of what was asked of the database. Of the local engine it makes sure, first, that it could write
+// its files; if not, it waits for the engine's end, since what is stored is known after its next start.
+func (d *database) written(ctx context.Context, err error) error {
+	lease := d.leased()
+	if lease == nil {
+		return err
+	}
+	failed, asked := d.Number(ctx, local.FailedWrites)
+	switch {
+	case asked != nil && (err == nil || errors.Is(err, pipeline.ErrKnown)):
+		return asked
+	case asked != nil || failed == 0:
+		return err
+	}
+	select {
+	case <-lease.Gone():
+	case <-ctx.Done():
+	}
+	return fmt.Errorf("%w: the local engine could not write its files; free some space where %s is", local.ErrFull, d.StateDir)
+}
+
+func (d *database) leased() *local.Lease {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.lease
 }
 
 // room returns an error where the local engine's disk is nearly full.
@@ -115,12 +142,12 @@ func (d *database) room() error {
 // Present implements pipeline.Auditor, as Write does the sink.
 func (d *database) Present(ctx context.Context, stream string, from, to int64) (map[batch.Place]struct{}, error) {
 	out, err := d.DB.Present(ctx, stream, from, to)
-	return out, d.revive(ctx, err)
+	return out, d.revive(ctx, d.written(ctx, err))
 }
 
 // Mend implements pipeline.Auditor.
 func (d *database) Mend(ctx context.Context, first, last int64) error {
-	return d.revive(ctx, d.DB.Mend(ctx, first, last))
+	return d.revive(ctx, d.written(ctx, d.DB.Mend(ctx, first, last)))
 }
 
 // Ledger asks DB.Ledger, and again if the local engine died over it.
@@ -146,9 +173,7 @@ func (d *database) QueueIDs(ctx context.Context, stream string, limit int64) (ou
 func (d *database) ask(ctx context.Context, question func() error) (err error) {
 	for range attempts {
 		err = question()
-		d.mu.Lock()
-		lease := d.lease
-		d.mu.Unlock()
+		lease := d.leased()
 		if err == nil || lease == nil || ctx.Err() != nil || !clickhouse.Retryable(err) {
 			return err
 		}
@@ -163,7 +188,7 @@ func (d *database) ask(ctx context.Context, question func() error) (err error) {
 }
 
 // revive starts the local engine again if it is dead; it keeps its port and passwords, so that connections find it. It returns
-// the error that it was given, and what went wrong with starting.
+// the error that it was given, with pipeline.ErrRestarted or what went wrong with starting.
 func (d *database) revive(ctx context.Context, err error) error {
 	if err == nil {
 		return nil
@@ -184,7 +209,7 @@ func (d *database) revive(ctx context.Context, err error) error {
 	}
 	slog.Warn("the local engine had died; it was started again", "log", filepath.Join(d.StateDir, "engine", "engine.log"))
 	d.lease = lease
-	return err
+	return fmt.Errorf("%w (%w)", err, pipeline.ErrRestarted)
 }
 
 // Close ends the connection and gives the lease back.

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bufio"
 	"bytes"
 	"compress/gzip"
 	"context"
@@ -76,7 +77,11 @@ type store struct {
 
 func newStore(t testing.TB) *store {
 	t.Helper()
-	dir := t.TempDir()
+	return newStoreIn(t, t.TempDir())
+}
+
+func newStoreIn(t testing.TB, dir string) *store {
+	t.Helper()
 	t.Setenv(asProgram, "1") // for the engine's child
 	lease, err := local.Acquire(t.Context(), dir, "")
 	if err != nil {
@@ -331,10 +336,12 @@ func appendTo(t *testing.T, path string, from, to int) {
 		t.Fatal(err)
 	}
 	defer f.Close()
+	w := bufio.NewWriter(f)
 	for n := from; n < to; n++ {
-		if _, err := f.WriteString(delivery(n)); err != nil {
-			t.Fatal(err)
-		}
+		_, _ = w.WriteString(delivery(n))
+	}
+	if err := w.Flush(); err != nil {
+		t.Fatal(err)
 	}
 }
 

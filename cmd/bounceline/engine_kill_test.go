@@ -18,9 +18,6 @@ import (
 	"bounceline/sinks/clickhouse/local"
 )
 
-// killsVariable says how often the engine is killed: more often than in the usual tests by make soak.
-const killsVariable = "BOUNCELINE_TEST_KILLS"
-
 // twoMonths is a log of made-up deliveries [from, to), every other one a month later.
 func twoMonths(from, to int) []byte {
 	var b bytes.Buffer
@@ -63,15 +60,13 @@ func (s *store) serves() bool {
 }
 
 // TestEngineKilled kills the engine at random while imports insert over two months: each row is there, once.
+//
+// BOUNCELINE_TEST_KILLS says how often it is killed.
 func TestEngineKilled(t *testing.T) {
-	wanted := 8
-	if v := os.Getenv(killsVariable); v != "" {
-		n, err := strconv.Atoi(v)
-		if err != nil {
-			t.Fatal(err)
-		}
-		wanted = n
-	}
+	inPieces(t, "BOUNCELINE_TEST_KILLS", 8, 100, killEngine)
+}
+
+func killEngine(t *testing.T, wanted int) {
 	seed := rand.Uint64()
 	t.Logf("seed %d", seed)
 	random := rand.New(rand.NewPCG(seed, 0))
@@ -104,6 +99,7 @@ func TestEngineKilled(t *testing.T) {
 			}
 		}
 	}
+	t.Logf("%d lines in %d imports, %d kills", lines, lines/400, kills)
 	s.reopen(t)
 	if n := s.rows(t); n != uint64(lines) {
 		t.Errorf("%d rows of %d lines after %d kills", n, lines, kills)

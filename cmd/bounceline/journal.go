@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -14,7 +15,7 @@ import (
 )
 
 // journal follows systemd's journal, with a checkpoint of its own.
-func (d *daemon) journal() (flow, error) {
+func (d *daemon) journal(ctx context.Context) (flow, error) {
 	j := d.config.Journal
 	if !j.Follow {
 		return flow{}, nil
@@ -30,6 +31,7 @@ func (d *daemon) journal() (flow, error) {
 	if err != nil {
 		return flow{}, err
 	}
+	store.WhenFull(waitForRoom(ctx))
 	d.opened = append(d.opened, store)
 	for _, n := range notes {
 		slog.Warn("checkpoint", "note", n)

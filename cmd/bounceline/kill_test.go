@@ -78,22 +78,42 @@ func (l *rotatedLog) rotate() {
 	l.stale = 5
 }
 
+// buildWithFaults builds the program in which faults can be made to happen.
+func buildWithFaults(t *testing.T) string {
+	t.Helper()
+	program := filepath.Join(t.TempDir(), "bounceline")
+	if out, err := exec.Command("go", "build", "-tags", "faults", "-o", program, ".").CombinedOutput(); err != nil {
+		t.Fatalf("go build: %v\n%s", err, out)
+	}
+	return program
+}
+
+// inPieces runs a test of so many kills, or as many as the variable says. Each piece of it begins anew, so that it ends in
+// bounded time and its end shows how far the whole is.
+func inPieces(t *testing.T, variable string, kills, each int, piece func(t *testing.T, kills int)) {
+	t.Helper()
+	if v := os.Getenv(variable); v != "" {
+		var err error
+		if kills, err = strconv.Atoi(v); err != nil {
+			t.Fatalf("%s: %v", variable, err)
+		}
+	}
+	for done := 0; done < kills; done += each {
+		n := min(each, kills-done)
+		t.Run(fmt.Sprintf("%d-%d", done+1, done+n), func(t *testing.T) { piece(t, n) })
+	}
+}
+
 // TestKilledAnywhere kills run at every point where something has just become durable or is about to, and at random moments,
 // while a log is written and rotated: each line is stored once, in the rows and in the rollups.
 //
 // BOUNCELINE_KILLS says how often it is killed.
 func TestKilledAnywhere(t *testing.T) {
-	kills := len(fault.Points) + 6
-	if v := os.Getenv("BOUNCELINE_KILLS"); v != "" {
-		var err error
-		if kills, err = strconv.Atoi(v); err != nil {
-			t.Fatal(err)
-		}
-	}
-	program := filepath.Join(t.TempDir(), "bounceline")
-	if out, err := exec.Command("go", "build", "-tags", "faults", "-o", program, ".").CombinedOutput(); err != nil {
-		t.Fatalf("go build: %v\n%s", err, out)
-	}
+	program := buildWithFaults(t)
+	inPieces(t, "BOUNCELINE_KILLS", len(fault.Points)+6, 50, func(t *testing.T, kills int) { killAnywhere(t, program, kills) })
+}
+
+func killAnywhere(t *testing.T, program string, kills int) {
 	s := newStore(t)
 	dir := t.TempDir()
 	var next atomic.Int64
@@ -201,8 +221,8 @@ func TestKilledAnywhere(t *testing.T) {
 	if got := s.number(t, "SELECT uniqExact(recipient) FROM delivery_events"); got != uint64(n) {
 		t.Errorf("%d recipients of %d", got, n)
 	}
-	for _, point := range fault.Points {
-		if killed[point] == 0 {
+	for i, point := range fault.Points {
+		if i < kills && killed[point] == 0 {
 			t.Errorf("it was never killed at %s", point)
 		}
 	}

@@ -1,18 +1,22 @@
 package main
 
 import (
-	"bytes"
+	"cmp"
+	"fmt"
 	"io"
 	"net"
 	"net/http"
 	"net/url"
+	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
 	"testing"
+	"time"
 
 	"bounceline/sinks/clickhouse/local"
 )
@@ -95,37 +99,8 @@ func (g *gate) shut() {
 // startServerRun starts a run that stores in the server behind the gate, and returns what reads its log.
 func startServerRun(t *testing.T, g *gate, state, path string) (*exec.Cmd, func() string) {
 	t.Helper()
-	cmd := command("run", "--state-dir", state, "--clickhouse", g.dsn, "--listen", "127.0.0.1:0", path)
-	log := &lockedBuffer{}
-	cmd.Stderr = log
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		_ = cmd.Process.Kill()
-		_ = cmd.Wait()
-		if t.Failed() {
-			t.Logf("run:\n%s", log.String())
-		}
-	})
-	return cmd, log.String
-}
-
-type lockedBuffer struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (l *lockedBuffer) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.Write(p)
-}
-
-func (l *lockedBuffer) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.String()
+	p := launch(t, command("run", "--state-dir", state, "--clickhouse", g.dsn, "--listen", "127.0.0.1:0", path))
+	return p.Cmd, p.log.String
 }
 
 // TestServerGoesAndComes takes the server away from a run: reading goes on when it is back, and nothing is lost or doubled. A
@@ -182,4 +157,78 @@ func TestServerGoesAndComes(t *testing.T) {
 	if n := s.number(t, "SELECT toUInt64(count() - uniqExact(event_id)) FROM delivery_events"); n != 0 {
 		t.Errorf("%d rows are there twice", n)
 	}
+}
+
+// outageLines is how many lines a second are written during an outage that the variable makes long.
+const outageLines = 10_000
+
+// TestOutageAtFullInput takes the server away from a run while its log grows by more than it could hold: memory stays flat,
+// and all lines are stored when the server is back.
+//
+// BOUNCELINE_OUTAGE says how long the outage lasts at the least.
+func TestOutageAtFullInput(t *testing.T) {
+	least, err := time.ParseDuration(cmp.Or(os.Getenv("BOUNCELINE_OUTAGE"), "0s"))
+	if err != nil {
+		t.Fatalf("BOUNCELINE_OUTAGE: %v", err)
+	}
+	s := newStore(t)
+	g := newGate(t, s)
+	path := filepath.Join(t.TempDir(), "mail.log")
+	appendTo(t, path, 0, 1000)
+	cmd := exec.Command(buildWithFaults(t), "run", "--state-dir", t.TempDir(), "--clickhouse", g.dsn, path) // without the race detector's memory
+	p := launch(t, cmd)
+	eventually(t, "the first lines", s.has(t, 1000))
+	g.shut()
+	lines := 1000
+	var resident []int // MiB, after each step
+	begun := time.Now()
+	tick := time.NewTicker(time.Second)
+	defer tick.Stop()
+	for step := 0; step < 40 || time.Since(begun) < least; step++ {
+		if least > 0 {
+			<-tick.C
+		}
+		appendTo(t, path, lines, lines+outageLines)
+		lines += outageLines
+		if step == 10 {
+			eventually(t, "run says that the sink refuses", func() bool { return strings.Contains(p.log.String(), "it is tried again") })
+		}
+		resident = append(resident, residentMiB(t, cmd.Process.Pid))
+		if step%60 == 59 {
+			t.Logf("after %s: %d lines written, %d MiB resident", time.Since(begun).Round(time.Second), lines, resident[step])
+		}
+	}
+	outage := time.Since(begun)
+	early, late := slices.Max(resident[:len(resident)/2]), slices.Max(resident[len(resident)/2:])
+	t.Logf("%d lines in an outage of %s: at most %d MiB resident in its first half, %d in the second", lines, outage.Round(time.Second), early, late)
+	if late > 256 || least > 0 && late > early+early/10 {
+		t.Errorf("memory grows: %d MiB, then %d", early, late)
+	}
+	g.open(t)
+	begun = time.Now()
+	stored := s.number(t, "SELECT sum(rows) FROM ingest_batches FINAL")
+	for stored < uint64(lines) { // as long as it gets on
+		before := stored
+		eventually(t, fmt.Sprintf("more than %d rows of %d lines", before, lines), s.has(t, int(before)+1))
+		stored = s.number(t, "SELECT sum(rows) FROM ingest_batches FINAL")
+	}
+	t.Logf("all of it stored %s after the outage, %d MiB resident", time.Since(begun).Round(time.Second), residentMiB(t, cmd.Process.Pid))
+	p.stop(t)
+	if n := s.rows(t); n != uint64(lines) {
+		t.Errorf("%d rows of %d lines", n, lines)
+	}
+}
+
+// residentMiB is how much memory a process has (proc(5)).
+func residentMiB(t *testing.T, pid int) int {
+	t.Helper()
+	data, err := os.ReadFile(fmt.Sprintf("/proc/%d/statm", pid))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var size, pages int
+	if _, err := fmt.Sscan(string(data), &size, &pages); err != nil {
+		t.Fatal(err)
+	}
+	return pages * os.Getpagesize() >> 20
 }

@@ -120,7 +120,7 @@ func follow(ctx context.Context, d *daemon, file string, flags *databaseFlags) e
 	if err != nil {
 		return err
 	}
-	entries, err := d.journal()
+	entries, err := d.journal(ctx)
 	if err != nil {
 		return err
 	}

@@ -107,6 +107,7 @@ func ship(ctx context.Context, d *daemon) error {
 		return err
 	}
 	defer store.Close()
+	store.WhenFull(waitForRoom(ctx))
 	follower := tail.New(tail.Config{Inputs: inputs, Ledger: kafka.Ledger{Store: store}, Store: store, Buffers: d.buffers, Watch: true, Log: slog.Default(),
 		Lock: func(string) (func(), error) { return func() {}, nil }, // the checkpoint's keeps other shippers out
 		Same: func(context.Context, io.Reader, parsers.Options, string) (bool, error) { return false, nil },

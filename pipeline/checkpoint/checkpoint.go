@@ -20,6 +20,7 @@ import (
 
 	"bounceline/pipeline/batch"
 	"bounceline/pipeline/fault"
+	"bounceline/pipeline/fulldisk"
 )
 
 // State is the content of a checkpoint.
@@ -86,6 +87,7 @@ type Store struct {
 
 	mu    sync.Mutex
 	state State
+	wait  func(error) error // see WhenFull
 }
 
 // Open locks and reads the checkpoint at path; where there is none it is empty. If wait is false and another process has
@@ -188,15 +190,32 @@ func (s *Store) State() State {
 	return st
 }
 
-// Update changes the state and makes the change durable before it returns. On an error the state is as before.
+// WhenFull sets what Update does while the disk is full: it calls wait with the reason and tries again, or ends with the
+// error that wait returns. Without it a full disk is an error as any other. It is called before the store is used.
+func (s *Store) WhenFull(wait func(error) error) { s.wait = wait }
+
+// Update changes the state and makes the change durable before it returns. On an error the state is as before. Change may be
+// called several times, each time with the state as it is.
 func (s *Store) Update(change func(*State)) error {
+	for {
+		err := s.update(change)
+		if s.wait == nil || !fulldisk.Is(err) {
+			return err
+		}
+		if ended := s.wait(err); ended != nil {
+			return errors.Join(err, ended)
+		}
+	}
+}
+
+func (s *Store) update(change func(*State)) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	next := s.state
 	next.Streams = append([]Stream(nil), next.Streams...)
 	change(&next)
 	if err := s.save(next); err != nil {
-		return fmt.Errorf("checkpoint: %w", err)
+		return fmt.Errorf("checkpoint: %w", fulldisk.Explain(err, s.path))
 	}
 	s.state = next
 	return nil

@@ -2,15 +2,16 @@ package checkpoint
 
 import "bounceline/pipeline/batch"
 
-// Intend records the batch as the one in flight. It implements the pipeline's Journal together with Commit.
+// Intend records the batch as the one in flight. It implements the pipeline's Journal together with Commit; neither waits on a
+// full disk, as the pipeline does that itself.
 func (s *Store) Intend(b *batch.Batch) error {
 	ranges := append([]batch.Range(nil), b.Ranges...)
-	return s.Update(func(st *State) { st.Intent = &Intent{ID: b.ID, Ranges: ranges, Sealed: b.Sealed} })
+	return s.update(func(st *State) { st.Intent = &Intent{ID: b.ID, Ranges: ranges, Sealed: b.Sealed} })
 }
 
 // Commit moves the positions of the batch's streams to the ends of its ranges and forgets the intent.
 func (s *Store) Commit(b *batch.Batch) error {
-	return s.Update(func(st *State) {
+	return s.update(func(st *State) {
 		st.Intent = nil
 		for _, r := range b.Ranges {
 			for i := range st.Streams {

@@ -19,6 +19,7 @@ import (
 	"unicode/utf8"
 
 	"bounceline/pipeline/batch"
+	"bounceline/pipeline/fulldisk"
 )
 
 // MaxBytes is how large the file may become, and maxUnread how large by what could not be read: strangers write that.
@@ -278,7 +279,7 @@ func (f File) locked(do func() error) error {
 		err = do()
 	}
 	if err != nil {
-		return fmt.Errorf("dead letters: %w", err)
+		return fmt.Errorf("dead letters: %w", fulldisk.Explain(err, f.Path))
 	}
 	return nil
 }

@@ -6,10 +6,13 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync"
 	"testing"
 
 	"bounceline/pipeline/batch"
+	"bounceline/pipeline/e2e/smalldisk"
+	"bounceline/pipeline/fulldisk"
 )
 
 func letter(n int) batch.Dead {
@@ -93,6 +96,33 @@ func TestSeveralWriters(t *testing.T) {
 	wg.Wait()
 	if all, err := f.List(); err != nil || len(all) != 80 {
 		t.Errorf("%d letters of 80, %v", len(all), err)
+	}
+}
+
+// TestFullDisk: letters that found no room come again, and those from before are whole.
+func TestFullDisk(t *testing.T) {
+	disk := smalldisk.Mount(t, 1)
+	f := File{filepath.Join(disk.Dir, "d")}
+	long := letter(2)
+	long.Line = bytes.Repeat([]byte("x"), 20_000)
+	if _, err := f.Bury([]batch.Dead{letter(1)}); err != nil {
+		t.Fatal(err)
+	}
+	disk.Fill(t)
+	for range 3 {
+		if _, err := f.Bury([]batch.Dead{long}); !fulldisk.Is(err) || !strings.Contains(err.Error(), "the disk that holds "+disk.Dir+" is full") {
+			t.Errorf("%v", err)
+		}
+		if all, err := f.List(); err != nil || len(all) != 1 || all[0].Pos != 100 {
+			t.Errorf("%+v, %v", all, err)
+		}
+	}
+	disk.Free(t)
+	if _, err := f.Bury([]batch.Dead{long}); err != nil {
+		t.Fatal(err)
+	}
+	if all, err := f.List(); err != nil || len(all) != 2 || !bytes.Equal(all[1].Line(), long.Line) {
+		t.Errorf("%d letters, %v", len(all), err)
 	}
 }
 

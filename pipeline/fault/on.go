@@ -16,6 +16,10 @@ import (
 // to wait; it happens when the point is reached the N'th time.
 const Variable = "BOUNCELINE_FAULTS"
 
+// Environment names variables that are handed on to the local engine, which has no others: they put the shim of package
+// pipeline/e2e/shim before its files.
+var Environment = []string{"LD_PRELOAD", "BOUNCELINE_SHIM"}
+
 type planned struct {
 	action string
 	nth    int

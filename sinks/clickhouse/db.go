@@ -174,6 +174,12 @@ func (d *DB) Query(ctx context.Context, sql string, params map[string]string) (d
 	return rows, explain(err)
 }
 
+// Number runs a statement that gives one number.
+func (d *DB) Number(ctx context.Context, sql string) (n uint64, err error) {
+	err = explain(d.conn.QueryRow(ctx, sql).Scan(&n))
+	return n, err
+}
+
 // Exec runs a statement that changes something.
 func (d *DB) Exec(ctx context.Context, sql string) error { return explain(d.conn.Exec(ctx, sql)) }
 

@@ -28,32 +28,38 @@ const (
 	poison                 // a value of a row cannot be stored
 )
 
+// full is the hint for errors of the server's files.
+const full = "the server cannot write its files: see whether its disk is full or failing; nothing is lost, inserting goes on by itself"
+
 // codes is what is known about the server's codes. One that is not here stops.
 var codes = map[int32]struct {
 	reaction reaction
 	hint     string
 }{
-	159:              {pass, ""}, // TIMEOUT_EXCEEDED
-	202:              {pass, ""}, // TOO_MANY_SIMULTANEOUS_QUERIES
-	203:              {pass, ""}, // NO_FREE_CONNECTION
-	209:              {pass, ""}, // SOCKET_TIMEOUT
-	210:              {pass, ""}, // NETWORK_ERROR
-	236:              {pass, ""}, // ABORTED
+	75:               {pass, full}, // CANNOT_WRITE_TO_FILE_DESCRIPTOR
+	76:               {pass, full}, // CANNOT_OPEN_FILE
+	159:              {pass, ""},   // TIMEOUT_EXCEEDED
+	202:              {pass, ""},   // TOO_MANY_SIMULTANEOUS_QUERIES
+	203:              {pass, ""},   // NO_FREE_CONNECTION
+	209:              {pass, ""},   // SOCKET_TIMEOUT
+	210:              {pass, ""},   // NETWORK_ERROR
+	236:              {pass, ""},   // ABORTED
 	241:              {pass, "the server is short of memory; it is tried again"},
 	242:              {pass, "the table is read-only just now; it is tried again"},
 	243:              {pass, "the disk is nearly full: free space, or move the state directory; nothing is lost, inserting goes on by itself"},
 	codeTooManyParts: {pass, "too many parts: the server merges more slowly than rows come; it is tried again, more slowly"},
-	254:              {pass, ""}, // ALL_REPLICAS_ARE_STALE, or too few
-	279:              {pass, ""}, // ALL_CONNECTION_TRIES_FAILED
-	285:              {pass, ""}, // TOO_FEW_LIVE_REPLICAS
-	286:              {pass, ""}, // UNSATISFIED_QUORUM_FOR_PREVIOUS_WRITE
-	290:              {pass, ""}, // LIMIT_EXCEEDED
-	319:              {pass, ""}, // UNKNOWN_STATUS_OF_INSERT
-	364:              {pass, ""}, // DISTRIBUTED_IN_BETWEEN_MERGES, of old servers
-	384:              {pass, ""}, // PART_IS_TEMPORARILY_LOCKED
-	425:              {pass, ""}, // SYSTEM_ERROR
-	999:              {pass, ""}, // KEEPER_EXCEPTION
-	1000:             {pass, ""}, // POCO_EXCEPTION
+	254:              {pass, ""},   // ALL_REPLICAS_ARE_STALE, or too few
+	279:              {pass, ""},   // ALL_CONNECTION_TRIES_FAILED
+	285:              {pass, ""},   // TOO_FEW_LIVE_REPLICAS
+	286:              {pass, ""},   // UNSATISFIED_QUORUM_FOR_PREVIOUS_WRITE
+	290:              {pass, ""},   // LIMIT_EXCEEDED
+	319:              {pass, ""},   // UNKNOWN_STATUS_OF_INSERT
+	364:              {pass, ""},   // DISTRIBUTED_IN_BETWEEN_MERGES, of old servers
+	384:              {pass, ""},   // PART_IS_TEMPORARILY_LOCKED
+	425:              {pass, ""},   // SYSTEM_ERROR
+	999:              {pass, ""},   // KEEPER_EXCEPTION
+	1000:             {pass, ""},   // POCO_EXCEPTION
+	1001:             {pass, full}, // STD_EXCEPTION: what the C++ library says of files
 
 	16:                 {stop, "the table lacks a column: run bounceline migrate"},
 	20:                 {stop, "the table does not fit this version: run bounceline migrate"},

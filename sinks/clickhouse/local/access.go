@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"github.com/ClickHouse/clickhouse-go/v2"
+	"github.com/ClickHouse/clickhouse-go/v2/lib/driver"
 )
 
 // access is how an engine is reached. It lies in its folder and is kept from one start to the next.
@@ -95,10 +96,15 @@ func (a access) dsn(user, password string) string {
 	return u.String()
 }
 
+// connect returns a connection to the engine that is made when it is first used.
+func (a access) connect() (driver.Conn, error) {
+	return clickhouse.Open(&clickhouse.Options{Addr: []string{fmt.Sprintf("127.0.0.1:%d", a.Port)},
+		Auth: clickhouse.Auth{Username: a.User, Password: a.Password}})
+}
+
 // waitForInserts returns when no insert runs, or ctx is done.
 func waitForInserts(ctx context.Context, a access) {
-	db, err := clickhouse.Open(&clickhouse.Options{Addr: []string{fmt.Sprintf("127.0.0.1:%d", a.Port)},
-		Auth: clickhouse.Auth{Username: a.User, Password: a.Password}})
+	db, err := a.connect()
 	if err != nil {
 		return
 	}

@@ -16,6 +16,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"bounceline/pipeline/fault"
 )
 
 // idle is how long a new engine waits for its first user.
@@ -82,7 +84,7 @@ func prepare(dir, library string) error {
 		fmt.Fprintf(os.Stderr, "bounceline engine: the kernel does not let it shut itself out of other files (%v): whoever has one of its passwords can read what this account can\n", err)
 	}
 	env := []string{handedOver + "=" + strconv.Itoa(int(handover.Fd()))}
-	for _, name := range []string{"PATH", "HOME", "LANG", "LC_ALL", "TZ"} { // the engine's SQL can read its environment
+	for _, name := range append([]string{"PATH", "HOME", "LANG", "LC_ALL", "TZ"}, fault.Environment...) { // the engine's SQL can read its environment
 		if v, ok := os.LookupEnv(name); ok {
 			env = append(env, name+"="+v)
 		}
@@ -106,13 +108,44 @@ func serveClients(dir, library string) error {
 	if err != nil {
 		return err
 	}
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	broken := make(chan error, 1)
+	go func() { broken <- watchWrites(ctx, a) }()
 	select {
 	case err := <-failed:
 		return err
+	case err := <-broken:
+		fmt.Fprintln(os.Stderr, "bounceline engine:", err)
+		end()
 	case <-users:
 	}
 	finish(a)
 	return nil
+}
+
+// watchEvery is how often the engine is asked for writes that failed: much more often than it removes the parts from which a
+// larger one was merged, which is after eight minutes.
+const watchEvery = time.Second
+
+// watchWrites returns when a write has failed, see FailedWrites, or ctx is done.
+func watchWrites(ctx context.Context, a access) error {
+	db, err := a.connect()
+	if err != nil {
+		return err
+	}
+	defer db.Close()
+	for {
+		var n uint64
+		if err := db.QueryRow(ctx, FailedWrites).Scan(&n); err == nil && n > 0 {
+			return fmt.Errorf("%d writes failed, so the disk is full or failing: it ends, and leaves aside at its next start what was not written", n)
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(watchEvery):
+		}
+	}
 }
 
 // serve runs the engine in this thread. It returns only if the engine ends by itself, which is a failure.
@@ -255,6 +288,8 @@ func finish(a access) {
 	ctx, cancel := context.WithTimeout(context.Background(), drain)
 	defer cancel()
 	waitForInserts(ctx, a)
-	// The library's threads and handlers do not outlive this; a plain exit would run its destructors under them.
-	_ = syscall.Kill(os.Getpid(), syscall.SIGKILL)
+	end()
 }
+
+// end ends this process. The library's threads and handlers do not outlive it; a plain exit would run its destructors under them.
+func end() { _ = syscall.Kill(os.Getpid(), syscall.SIGKILL) }

@@ -57,6 +57,12 @@ func Room(stateDir string) error {
 		ErrFull, free>>20, stateDir, need>>20)
 }
 
+// FailedWrites counts the engine's writes to files that failed since it was started. The library takes a write that failed for
+// done: it goes on, acknowledges the insert, and has files that are empty or cut. When it is started the next time it sets
+// parts with such files aside, and goes back to those that they were merged from. So an engine that has failed to write ends
+// by itself, and an insert is stored when it was acknowledged and this is 0 afterwards.
+const FailedWrites = "SELECT sum(value) FROM system.events WHERE event = 'WriteBufferFromFileDescriptorWriteFailed'"
+
 const socketName = "lease.sock"
 
 // ChildCommand is the hidden subcommand that must call RunChild with its two arguments, state directory and library.
@@ -152,7 +158,11 @@ func launch(ctx context.Context, dir, library string) (*Lease, error) {
 		}
 		select {
 		case err := <-exited:
-			return nil, fmt.Errorf("the local engine did not start (%v): %s; its log is %s", err, lastLine(logPath, begin), logPath)
+			err = fmt.Errorf("the local engine did not start (%w): %s; its log is %s", err, lastLine(logPath, begin), logPath)
+			if full := Room(filepath.Dir(dir)); full != nil {
+				err = fmt.Errorf("%w: %w", full, err)
+			}
+			return nil, err
 		default:
 		}
 		if err := pause(ctx, 10*time.Millisecond); err != nil {
