@@ -27,7 +27,7 @@ func TestCacheHitsDoNotAllocate(t *testing.T) {
 	j := e.current.Load()
 	s := j.scratch.New().(*scratch)
 	for i := range rows {
-		s.prepare(&rows[i], j.names)
+		s.prepare(&rows[i], j.names.relay(rows[i].RelayHost), j.names)
 		if j.cache.get(j.cache.hash(s.key), s.key) == nil {
 			continue // a delivery, a long text, or one whose slots others took
 		}

@@ -15,8 +15,8 @@ type automaton struct {
 	class   [256]uint8
 	width   int
 	next    []uint16 // state * width + class
-	output  []uint16 // by state: place in outputs; 0 is none
-	outputs [][]int32
+	output  []uint16 // by state: the literal with the longest of the beginnings that end there, counted from 1; 0 is none
+	shorter []uint16 // by literal, counted from 1 too: the one with the next shorter
 	rest    []string // by literal: what follows its beginning
 }
 
@@ -123,7 +123,7 @@ func (a *automaton) link(t *trie) {
 	states := len(t.parent)
 	a.next = make([]uint16, states*a.width)
 	a.output = make([]uint16, states)
-	a.outputs = make([][]int32, 1)
+	a.shorter = make([]uint16, len(a.rest)+1)
 	suffix := make([]uint16, states)
 	child := 1
 	for s := range states {
@@ -133,9 +133,8 @@ func (a *automaton) link(t *trie) {
 			a.output[s] = a.output[suffix[s]]
 		}
 		if n := t.end[s]; n >= 0 {
-			out := append([]int32{n}, a.outputs[a.output[s]]...)
-			a.output[s] = uint16(len(a.outputs))
-			a.outputs = append(a.outputs, out)
+			a.shorter[n+1] = a.output[s]
+			a.output[s] = uint16(n + 1)
 		}
 		for ; child < states && int(t.parent[child]) == s; child++ {
 			suffix[child] = row[t.by[child]]
@@ -163,15 +162,14 @@ func (f *found) clear() {
 // scan adds each literal that the text holds.
 func (a *automaton) scan(text []byte, f *found) {
 	state := 0
-	next, class, width, output := a.next, &a.class, a.width, a.output
+	next, class, width, output, shorter := a.next, &a.class, a.width, a.output, a.shorter
 	for i, b := range text {
 		state = int(next[state*width+int(class[b])])
-		if o := output[state]; o != 0 {
-			for _, n := range a.outputs[o] {
-				if bit := uint64(1) << (n & 63); f.bits[n>>6]&bit == 0 && a.goesOn(text[i+1:], n) {
-					f.bits[n>>6] |= bit
-					f.list = append(f.list, n)
-				}
+		for o := output[state]; o != 0; o = shorter[o] {
+			n := int32(o) - 1
+			if bit := uint64(1) << (n & 63); f.bits[n>>6]&bit == 0 && a.goesOn(text[i+1:], n) {
+				f.bits[n>>6] |= bit
+				f.list = append(f.list, n)
 			}
 		}
 	}
@@ -185,5 +183,5 @@ func (a *automaton) goesOn(text []byte, literal int32) bool {
 
 // size is the memory of its tables in bytes.
 func (a *automaton) size() int {
-	return 2*len(a.next) + 2*len(a.output) + 24*len(a.outputs) + 16*len(a.rest)
+	return 2*len(a.next) + 2*len(a.output) + 2*len(a.shorter) + 16*len(a.rest)
 }

@@ -101,16 +101,17 @@ func newJudge(sources []source) (*judge, error) {
 }
 
 func (j *judge) classify(r *record.Row) record.Class {
-	c := j.decide(r)
+	relay := j.names.relay(r.RelayHost)
+	c := j.decide(r, relay)
 	c.RuleSet = j.rules.version
-	if p := j.names.provider(r); p >= 0 {
+	if p := j.names.provider(r, relay); p >= 0 {
 		c.Provider = j.names.name(p)
 	}
 	return c
 }
 
-// decide weighs the evidence.
-func (j *judge) decide(r *record.Row) record.Class {
+// decide weighs the evidence; relay is the provider behind the relay's name.
+func (j *judge) decide(r *record.Row, relay int32) record.Class {
 	switch {
 	case r.EventType == record.Expiration:
 		return class(r, "message_expired", "status:expired", ByText)
@@ -121,7 +122,7 @@ func (j *judge) decide(r *record.Row) record.Class {
 		return class(r, "informational", "code:3xx", ByCode)
 	}
 	s := j.scratch.Get().(*scratch)
-	s.prepare(r, j.names)
+	s.prepare(r, relay, j.names)
 	f := j.find(s)
 	j.scratch.Put(s)
 	if f.rule == nil {
@@ -182,7 +183,7 @@ func (j *judge) search(s *scratch) finding {
 			s.in.provider = j.names.name(s.in.relay)
 		}
 		s.in.text = s.n.text[:end]
-		j.rules.candidates(&s.found, s.candidates)
+		j.rules.screen.candidates(&s.found, s.candidates)
 		first := f.rule
 		f.rule = j.rules.match(&s.in, &s.found, s.candidates)
 		if first != nil && (f.rule == nil || f.rule.Vague || f.rule.Category == "protocol_error") {
@@ -226,14 +227,14 @@ func (j *judge) listed(s *scratch) string {
 	return ""
 }
 
-// prepare normalises the row's text and notes all that rules look at.
-func (s *scratch) prepare(r *record.Row, names *nameTables) {
+// prepare normalises the row's text and notes all that rules look at; relay is the provider behind the relay's name.
+func (s *scratch) prepare(r *record.Row, relay int32, names *nameTables) {
 	text := r.RemoteText
 	if len(text) == 0 {
 		text = r.ResponseText
 	}
 	s.n.normalise(text, names)
-	s.in = input{text: s.n.text, enhanced: r.EnhancedCode, class: byte(replyClass(r)), command: r.SMTPCommand, relay: names.relay(r.RelayHost), mta: r.MTA, status: r.Status}
+	s.in = input{text: s.n.text, enhanced: r.EnhancedCode, class: byte(replyClass(r)), command: r.SMTPCommand, relay: relay, mta: r.MTA, status: r.Status}
 	if code := r.SMTPCode; code >= 100 && code <= 999 {
 		s.in.code = [3]byte{'0' + byte(code/100), '0' + byte(code/10%10), '0' + byte(code%10)}
 	}

@@ -36,7 +36,7 @@ func (j *judge) explain(r *record.Row) Explanation {
 	x.Enhanced, _ = lookupEnhanced(r.EnhancedCode)
 	s := j.scratch.Get().(*scratch)
 	defer j.scratch.Put(s)
-	s.prepare(r, j.names)
+	s.prepare(r, j.names.relay(r.RelayHost), j.names)
 	f := j.search(s)
 	x.Text = string(bytes.TrimSpace(s.in.text))
 	won := false

@@ -84,7 +84,7 @@ func (j *judge) verify() error {
 func (j *judge) instead(row *record.Row, r *Rule, v record.Class) string {
 	s := j.scratch.Get().(*scratch)
 	defer j.scratch.Put(s)
-	s.prepare(row, j.names)
+	s.prepare(row, j.names.relay(row.RelayHost), j.names)
 	j.search(s)
 	if why := r.lacks(&s.in, &s.found, j.rules.literals); why != "" {
 		return why + fmt.Sprintf("; the text is %q", s.in.text)

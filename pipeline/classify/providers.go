@@ -85,11 +85,11 @@ func decodeTable[T any](name string, data []byte, keys []key[T], each func(*T, *
 	return out, errors.Join(errs...)
 }
 
-// provider is who runs the recipient's mailbox or its gateway: by the relay's name, else by the recipient's domain; -1 if
-// neither tells.
-func (t *nameTables) provider(r *record.Row) int32 {
-	if p := t.relay(r.RelayHost); p >= 0 {
-		return p
+// provider is who runs the recipient's mailbox or its gateway: the provider behind the relay's name, else by the recipient's
+// domain; -1 if neither tells.
+func (t *nameTables) provider(r *record.Row, relay int32) int32 {
+	if relay >= 0 {
+		return relay
 	}
 	return t.domains.near(record.Domain(r.Recipient)).find(mailbox)
 }

@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	mathbits "math/bits"
 	"regexp"
 	"slices"
 	"strings"
@@ -65,7 +64,7 @@ type ruleSet struct {
 	rules     []Rule
 	literals  []string
 	automaton *automaton
-	triggers  [][]int32 // by literal: the rules that it makes candidates
+	screen    *screen
 
 	signatures []mark // literals that name a provider, and lists: those that name a blocklist, in the order of the tables
 	lists      []mark
@@ -171,17 +170,7 @@ func compile(sources []source, names *nameTables) (*ruleSet, error) {
 	if set.automaton, err = newAutomaton(set.literals); err != nil {
 		return nil, err
 	}
-	set.triggers = make([][]int32, len(set.literals))
-	for i := range set.rules {
-		r := &set.rules[i]
-		by := r.any
-		if len(r.all) > 0 { // one literal that must be there is enough to look for: the longest is the rarest
-			by = slices.MaxFunc(r.all, func(a, b []int32) int { return len(set.literals[a[0]]) - len(set.literals[b[0]]) })
-		}
-		for _, n := range by {
-			set.triggers[n] = append(set.triggers[n], int32(i))
-		}
-	}
+	set.screen = newScreen(set.rules, set.literals)
 	return set, nil
 }
 
@@ -278,43 +267,9 @@ type input struct {
 	status   []byte
 }
 
-// candidates sets the bit of every rule that one of the found literals makes a candidate.
-func (s *ruleSet) candidates(f *found, rules []uint64) {
-	clear(rules)
-	for _, n := range f.list {
-		for _, r := range s.triggers[n] {
-			rules[r>>6] |= 1 << (r & 63)
-		}
-	}
-}
-
-// match returns the first of the candidates whose conditions hold, nil if there is none.
-func (s *ruleSet) match(in *input, f *found, candidates []uint64) *Rule {
-	for w, bits := range candidates {
-		for ; bits != 0; bits &= bits - 1 {
-			if r := &s.rules[w<<6+mathbits.TrailingZeros64(bits)]; r.holds(in, f) {
-				return r
-			}
-		}
-	}
-	return nil
-}
-
-func (r *Rule) holds(in *input, f *found) bool {
-	if !hasAny(f, r.any) || !hasAny(f, r.with) {
-		return false
-	}
-	for _, spelled := range r.all {
-		if !hasAny(f, spelled) {
-			return false
-		}
-	}
-	for _, n := range r.none {
-		if f.has(n) {
-			return false
-		}
-	}
-	return r.unmet(in) == "" && (r.regexp == nil || r.regexp.Match(in.text))
+// conditions reports whether there are any for unmet to look at.
+func (r *Rule) conditions() bool {
+	return len(r.Codes)+len(r.Enhanced)+len(r.Classes)+len(r.Commands)+len(r.Providers)+len(r.MTAs)+len(r.Statuses) > 0
 }
 
 // unmet names the first condition other than literals and regexp that does not hold; empty if all do.

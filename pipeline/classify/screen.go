@@ -1,0 +1,111 @@
+package classify
+
+import (
+	mathbits "math/bits"
+	"slices"
+)
+
+// A screen is what rules ask of literals, packed so that the processor's cache holds it: most candidates fail here, without a look
+// at the rules themselves.
+type screen struct {
+	triggered []int32 // rules that literals make candidates
+	from      []int32 // by literal: where its rules begin in triggered; they end where those of the next one begin
+	asked     []asked // by rule
+	literals  []int32
+}
+
+// asked says where in screen.literals those of a rule begin: any, with, all and none stand one behind the other. Before a literal
+// in all stand its other spellings, complemented.
+type asked struct {
+	any, with, all, none, end int32
+	more                      bool // it has conditions other than literals
+}
+
+// newScreen packs rules whose literals are numbered.
+func newScreen(rules []Rule, literals []string) *screen {
+	s := &screen{asked: make([]asked, len(rules))}
+	triggers := make([][]int32, len(literals))
+	for i := range rules {
+		r := &rules[i]
+		by, any := r.any, []int32(nil) // whoever is a candidate by one of any need not be asked for it again
+		if len(r.all) > 0 {            // one literal that must be there is enough to look for: the longest is the rarest
+			by = slices.MaxFunc(r.all, func(a, b []int32) int { return len(literals[a[0]]) - len(literals[b[0]]) })
+			any = r.any
+		}
+		for _, n := range by {
+			triggers[n] = append(triggers[n], int32(i))
+		}
+		a := &s.asked[i]
+		pack := func(from *int32, words []int32) {
+			*from = int32(len(s.literals))
+			s.literals = append(s.literals, words...)
+		}
+		pack(&a.any, any)
+		pack(&a.with, r.with)
+		a.all = int32(len(s.literals))
+		for _, spellings := range r.all {
+			for _, n := range spellings[1:] {
+				s.literals = append(s.literals, ^n)
+			}
+			s.literals = append(s.literals, spellings[0])
+		}
+		pack(&a.none, r.none)
+		a.end = int32(len(s.literals))
+		a.more = r.regexp != nil || r.conditions()
+	}
+	for _, t := range triggers {
+		s.from = append(s.from, int32(len(s.triggered)))
+		s.triggered = append(s.triggered, t...)
+	}
+	s.from = append(s.from, int32(len(s.triggered)))
+	return s
+}
+
+// candidates sets the bit of every rule that one of the found literals makes a candidate.
+func (s *screen) candidates(f *found, rules []uint64) {
+	clear(rules)
+	for _, n := range f.list {
+		for _, r := range s.triggered[s.from[n]:s.from[n+1]] {
+			rules[r>>6] |= 1 << (r & 63)
+		}
+	}
+}
+
+// match returns the first of the candidates whose conditions hold, nil if there is none.
+func (s *ruleSet) match(in *input, f *found, candidates []uint64) *Rule {
+	for w, bits := range candidates {
+		for ; bits != 0; bits &= bits - 1 {
+			i := w<<6 + mathbits.TrailingZeros64(bits)
+			if a := &s.screen.asked[i]; s.screen.lets(a, f) {
+				if r := &s.rules[i]; !a.more || r.unmet(in) == "" && (r.regexp == nil || r.regexp.Match(in.text)) {
+					return r
+				}
+			}
+		}
+	}
+	return nil
+}
+
+// lets reports whether the found literals are what a rule that is a candidate asks for.
+func (s *screen) lets(a *asked, f *found) bool {
+	if !hasAny(f, s.literals[a.any:a.with]) || !hasAny(f, s.literals[a.with:a.all]) {
+		return false
+	}
+	spelled := false
+	for _, n := range s.literals[a.all:a.none] {
+		switch {
+		case n < 0:
+			spelled = spelled || f.has(^n)
+		case !spelled && !f.has(n):
+			return false
+		default:
+			spelled = false
+		}
+	}
+	for _, n := range s.literals[a.none:a.end] {
+		if f.has(n) {
+			return false
+		}
+	}
+	return true
+}
