@@ -32,9 +32,9 @@ func (m *model) stop() {
 	}
 }
 
-// died excuses what only a process that was killed had: it may have held a file that has no name any more, and not have known
-// yet what is in it.
-func (m *model) died() {
+// ignore excuses what only a process that was killed knew, or a checkpoint that is gone: it may have held a file that has no name
+// any more, and not have known yet what is in it, or not have counted it yet.
+func (m *model) ignore() {
 	for _, c := range m.ruined {
 		m.excuse(c.lines, true)
 	}
@@ -47,7 +47,7 @@ func (m *model) reap() {
 	m.lost += m.p.Lost()
 	m.vanished += m.p.Follower.Vanished.Load()
 	if m.p.Dead() {
-		m.died()
+		m.ignore()
 	}
 	for _, c := range m.ruined {
 		c.unheld = true
@@ -102,6 +102,7 @@ func (m *model) restoreCheckpoint() {
 
 func (m *model) forget() {
 	m.looked, m.forgotten = false, true
+	m.ignore()
 	for name, c := range m.files {
 		m.destroy(c)
 		if name != log { // what is written to it later is in no file that is followed

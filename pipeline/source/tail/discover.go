@@ -229,7 +229,7 @@ func (f *Follower) followedBefore(g *generation) *followed {
 	head, named := content.Head(g.cutHead, false)
 	for _, s := range f.Store.State().Streams {
 		e := f.streams[s.Name]
-		if e == nil || e.gen != nil || e.done || (fileID{s.Device, s.Inode}) != g.id || s.Next > g.cut {
+		if e == nil || e.stream != nil || e.done || (fileID{s.Device, s.Inode}) != g.id || s.Next > g.cut {
 			continue
 		}
 		if !named || strings.HasPrefix(s.Name, content.Prefix(head)) {

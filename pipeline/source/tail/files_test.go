@@ -240,6 +240,8 @@ func TestLostBatchIsCountedOnce(t *testing.T) {
 		w.stop()
 		w.must(os.Remove(w.path("mail.log.1")))
 		w.db.SetDown(false)
+		w.start()
+		w.stop() // in the middle of looking for the file
 		for range 2 {
 			w.start()
 			w.pass(2 * time.Minute)
@@ -277,6 +279,29 @@ func TestCutBeforeItWasKnownAgain(t *testing.T) {
 		for n := first; n < w.next; n++ {
 			w.times[n] = 0
 		}
+	})
+}
+
+// TestCutTwice cuts a file while its database is down, and again when it holds half a line: each loss counts.
+func TestCutTwice(t *testing.T) {
+	inWorld(t, func(w *world) {
+		w.write("mail.log", w.lines(1))
+		w.pass(300 * time.Millisecond) // read, and not stored yet
+		w.db.SetDown(true)
+		w.settle()
+		w.must(os.Truncate(w.path("mail.log"), 0))
+		w.settle()
+		half := w.lines(1)[:40]
+		w.write("mail.log", half)
+		w.settle()
+		w.must(os.Truncate(w.path("mail.log"), 0))
+		w.settle()
+		w.db.SetDown(false)
+		w.pass(2 * time.Minute)
+		if n := w.p.Lost(); n != 40 {
+			t.Errorf("%d bytes are counted as lost, not 40", n)
+		}
+		w.times[1] = 0
 	})
 }
 
@@ -369,6 +394,19 @@ func TestUnreadableFile(t *testing.T) {
 		w.must(os.Chmod(w.dir, 0))
 		w.settle()
 		w.must(os.Chmod(w.dir, 0o700))
+		f := w.open("mail.log")
+		defer f.Close()
+		w.must(os.Chmod(w.path("mail.log"), 0))
+		w.stop()
+		w.start()
+		f.WriteString(w.lines(10))
+		w.settle()
+		if n := w.db.Rows(); n != 30 {
+			t.Errorf("%d rows while 10 of 40 lines cannot be read", n)
+		}
+		w.must(os.Chmod(w.path("mail.log"), 0o600))
+		w.settle()
+		f.WriteString(w.lines(10))
 	})
 }
 

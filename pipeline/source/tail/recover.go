@@ -22,7 +22,6 @@ func (f *Follower) Recover(ctx context.Context, c pipeline.Config) error {
 	if intent == nil {
 		return nil
 	}
-	var lost []batch.Range
 	open, err := f.unsettled(ctx, intent)
 	if err != nil {
 		return err
@@ -32,22 +31,13 @@ func (f *Follower) Recover(ctx context.Context, c pipeline.Config) error {
 		c.MaxRows, c.MaxBytes = 1<<40, 1<<40
 		c.MaxDelay, c.IdleDelay = 1000*time.Hour, 1000*time.Hour
 		again := func(ctx context.Context, out chan<- pipeline.Chunk) error {
-			return f.again(ctx, intent, c.Audit, &lost, out)
+			return f.again(ctx, intent, c.Audit, out)
 		}
 		if err := pipeline.Drive(ctx, again, pipeline.NewRunner(c)); err != nil || ctx.Err() != nil {
 			return err
 		}
 	}
-	return f.Store.Update(func(s *checkpoint.State) {
-		s.Intent = nil
-		for _, r := range lost {
-			for i := range s.Streams {
-				if x := &s.Streams[i]; x.Name == r.Stream {
-					x.Lost = max(x.Lost, r.To)
-				}
-			}
-		}
-	})
+	return f.Store.Update(func(s *checkpoint.State) { s.Intent = nil })
 }
 
 // unsettled reports whether the ledger lacks a range of the intent: then its batch must be sent again.
@@ -69,8 +59,8 @@ func (f *Follower) unsettled(ctx context.Context, intent *checkpoint.Intent) (bo
 }
 
 // again sends the lines of the intent's ranges, each after the stretch before it that gives context, and nothing else, so
-// that the receiver makes the same batch. A range whose file is gone is left out, counted as lost, and added to lost.
-func (f *Follower) again(ctx context.Context, intent *checkpoint.Intent, audit pipeline.Auditor, lost *[]batch.Range, out chan<- pipeline.Chunk) error {
+// that the receiver makes the same batch. A range whose file is gone is left out and counted as lost.
+func (f *Follower) again(ctx context.Context, intent *checkpoint.Intent, audit pipeline.Auditor, out chan<- pipeline.Chunk) error {
 	for i, r := range intent.Ranges {
 		file, input, ok := f.find(r.Stream, r.To)
 		if !ok {
@@ -82,9 +72,9 @@ func (f *Follower) again(ctx context.Context, intent *checkpoint.Intent, audit p
 				f.Log.Warn("the file with a batch's lines is gone; its rows are stored", "stream", r.Stream, "from", r.From, "to", r.To)
 				continue
 			}
-			f.Lost.Intent.Add(r.To - r.From)
-			*lost = append(*lost, r)
-			f.Log.Error("a batch cannot be sent again: the file with its lines is gone", "stream", r.Stream, "from", r.From, "to", r.To)
+			if err := f.loseRange(r); err != nil {
+				return err
+			}
 			continue
 		}
 		ranges, err := f.Ledger.Ledger(ctx, r.Stream)
@@ -102,6 +92,24 @@ func (f *Follower) again(ctx context.Context, intent *checkpoint.Intent, audit p
 		}
 	}
 	return nil
+}
+
+// loseRange counts a range of the intent as lost, once, however often its batch is looked at.
+func (f *Follower) loseRange(r batch.Range) error {
+	for _, s := range f.Store.State().Streams {
+		if s.Name == r.Stream && s.Lost >= r.To {
+			return nil
+		}
+	}
+	f.Lost.Intent.Add(r.To - r.From)
+	f.Log.Error("a batch cannot be sent again: the file with its lines is gone", "stream", r.Stream, "from", r.From, "to", r.To)
+	return f.Store.Update(func(st *checkpoint.State) {
+		for i := range st.Streams {
+			if x := &st.Streams[i]; x.Name == r.Stream {
+				x.Lost = r.To
+			}
+		}
+	})
 }
 
 // present reports whether the sink has rows of the range: then it has all of them, as they went in with one insert.
