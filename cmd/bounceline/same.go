@@ -15,7 +15,7 @@ import (
 
 // sameRows reports whether the rows stored under the stream's name agree with the content wherever the content reaches: then
 // it is an earlier, shorter copy of that stream. Of a stream that the ledger does not know, storing was interrupted: there it
-// is enough that all its rows are in the content.
+// is enough that all its rows are in the content. Rows that are no longer kept are not missed.
 func (d *database) sameRows(ctx context.Context, r io.Reader, options parsers.Options, reference time.Time, name string) (bool, error) {
 	p, err := parsers.NewStream(options)
 	if err != nil {
@@ -31,6 +31,13 @@ func (d *database) sameRows(ctx context.Context, r io.Reader, options parsers.Op
 		return false, err
 	}
 	interrupted := !slices.ContainsFunc(ledger, func(r batch.Range) bool { return r.Stream == name })
+	if len(stored) == 0 && slices.ContainsFunc(ledger, func(r batch.Range) bool { return r.Stream == name && r.Rows > 0 }) {
+		return true, nil // its rows are no longer kept, and are not to be stored again
+	}
+	oldest, err := d.OldestMonth(ctx)
+	if err != nil {
+		return false, err
+	}
 	var res record.Result
 	end, rows, equal := int64(0), 0, true
 	err = stream.Each(r, func(line []byte, at, next int64) bool {
@@ -38,7 +45,7 @@ func (d *database) sameRows(ctx context.Context, r io.Reader, options parsers.Op
 		end = next
 		if res.Class == record.Event && res.Rows.Len() > 0 {
 			id, there := stored[at]
-			if !there && interrupted {
+			if !there && (interrupted || batch.Month(res.Rows.All()[0].EventTime) < oldest) {
 				return true
 			}
 			rows++

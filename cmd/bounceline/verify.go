@@ -26,7 +26,8 @@ func newVerifyCommand() *cobra.Command {
 		Use:   "verify [--repair [FILES...]]",
 		Short: "Prove that each line is stored once, and mend what is not",
 		Long: `Verify proves by SQL over all that is stored: the ranges in the ledger leave no gap and do not overlap, no row is there
-twice, ledger and rows agree, and the rollups are the sums of the rows. It may run beside pipelines.
+twice, ledger and rows agree, and the rollups are the sums of the rows. It may run beside pipelines. Months of rows that were
+dropped because nobody keeps them that long are no loss: what is older than the oldest rows is not compared.
 
 With --repair second copies are removed and rollups mended. Rows that are missing, and ranges that the ledger has twice or
 not at all, need the log files with the lines: name them, compressed or not, and what is missing of them is stored.
@@ -149,6 +150,12 @@ func (v *verifier) repair(ctx context.Context, im *importer, files []string) err
 }
 
 func (v *verifier) print(found []clickhouse.Finding, extent clickhouse.Extent) error {
+	if v.output == "table" && extent.Dropped > 0 {
+		if _, err := fmt.Fprintf(v.out, "%d ranges have rows from before %d-%02d, which are no longer kept: these are not compared\n",
+			extent.Dropped, extent.Oldest/100, extent.Oldest%100); err != nil {
+			return err
+		}
+	}
 	if v.output == "table" && len(found) == 0 {
 		_, err := fmt.Fprintf(v.out, "all is well: %d rows, %d ranges of %d streams; no gap, no overlap, no duplicate; ledger, rows and rollups agree\n",
 			extent.Rows, extent.Ranges, extent.Streams)

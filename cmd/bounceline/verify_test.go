@@ -45,6 +45,43 @@ func TestVerifyAndRepair(t *testing.T) {
 	}
 }
 
+// TestMonthsThatAreNoLongerKept drops the oldest month of the rows: that is no loss, and the files with the lines, whole or in
+// part, bring nothing back.
+func TestMonthsThatAreNoLongerKept(t *testing.T) {
+	s := newStore(t)
+	var text strings.Builder
+	const each = 20
+	for n := range 2 * each {
+		line := delivery(n)
+		if n < each {
+			line = "2025-01" + line[len("2025-01"):]
+		}
+		text.WriteString(line)
+	}
+	dir := t.TempDir()
+	whole := write(t, filepath.Join(dir, "mail.log"), []byte(text.String()))
+	part := write(t, filepath.Join(dir, "mail.log.1"), []byte(text.String()[:5*len(delivery(0))]))
+	bounceline(t, "import", "--state-dir", s.dir, whole)
+	s.exec(t, "ALTER TABLE delivery_events DROP PARTITION 202501")
+	for range 2 {
+		if out := bounceline(t, "verify", "--state-dir", s.dir); !strings.Contains(out, "1 ranges have rows from before 2026-") || !strings.Contains(out, "all is well") {
+			t.Errorf("verify says %s", out)
+		}
+		for _, file := range []string{whole, part} {
+			if out := bounceline(t, "import", "--state-dir", s.dir, file); !strings.Contains(out, "already stored") {
+				t.Errorf("%s: %s", file, out)
+			}
+		}
+		if n := s.number(t, "SELECT count() FROM delivery_events"); n != each {
+			t.Errorf("%d rows of %d", n, each)
+		}
+	}
+	s.exec(t, "TRUNCATE TABLE delivery_events")
+	if out := bounceline(t, "import", "--state-dir", s.dir, part); !strings.Contains(out, "already stored") {
+		t.Errorf("without any rows: %s", out)
+	}
+}
+
 // TestImportAgain: the rows of the file, and of no other, are replaced.
 func TestImportAgain(t *testing.T) {
 	s := newStore(t)

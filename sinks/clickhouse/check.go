@@ -41,20 +41,29 @@ func (d *DB) Check(ctx context.Context) error {
 // viewTarget finds the table that a materialised view writes to.
 var viewTarget = regexp.MustCompile(`^CREATE MATERIALIZED VIEW \S+ TO (?:\S+\.)?(\w+)`)
 
+// ttlExpressions are those of a table, up to its settings.
+var ttlExpressions = regexp.MustCompile(` TTL (.+?)(?: SETTINGS |$)`)
+
+// deletes reports whether the engine's definition has a TTL that deletes rows rather than move or compress them.
+func deletes(engine string) bool {
+	m := ttlExpressions.FindStringSubmatch(engine)
+	return m != nil && !regexp.MustCompile(` (?:TO DISK|TO VOLUME|RECOMPRESS|GROUP BY) `).MatchString(m[1])
+}
+
 // checkEngines looks at our tables and at the target of every view over the raw table, also those that users made.
 func (d *DB) checkEngines(ctx context.Context) error {
-	rows, err := d.conn.Query(ctx, "SELECT name, engine, create_table_query FROM system.tables WHERE database = currentDatabase()")
+	rows, err := d.conn.Query(ctx, "SELECT name, engine, engine_full, create_table_query FROM system.tables WHERE database = currentDatabase()")
 	if err != nil {
 		return fmt.Errorf("check: %w", explain(err))
 	}
 	defer rows.Close()
-	type table struct{ engine, create string }
+	type table struct{ engine, full, create string }
 	tables := map[string]table{}
 	written := map[string]bool{"delivery_events": true, "ingest_batches": true}
 	for rows.Next() {
 		var name string
 		var t table
-		if err := rows.Scan(&name, &t.engine, &t.create); err != nil {
+		if err := rows.Scan(&name, &t.engine, &t.full, &t.create); err != nil {
 			return err
 		}
 		tables[name] = t
@@ -63,6 +72,10 @@ func (d *DB) checkEngines(ctx context.Context) error {
 		}
 	}
 	errs := []error{explain(rows.Err())}
+	if deletes(tables["delivery_events"].full) {
+		errs = append(errs, permanent{errors.New("table delivery_events has a TTL that deletes rows: an insert drops what is older and says nothing, and the rollups count it. " +
+			"ALTER TABLE delivery_events REMOVE TTL, and drop whole months instead: ALTER TABLE delivery_events DROP PARTITION 202501")})
+	}
 	for name := range written {
 		t, ok := tables[name]
 		switch {

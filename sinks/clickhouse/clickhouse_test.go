@@ -76,6 +76,9 @@ func sample(n int) *batch.Batch {
 		b.Add(r)
 		rg.Lines, rg.EventLines, rg.Rows = rg.Lines+1, rg.EventLines+1, rg.Rows+1
 		rg.LastEvent = r.EventTime
+		if rg.FirstEvent == 0 {
+			rg.FirstEvent = r.EventTime
+		}
 	}
 	rg.To, rg.Marker = int64(n*10), "0011223344556677"
 	b.Seal(time.Now())
@@ -186,6 +189,7 @@ func TestCheckFindsWhatIsWrong(t *testing.T) {
 	d := migrated(t)
 	for _, c := range []struct{ change, want string }{
 		{"ALTER TABLE rollup_sender_hourly RESET SETTING non_replicated_deduplication_window", "rollup_sender_hourly has no deduplication window"},
+		{"ALTER TABLE delivery_events MODIFY TTL toDateTime(event_time) + INTERVAL 1 YEAR", "ALTER TABLE delivery_events REMOVE TTL"},
 		{"ALTER TABLE delivery_events DROP COLUMN router", "lacks router"},
 	} {
 		if err := d.conn.Exec(t.Context(), c.change); err != nil {

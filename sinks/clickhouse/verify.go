@@ -61,6 +61,8 @@ func (f Finding) String() string {
 // Extent is how much Verify looked at.
 type Extent struct {
 	Rows, Ranges, Streams uint64
+	Dropped               uint64 // ranges with rows of months that are no longer kept: these are not looked at
+	Oldest                uint32 // month of the oldest rows, as 202611; 0 if there are none
 }
 
 // maxFindings is how many findings of one kind are reported.
@@ -74,6 +76,9 @@ func (d *DB) Verify(ctx context.Context) ([]Finding, Extent, error) {
 	err := d.conn.QueryRow(ctx, `SELECT (SELECT count() FROM delivery_events), count(), uniqExact(stream) FROM ingest_batches FINAL`).
 		Scan(&ext.Rows, &ext.Ranges, &ext.Streams)
 	if err != nil {
+		return nil, ext, explain(err)
+	}
+	if err := d.dropped(ctx, &ext); err != nil {
 		return nil, ext, explain(err)
 	}
 	var all []Finding
@@ -175,7 +180,7 @@ const inLedger = `(SELECT toString(stream) AS s, pos, ingest_time FROM delivery_
 func (d *DB) rowFindings(ctx context.Context) ([]Finding, error) {
 	const compared = `(SELECT stream, from_pos, to_pos, toInt64(if(rows = 0, 0, event_lines - dead_lines)) AS want, toInt64(have) AS have,
 			if(startsWith(stream, 'kafka-'), toInt64(written), toInt64(have)) AS most
-		FROM (SELECT stream, from_pos, to_pos, rows, event_lines, dead_lines FROM ingest_batches FINAL) AS wanted
+		FROM (SELECT stream, from_pos, to_pos, rows, event_lines, dead_lines FROM ingest_batches FINAL WHERE NOT ` + beforeOldest + `) AS wanted
 		LEFT JOIN (SELECT l.stream AS stream, l.from_pos AS from_pos, l.to_pos AS to_pos, uniqExact(e.pos) AS have, count() AS written
 			FROM ` + inLedger + ` WHERE e.pos < l.to_pos GROUP BY 1, 2, 3) AS found
 		USING (stream, from_pos, to_pos))`
@@ -185,6 +190,25 @@ func (d *DB) rowFindings(ctx context.Context) ([]Finding, error) {
 	}
 	excess, err := d.collect(ctx, Excess, `SELECT stream AS s, from_pos AS a, to_pos AS b, have - want AS n FROM `+compared+` WHERE have > want`)
 	return append(missing, excess...), err
+}
+
+// Rows are kept as long as their owner likes: whole months of them are dropped, oldest first, and ledger and rollups stay. What
+// is older than the oldest rows is not lost.
+const (
+	oldest = `(SELECT min(toUInt32(partition_id)) FROM system.parts
+		WHERE database = currentDatabase() AND active AND rows > 0 AND table = 'delivery_events')`
+	beforeOldest = `(rows > 0 AND first_event_month > 0 AND first_event_month < ` + oldest + `)`
+)
+
+// dropped counts what is not looked at.
+func (d *DB) dropped(ctx context.Context, ext *Extent) error {
+	return d.conn.QueryRow(ctx, `SELECT countIf(`+beforeOldest+`), `+oldest+` FROM ingest_batches FINAL`).Scan(&ext.Dropped, &ext.Oldest)
+}
+
+// OldestMonth is the month of the oldest rows, as 202611, and 0 where there are none.
+func (d *DB) OldestMonth(ctx context.Context) (month uint32, err error) {
+	err = d.conn.QueryRow(ctx, "SELECT "+oldest).Scan(&month)
+	return month, explain(err)
 }
 
 // unledgered looks for rows outside the ledger, but for those that may still get their ledger row.
@@ -216,10 +240,10 @@ func (d *DB) rollupFindings(ctx context.Context) ([]Finding, error) {
 	return out, nil
 }
 
-// months returns the first moment of each month that has rows, or sums in the table.
+// months returns the first moment of each month that has rows, or sums in the table and is not before the oldest rows.
 func (d *DB) months(ctx context.Context, table string) ([]time.Time, error) {
 	rows, err := d.conn.Query(ctx, `SELECT DISTINCT toUInt32(partition_id) AS month FROM system.parts
-		WHERE database = currentDatabase() AND active AND rows > 0 AND table IN ('delivery_events', ?) ORDER BY month`, table)
+		WHERE database = currentDatabase() AND active AND rows > 0 AND table IN ('delivery_events', ?) AND month >= `+oldest+` ORDER BY month`, table)
 	if err != nil {
 		return nil, err
 	}

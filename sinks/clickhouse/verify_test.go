@@ -95,6 +95,7 @@ func TestVerifyFindsEachThing(t *testing.T) {
 			[]string{"missing  file-x-0[0,1000) 50", "missing  file-x-0[1000,3000) 100", "missing  file-x-0[3000,3500) 25",
 				"rollup rollup_domain_hourly [0,0) 175", "rollup rollup_sender_hourly [0,0) 175"},
 			[]string{"missing  file-x-0[0,1000) 50", "missing  file-x-0[1000,3000) 100", "missing  file-x-0[3000,3500) 25"}},
+		{"the oldest month of the rows, which is no longer kept", func(d *DB) { d.must(t, "ALTER TABLE delivery_events DROP PARTITION 202611") }, nil, nil},
 		{"lines that the ledger does not count", func(d *DB) {
 			d.must(t, "INSERT INTO delivery_events (event_time, ingest_time, stream, pos) SELECT event_time, ingest_time, stream, 1005 FROM delivery_events WHERE pos = 1000")
 		}, []string{"excess  file-x-0[1000,3000) 1"}, []string{"excess  file-x-0[1000,3000) 1"}},
@@ -123,6 +124,26 @@ func TestVerifyFindsEachThing(t *testing.T) {
 		}
 		if got := verify(t, d); !slices.Equal(got, c.after) {
 			t.Errorf("%s: after the repair found %q, want %q", c.what, got, c.after)
+		}
+	}
+}
+
+// TestWhatIsNoLongerKeptIsTold: it is not looked at, and Verify says so.
+func TestWhatIsNoLongerKeptIsTold(t *testing.T) {
+	d := migrated(t)
+	d.refill(t)
+	for _, c := range []struct {
+		drop    string
+		dropped uint64
+		oldest  uint32
+	}{{"202610", 0, 202611}, {"202611", 3, 202612}, {"202612", 0, 0}} {
+		d.must(t, "ALTER TABLE delivery_events DROP PARTITION "+c.drop)
+		found, ext, err := d.Verify(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if ext.Dropped != c.dropped || ext.Oldest != c.oldest || (len(found) == 0) != (c.oldest > 0) {
+			t.Errorf("without %s: %+v, %d findings", c.drop, ext, len(found))
 		}
 	}
 }
