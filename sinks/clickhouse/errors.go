@@ -61,10 +61,10 @@ var codes = map[int32]struct {
 	1000:             {pass, ""},   // POCO_EXCEPTION
 	1001:             {pass, full}, // STD_EXCEPTION: what the C++ library says of files
 
-	16:                 {stop, "the table lacks a column: run bounceline migrate"},
+	16:                 {stop, "no such column; if the SQL is right the table is of an older version: run bounceline migrate"},
 	20:                 {stop, "the table does not fit this version: run bounceline migrate"},
-	47:                 {stop, "the table lacks a column: run bounceline migrate"},
-	codeNoSuchTable:    {stop, "the table is missing: run bounceline migrate"},
+	47:                 {stop, "no such column; if the SQL is right the table is of an older version: run bounceline migrate"},
+	codeNoSuchTable:    {stop, "no such table; if the SQL is right: run bounceline migrate"},
 	codeNoSuchDatabase: {stop, "the database is missing: run bounceline migrate"},
 	192:                {stop, "the user is unknown to the server: check the user in the DSN"},
 	193:                {stop, "the password is wrong: check the DSN or the password file"},
