@@ -52,7 +52,7 @@ func quoted(text []byte) (found []byte, whole bool) {
 		out := append(append(append(make([]byte, 0, len(said)+4), code...), separator), said...)
 		out = cutReport(out)
 		bare := len(bytes.Trim(said, "0123456789.()[] ")) == 0
-		return out, bare && i > 8 && !bytes.Contains(text[:i], []byte("xpected ")) || !announced && rest[0] == '-'
+		return out, bare && i > 8 && !bytes.Contains(text[:i], []byte("xpected ")) && !bytes.Contains(text[:i], []byte("egative SMTP ")) || !announced && rest[0] == '-'
 	}
 	return nil, false
 }

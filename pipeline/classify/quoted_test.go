@@ -37,6 +37,7 @@ func TestQuoted(t *testing.T) {
 		{text: "after initial connection: 554 mx.example.org ann@example.org host mx.example.org SMTP error from remote mail server after initial connection: 554 mx.example.org", remote: "554 mx.example.org ann@example.org host mx.example.org", code: 554},
 		{text: "535|Wrong password|", remote: "535 Wrong password|", code: 535},
 		{text: "SMTPSendFailedException: 250 OK id=1XDbee; nested exception is: SMTPAddressFailedException: 501 <null>: no domain", remote: "501 <null>: no domain", code: 501},
+		{text: "Failed to send some messages; Negative SMTP reply: 553", remote: "553 ", code: 553},
 		{text: "Remote Server returned ‘550 5.7.1 Not allowed’", remote: "550 5.7.1 Not allowed", code: 550, enhanced: "5.7.1"},
 		{text: "transient: 4.5.3 Recipients belong to multiple regions", enhanced: "4.5.3"},
 		{text: "Error: Expected smtp code 250, got 552", remote: "552 ", code: 552},
