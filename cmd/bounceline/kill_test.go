@@ -11,7 +11,6 @@ import (
 	"strconv"
 	"sync"
 	"sync/atomic"
-	"syscall"
 	"testing"
 	"time"
 
@@ -104,29 +103,38 @@ func inPieces(t *testing.T, variable string, kills, each int, piece func(t *test
 	}
 }
 
-// TestKilledAnywhere kills run at every point where something has just become durable or is about to, and at random moments,
-// while a log is written and rotated: each line is stored once, in the rows and in the rollups.
-//
-// BOUNCELINE_KILLS says how often it is killed.
-func TestKilledAnywhere(t *testing.T) {
-	program := buildWithFaults(t)
-	inPieces(t, "BOUNCELINE_KILLS", len(fault.Points)+6, 50, func(t *testing.T, kills int) { killAnywhere(t, program, kills) })
+// startFaulty starts a program that was built with faults.
+func startFaulty(t *testing.T, program, faults string, args ...string) *process {
+	t.Helper()
+	cmd := exec.Command(program, args...)
+	cmd.Env = append(os.Environ(), "TZ=UTC", "BOUNCELINE_FAULTS="+faults)
+	return launch(t, cmd)
 }
 
-func killAnywhere(t *testing.T, program string, kills int) {
-	s := newStore(t)
-	dir := t.TempDir()
-	var next atomic.Int64
-	var logs []*rotatedLog
-	for name, manner := range map[string]string{"a": "create", "b": "copytruncate", "c": "compress", "d": "compress\ndelaycompress"} {
-		logs = append(logs, &rotatedLog{t: t, path: filepath.Join(dir, name+".log"), conf: filepath.Join(t.TempDir(), "logrotate.conf"), manner: manner, next: &next})
-	}
-	config := write(t, filepath.Join(dir, "c.yaml"), fmt.Appendf(nil,
-		"inputs:\n  - name: mail\n    paths: [%s/*.log]\nstate_dir: %s\npoll: 50ms\nrotate_wait: 2s\nbatch: {max_delay: 50ms, max_rows: 500}\n", dir, s.dir))
+// An assault kills a program at every one of the points, and at random moments, while logs are written and rotated.
+type assault struct {
+	t      *testing.T
+	points []string
+	logs   []*rotatedLog
+	next   atomic.Int64 // number of the next delivery of all logs
+	last   *process
+
+	program string // built with faults
+	args    []string
+}
+
+// log adds a log that is rotated in the manner.
+func (a *assault) log(path, manner string) {
+	a.logs = append(a.logs, &rotatedLog{t: a.t, path: path, conf: filepath.Join(a.t.TempDir(), "logrotate.conf"), manner: manner, next: &a.next})
+}
+
+// run returns when the program has been killed so often and runs undisturbed.
+func (a *assault) run(kills int) (lines int) {
+	t := a.t
+	t.Helper()
 	seed := rand.Uint64()
 	t.Logf("seed %d", seed)
 	random := rand.New(rand.NewPCG(seed, 0))
-
 	stop := make(chan struct{})
 	var writer sync.WaitGroup
 	writer.Go(func() {
@@ -135,31 +143,20 @@ func killAnywhere(t *testing.T, program string, kills int) {
 			case <-stop:
 				return
 			case <-time.After(30 * time.Millisecond):
-				for _, l := range logs {
+				for _, l := range a.logs {
 					l.write(1 + int(time.Now().UnixNano()%4))
 				}
 			}
 		}
 	})
-	var log bytes.Buffer
-	run := func(faults string) *exec.Cmd {
-		cmd := exec.Command(program, "run", "--config", config)
-		cmd.Env = append(os.Environ(), "TZ=UTC", "BOUNCELINE_FAULTS="+faults)
-		log.Reset()
-		cmd.Stderr = &log
-		if err := cmd.Start(); err != nil {
-			t.Fatal(err)
-		}
-		return cmd
-	}
 	killed := map[string]int{}
 	for i := range kills {
 		point, faults := "any time", ""
-		if i%2 == 0 || i < len(fault.Points) {
-			point = fault.Points[i%len(fault.Points)]
-			faults = fmt.Sprintf("%s=kill@%d", point, 1+random.IntN(1+i/len(fault.Points)))
+		if i%2 == 0 || i < len(a.points) {
+			point = a.points[i%len(a.points)]
+			faults = fmt.Sprintf("%s=kill@%d", point, 1+random.IntN(1+i/len(a.points)))
 		}
-		cmd := run(faults)
+		cmd := startFaulty(t, a.program, faults, a.args...)
 		ended := make(chan error, 1)
 		go func() { ended <- cmd.Wait() }()
 		life := time.After(time.Duration(random.IntN(800)) * time.Millisecond)
@@ -171,7 +168,7 @@ func killAnywhere(t *testing.T, program string, kills int) {
 			select {
 			case err := <-ended:
 				if cmd.ProcessState.Exited() {
-					t.Fatalf("run ended by itself (%s): %v\n%s", point, err, log.String())
+					t.Fatalf("it ended by itself (%s): %v\n%s", point, err, cmd.log)
 				}
 				killed[point]++
 			case <-life:
@@ -180,50 +177,72 @@ func killAnywhere(t *testing.T, program string, kills int) {
 				killed["any time"]++
 			case <-rotation:
 				if n < 4 {
-					i := random.IntN(len(logs))
+					i := random.IntN(len(a.logs))
 					if point == fault.FileTruncated {
-						i = slices.IndexFunc(logs, func(l *rotatedLog) bool { return l.manner == "copytruncate" })
+						i = slices.IndexFunc(a.logs, func(l *rotatedLog) bool { return l.manner == "copytruncate" })
 					}
-					logs[i].rotate()
+					a.logs[i].rotate()
 				}
 				continue
 			}
 			break
 		}
 		if random.IntN(3) == 0 {
-			logs[random.IntN(len(logs))].rotate() // while it is dead
+			a.logs[random.IntN(len(a.logs))].rotate() // while it is dead
 		}
 	}
 	close(stop)
 	writer.Wait()
-	cmd := run("")
-	t.Cleanup(func() {
-		cmd.Process.Kill()
-		if t.Failed() {
-			t.Logf("the last run:\n%s", log.String())
+	a.last = startFaulty(t, a.program, "", a.args...)
+	lines = int(a.next.Load())
+	t.Logf("%d lines, killed: %v", lines, killed)
+	for i, point := range a.points {
+		if i < kills && killed[point] == 0 {
+			t.Errorf("it was never killed at %s", point)
 		}
-	})
-	n := int(next.Load())
-	stored := s.number(t, "SELECT sum(rows) FROM ingest_batches FINAL")
-	for stored < uint64(n) { // as long as it gets on
+	}
+	return lines
+}
+
+// await waits for n rows, as long as the store gets on.
+func (s *store) await(t *testing.T, n int) {
+	t.Helper()
+	for stored := s.number(t, "SELECT sum(rows) FROM ingest_batches FINAL"); stored < uint64(n); {
 		before := stored
 		eventually(t, fmt.Sprintf("more than %d rows of %d lines", before, n), s.has(t, int(before)+1))
 		stored = s.number(t, "SELECT sum(rows) FROM ingest_batches FINAL")
 	}
-	cmd.Process.Signal(syscall.SIGTERM)
-	if err := cmd.Wait(); err != nil {
-		t.Errorf("TERM: %v", err)
-	}
-	t.Logf("%d lines, killed: %v", n, killed)
+}
+
+// holds checks that the store has each of n deliveries once.
+func (s *store) holds(t *testing.T, n int) {
+	t.Helper()
 	if got := s.rows(t); got != uint64(n) {
 		t.Errorf("%d rows of %d lines", got, n)
 	}
 	if got := s.number(t, "SELECT uniqExact(recipient) FROM delivery_events"); got != uint64(n) {
 		t.Errorf("%d recipients of %d", got, n)
 	}
-	for i, point := range fault.Points {
-		if i < kills && killed[point] == 0 {
-			t.Errorf("it was never killed at %s", point)
+}
+
+// TestKilledAnywhere kills run at every point where something has just become durable or is about to, and at random moments,
+// while a log is written and rotated: each line is stored once, in the rows and in the rollups.
+//
+// BOUNCELINE_KILLS says how often it is killed.
+func TestKilledAnywhere(t *testing.T) {
+	program, points := buildWithFaults(t), slices.Concat(fault.Storing, fault.Following)
+	inPieces(t, "BOUNCELINE_KILLS", len(points)+6, 50, func(t *testing.T, kills int) {
+		s := newStore(t)
+		dir := t.TempDir()
+		config := write(t, filepath.Join(dir, "c.yaml"), fmt.Appendf(nil,
+			"inputs:\n  - name: mail\n    paths: [%s/*.log]\nstate_dir: %s\npoll: 50ms\nrotate_wait: 2s\nbatch: {max_delay: 50ms, max_rows: 500}\n", dir, s.dir))
+		a := &assault{t: t, points: points, program: program, args: []string{"run", "--config", config}}
+		for name, manner := range map[string]string{"a": "create", "b": "copytruncate", "c": "compress", "d": "compress\ndelaycompress"} {
+			a.log(filepath.Join(dir, name+".log"), manner)
 		}
-	}
+		lines := a.run(kills)
+		s.await(t, lines)
+		a.last.stop(t)
+		s.holds(t, lines)
+	})
 }

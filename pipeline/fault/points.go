@@ -13,6 +13,9 @@ const (
 	BeforeCommit = "before-commit"
 	AfterCommit  = "after-commit"
 
+	BeforeSend = "before-send" // to Kafka
+	AfterSend  = "after-send"  // the brokers have it, and the checkpoint does not say so
+
 	CheckpointWritten = "checkpoint-written" // the new file is written, and not synced
 	CheckpointSynced  = "checkpoint-synced"  // it is synced
 	CheckpointLinked  = "checkpoint-linked"  // the copy of the old one is there
@@ -26,10 +29,13 @@ const (
 	FileDone      = "file-done"      // a rotated file was read to its end
 )
 
-// Points is all of them.
-var Points = []string{BeforeIntent, AfterIntent, BeforeInsert, AfterInsert, BeforeLedger, AfterLedger, BeforeCommit, AfterCommit,
-	CheckpointWritten, CheckpointSynced, CheckpointLinked, CheckpointRenamed,
-	RotationSeen, FileOpened, FileNamed, FileSaved, FileTruncated, FileDone}
+// What is killed at which of them.
+var (
+	Storing   = []string{BeforeIntent, AfterIntent, BeforeInsert, AfterInsert, BeforeLedger, AfterLedger, BeforeCommit, AfterCommit}
+	Following = []string{CheckpointWritten, CheckpointSynced, CheckpointLinked, CheckpointRenamed,
+		RotationSeen, FileOpened, FileNamed, FileSaved, FileTruncated, FileDone}
+	Shipping = []string{BeforeSend, AfterSend}
+)
 
 // Around calls f between two points.
 func Around(before, after string, f func() error) error {

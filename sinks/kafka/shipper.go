@@ -16,6 +16,7 @@ import (
 	"bounceline/pipeline"
 	"bounceline/pipeline/batch"
 	"bounceline/pipeline/checkpoint"
+	"bounceline/pipeline/fault"
 	"bounceline/pipeline/kafkaconn"
 )
 
@@ -215,7 +216,7 @@ func (s *Shipper) seal() {
 // deliver brings a parcel into the topic and notes it. It reports whether a request that failed may still be reading the parcel.
 func (s *Shipper) deliver(ctx context.Context, b *parcel) (shared bool, err error) {
 	d := delivery{Shipper: s, parcel: b}
-	if err := d.send(ctx, 0, len(b.records)); err != nil {
+	if err := fault.Around(fault.BeforeSend, fault.AfterSend, func() error { return d.send(ctx, 0, len(b.records)) }); err != nil {
 		return d.shared, err
 	}
 	if err := s.ledger.commit(b.ends); err != nil {
