@@ -180,21 +180,33 @@ func (s *Stream) joinSplit(h *envelope.Header, text []byte, part, of int) []byte
 // previous is the last event of a stream, kept for a daemon that says only that it came again.
 type previous struct {
 	valid   bool
+	pid     uint32
+	bytes   []byte // what the others point into
 	host    []byte
 	program []byte
 	text    []byte
-	pid     uint32
+}
+
+// keepLine is keep for a header and a text that lie in line.
+func (p *previous) keepLine(line []byte, h *envelope.Header, text []byte) {
+	if p.valid = len(line) <= maxJoined; !p.valid {
+		return
+	}
+	p.pid, p.bytes = h.PID, append(p.bytes[:0], line...)
+	from := func(part []byte) []byte { // slices of one array end at the same place
+		at := cap(line) - cap(part)
+		return p.bytes[at : at+len(part)]
+	}
+	p.host, p.program, p.text = from(h.Host), from(h.Program), from(text)
 }
 
 func (p *previous) keep(h *envelope.Header, text []byte) {
-	if len(text) > maxJoined {
-		p.valid = false
+	if p.valid = len(text) <= maxJoined; !p.valid {
 		return
 	}
-	p.valid, p.pid = true, h.PID
-	p.host = append(p.host[:0], h.Host...)
-	p.program = append(p.program[:0], h.Program...)
-	p.text = append(p.text[:0], text...)
+	b := append(append(append(p.bytes[:0], h.Host...), h.Program...), text...)
+	host, program := len(h.Host), len(h.Host)+len(h.Program)
+	p.pid, p.bytes, p.host, p.program, p.text = h.PID, b, b[:host], b[host:program], b[program:]
 }
 
 // appendState appends the event to an anchor, where there is one.

@@ -63,6 +63,7 @@ type Stream struct {
 	header   envelope.Header
 	relays   []string
 	relayIPs []record.Addr
+	hops     bool // relays are configured
 
 	partial piece    // what a container runtime has cut
 	parts   []piece  // messages that Exim splits over syslog records, oldest first
@@ -97,6 +98,7 @@ func NewStream(o Options) (*Stream, error) {
 			s.relays = append(s.relays, r)
 		}
 	}
+	s.hops = len(o.InternalRelays) > 0
 	return s, nil
 }
 
@@ -178,8 +180,21 @@ func (s *Stream) Restore(anchor string) error {
 // Parse reads one line, without its newline, into out, which it resets first. What it sets points into line or into the
 // stream's memory.
 func (s *Stream) Parse(line []byte, out *record.Result) {
-	text, ok := s.envelope.Strip(line, &s.header)
-	text = s.parse(text, ok, out)
+	h := &s.header
+	text, ok := s.envelope.Usual(line, h)
+	if ok && s.postfix && h.Time != 0 && !s.partial.open && text[0] != 'm' && text[0] != 'l' { // the short way, see parse
+		out.Reset()
+		postfix.Parser{}.Parse(h, text, out)
+		if out.Class != record.Event {
+			s.forget(h)
+		} else {
+			s.internal(out)
+			s.last.keepLine(line, h, text)
+		}
+	} else {
+		text, ok = s.envelope.Strip(line, h)
+		text = s.parse(text, ok, out)
+	}
 	if out.Class == record.Context || !s.altered(line, out) {
 		s.wrapped.open = false
 		return
@@ -233,13 +248,20 @@ func (s *Stream) parse(text []byte, ok bool, out *record.Result) []byte {
 		}
 	}
 	s.read(h, text, ok, out)
-	if out.Class == record.Event {
+	if out.Class != record.Event {
+		s.forget(h)
+	} else {
 		s.internal(out)
 		s.last.keep(h, text)
-	} else if s.last.valid && bytes.Equal(s.last.host, h.Host) {
-		s.last.valid = false
 	}
 	return text
+}
+
+// forget drops the last event where another line of its host comes between it and its repetition.
+func (s *Stream) forget(h *envelope.Header) {
+	if s.last.valid && bytes.Equal(s.last.host, h.Host) {
+		s.last.valid = false
+	}
 }
 
 // altered reports whether a line may be one that a terminal, a browser or an editor has changed.
@@ -326,7 +348,7 @@ const maxBefore = 128
 
 // internal marks rows to the configured relays as internal hops.
 func (s *Stream) internal(out *record.Result) {
-	if len(s.relays)+len(s.relayIPs) == 0 {
+	if !s.hops {
 		return
 	}
 	rows := out.Rows.All()

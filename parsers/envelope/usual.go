@@ -8,6 +8,16 @@ import (
 	"bounceline/parsers/swar"
 )
 
+// Usual is Strip for lines with one of the headers that nearly every line of a Postfix log has. It sets all of h where it
+// reports true, and reads nothing differently; what it reports false for, Strip reads.
+func (r *Reader) Usual(line []byte, h *Header) (text []byte, ok bool) {
+	if n := len(line); n == 0 || line[n-1] <= '\r' || line[0] <= ' ' || line[0] == byteOrderMark[0] {
+		return nil, false
+	}
+	h.Partial = false
+	return r.usual(line, h)
+}
+
 // usual reads the headers that nearly every line of a Postfix log has, "Nov 22 05:13:01 mx1 postfix/smtp[417]: " and the same
 // with an RFC 3339 stamp, by words of eight bytes instead of byte by byte. It reports false for every other form, and where it
 // does, another function reads the line; it reads nothing differently from [Reader.bsd] and [Reader.iso].
@@ -39,18 +49,23 @@ func (r *Reader) usual(line []byte, h *Header) (text []byte, ok bool) {
 	return r.hostAndPostfix(line, at, h)
 }
 
-var postfixSlash = binary.LittleEndian.Uint64([]byte("postfix/"))
+// The first words of tags.
+var postfixSlash = first("postfix/")
+
+var smtp, smtpd, qmgr, cleanup = first("smtp["), first("smtpd["), first("qmgr["), first("cleanup[")
+
+func first(s string) uint64 { return binary.LittleEndian.Uint64(append([]byte(s), make([]byte, 8)...)) }
 
 // hostAndPostfix reads "mx1 postfix/smtp[417]: " at a place in a line. The daemon has up to 15 bytes.
 func (r *Reader) hostAndPostfix(line []byte, at int, h *Header) (text []byte, ok bool) {
 	if len(line) < at+16 {
 		return nil, false
 	}
-	n := swar.Index(line[at:], ' ')
-	if n == 16 {
-		n = bytes.IndexByte(line[at:], ' ')
-	}
-	if n != r.hostLength { // as a rule it has not changed, and what follows need not wait
+	if n := r.hostLength; n > 7 || bits.TrailingZeros64(swar.Equal(binary.LittleEndian.Uint64(line[at:]), ' ')) != 8*n+7 {
+		n = swar.Index(line[at:], ' ')
+		if n == 16 {
+			n = bytes.IndexByte(line[at:], ' ')
+		}
 		r.hostLength = n
 	}
 	host := r.hostLength
@@ -61,9 +76,21 @@ func (r *Reader) hostAndPostfix(line []byte, at int, h *Header) (text []byte, ok
 	if len(tag) < 24 || binary.LittleEndian.Uint64(tag) != postfixSlash {
 		return nil, false
 	}
-	daemon := swar.Index(tag[8:], '[')
-	if daemon == 0 || daemon > 15 || daemon > swar.Index(tag[8:], ' ') || daemon > swar.Index(tag[8:], ':') {
-		return nil, false
+	daemon := 0
+	switch name := binary.LittleEndian.Uint64(tag[8:]); { // a branch early on, so that those on the daemon's texts are foreseen
+	case name&(1<<40-1) == smtp:
+		daemon = len("smtp")
+	case name&(1<<48-1) == smtpd:
+		daemon = len("smtpd")
+	case name&(1<<40-1) == qmgr:
+		daemon = len("qmgr")
+	case name == cleanup:
+		daemon = len("cleanup")
+	default:
+		daemon = swar.Index(tag[8:], '[')
+		if daemon == 0 || daemon > 15 || daemon > swar.Index(tag[8:], ' ') || daemon > swar.Index(tag[8:], ':') {
+			return nil, false
+		}
 	}
 	number := tag[8+daemon+1:]
 	if len(number) < 12 {

@@ -33,7 +33,7 @@ func TestUsual(t *testing.T) {
 		form, taken = f, 0
 		for _, host := range []string{"mx1", "m", "mail.example.com", "mx-1.example.co", "2001:db8::25", "mx1:", "", " mx1"} {
 			for _, tag := range []string{"postfix/smtp[1]:", "postfix/smtp[12345678]:", "postfix/smtp[123456789]:", "postfix/relay/smtp[7]:", "postfix/submission/smtpd[417]:", "postfix/smtp[]:",
-				"postfix/smtp[x]:", "postfix/smtp:", "postfix/smtp: a[1]:", "postfix/[1]:", "postfix/smtp[417]", "postfix/smtp[417] :", "postfix-out/smtp[417]:", "postfix/a b[1]:"} {
+				"postfix/smtp[x]:", "postfix/smtpd[417]:", "postfix/qmgr[417]:", "postfix/cleanup[417]:", "postfix/cleanup[4:", "postfix/cleanup:", "postfix/smtp:", "postfix/smtp: a[1]:", "postfix/[1]:", "postfix/smtp[417]", "postfix/smtp[417] :", "postfix-out/smtp[417]:", "postfix/a b[1]:"} {
 				for _, behind := range []string{text, " " + text, "[1/2] " + text, "[ID 197553 mail.info] " + text, "x", ""} {
 					check(stamp + " " + host + " " + tag + " " + behind)
 				}

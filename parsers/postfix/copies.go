@@ -86,7 +86,7 @@ func scattered(r *record.Row, rest []byte) bool {
 		}
 		switch string(key) {
 		case "relay":
-			relay(r, v)
+			oddRelay(r, v)
 		case "orig_to":
 			r.OrigRecipient = bytes.Trim(v, "<>")
 		case "delay":

@@ -35,9 +35,7 @@ func delivery(h *envelope.Header, id, rest []byte, out *record.Result) {
 		rest = rest[n:]
 		switch { // in Postfix's order; constants of this length are compared without a call
 		case len(rest) > 6 && string(rest[:6]) == "relay=":
-			v := fieldValue(rest[6:])
-			relay(r, v)
-			rest = rest[6+len(v):]
+			rest = relay(r, rest[6:])
 		case len(rest) > 6 && string(rest[:6]) == "delay=":
 			r.Delay, n = seconds(rest[6:])
 			rest = rest[6+n:]
@@ -86,12 +84,7 @@ func unseparated(r *record.Row, rest []byte, out *record.Result) {
 }
 
 // fieldValue is what stands before the next comma.
-func fieldValue(b []byte) []byte {
-	if n := bytes.IndexByte(b, ','); n >= 0 {
-		return b[:n]
-	}
-	return b
-}
+func fieldValue(b []byte) []byte { return b[:swar.Either(b, ',', ',')] }
 
 // delays reads "a/b/c/d", the four parts of the delay (postconf(5), delay_logging_resolution_limit), and returns what follows.
 func delays(r *record.Row, b []byte) []byte {
@@ -142,8 +135,31 @@ func malformed(out *record.Result, why string) {
 	out.Class, out.Kind = record.Malformed, why
 }
 
-// relay reads "host[ip]:port", "host[path]", "none", "local", or a service's name.
-func relay(r *record.Row, v []byte) {
+// relay reads "host[ip]:port", "host[path]", "none", "local", or a service's name, and returns what follows.
+func relay(r *record.Row, b []byte) []byte {
+	open := swar.Either(b, '[', ',')
+	if open < len(b) && b[open] == '[' {
+		if n := reply.QuickIPv4(b[open+1:], &r.RelayIP); n > 0 {
+			end, port := open+n+2, 0
+			if end < len(b) && b[end] == ':' {
+				for end++; end < len(b) && b[end]-'0' <= 9 && port < 1000; end++ {
+					port = port*10 + int(b[end]-'0')
+				}
+			}
+			if end < len(b) && b[end] == ',' && open > 0 {
+				r.Relay, r.RelayHost, r.RelayPort = b[:end], b[:open], uint16(port)
+				return b[end:]
+			}
+			r.RelayIP = record.Addr{}
+		}
+	}
+	v := fieldValue(b)
+	oddRelay(r, v)
+	return b[len(v):]
+}
+
+// oddRelay reads a relay of any form.
+func oddRelay(r *record.Row, v []byte) {
 	r.Relay = v
 	open := bytes.IndexByte(v, '[')
 	if open < 0 {
@@ -169,7 +185,10 @@ func relay(r *record.Row, v []byte) {
 
 // status reads "word (text)". The text runs to the last closing parenthesis of the line.
 func status(r *record.Row, rest []byte) {
-	n := bytes.IndexByte(rest, ' ')
+	n := len("sent")
+	if len(rest) < 5 || string(rest[:5]) != "sent " {
+		n = bytes.IndexByte(rest, ' ')
+	}
 	if n < 0 {
 		r.Status, r.Truncated = rest, true
 		n = len(rest)
@@ -347,12 +366,12 @@ func address(b []byte) (addr, rest []byte, ok bool) {
 		return unbracketed(b)
 	}
 	b = b[1:]
-	end := bytes.IndexByte(b, '>')
-	if end < 0 {
-		return nil, nil, false
-	}
-	if bytes.IndexByte(b[:end], '"') < 0 {
+	end := swar.Either(b, '>', '"')
+	if end < len(b) && b[end] == '>' {
 		return b[:end], b[end+1:], true
+	}
+	if end = bytes.IndexByte(b, '>'); end < 0 {
+		return nil, nil, false
 	}
 	quoted := false
 	for i := 0; i < len(b); i++ {
@@ -384,18 +403,22 @@ func unbracketed(b []byte) (addr, rest []byte, ok bool) {
 	return nil, nil, false
 }
 
-// bracketed reads the address in "name[ip]" and returns what follows. There is none where the name is unknown.
-func bracketed(b []byte) (ip record.Addr, rest []byte) {
+// bracketed reads the address in "name[ip]" into ip and returns what follows. There is none where the name is unknown.
+func bracketed(b []byte, ip *record.Addr) []byte {
 	i := bytes.IndexByte(b, '[')
 	if i < 0 {
-		return ip, b
+		return b
 	}
-	j := bytes.IndexByte(b[i:], ']')
-	if j < 0 {
-		return ip, b
+	b = b[i+1:]
+	if n := reply.QuickIPv4(b, ip); n > 0 {
+		return b[n:]
 	}
-	ip, _ = reply.IP(b[i+1 : i+j])
-	return ip, b[i+j:]
+	end := bytes.IndexByte(b, ']')
+	if end < 0 {
+		return b
+	}
+	*ip, _ = reply.IP(b[:end])
+	return b[end:]
 }
 
 func number(b []byte) (digits, rest []byte) {
@@ -433,11 +456,13 @@ func seconds(b []byte) (delay float32, length int) {
 	points := int(uint(point-end) >> 63) // 1 or, without a branch, 0
 	low := uint64(1)<<(8*uint(point)&63) - 1
 	word = word&low | word>>(8*uint(points)&63)&^low // the point taken out
-	n, ok := swar.Decimal(word, end-points)
-	if !ok || end == 8 {
-		return longSeconds(b)
+	n, ok := swar.Decimal4(word, end-points)
+	if !ok {
+		if n, ok = swar.Decimal(word, end-points); !ok || end == 8 {
+			return longSeconds(b)
+		}
 	}
-	return float32(float64(n) / powers[(end-point-points)&15]), end
+	return float32(float64(n) * inverse[(end-point-points)&7]), end
 }
 
 // longSeconds reads a delay of any length.
@@ -465,5 +490,9 @@ func longSeconds(b []byte) (delay float32, length int) {
 	}
 	return float32(float64(n) / powers[i-point-1]), i
 }
+
+// inverse is of the powers of ten. To multiply is quicker than to divide, and of seven digits the float32 is the same: it takes more
+// than the error of a product to bring one across the middle between two of them.
+var inverse = [8]float64{1, 1e-1, 1e-2, 1e-3, 1e-4, 1e-5, 1e-6, 1e-7}
 
 var powers = [16]float64{1, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15}

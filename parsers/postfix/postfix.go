@@ -4,8 +4,10 @@ package postfix
 
 import (
 	"bytes"
+	"encoding/binary"
 
 	"bounceline/parsers/envelope"
+	"bounceline/parsers/swar"
 	"bounceline/pipeline/record"
 )
 
@@ -102,7 +104,10 @@ func (Parser) Parse(h *envelope.Header, text []byte, out *record.Result) {
 
 // brackets is what stands in the first angle brackets, or all where there are none.
 func brackets(v []byte) []byte {
-	i := bytes.IndexByte(v, '<')
+	i := 0
+	if len(v) == 0 || v[0] != '<' {
+		i = bytes.IndexByte(v, '<')
+	}
 	if i < 0 {
 		v = bytes.TrimSpace(v)
 		if j := bytes.IndexByte(v, ' '); j >= 0 {
@@ -207,6 +212,9 @@ var idBytes = func() (t [256]uint8) {
 // queueID splits "ID: rest". Both forms are accepted: short, upper-case hexadecimal, and long, in an alphabet without
 // vowels (mail_queue.h).
 func queueID(text []byte) (id, rest []byte) {
+	if id, rest = shortID(text); id != nil {
+		return id, rest
+	}
 	n, seen := 0, uint8(0)
 	for n < len(text) && n <= 20 {
 		c := idBytes[text[n]]
@@ -223,6 +231,37 @@ func queueID(text []byte) (id, rest []byte) {
 		return nil, nil
 	}
 	return id, text[n+2:]
+}
+
+// shortID splits a text that begins with the usual short form of up to 15 digits, by words of eight bytes.
+func shortID(text []byte) (id, rest []byte) {
+	if len(text) < 18 {
+		return nil, nil
+	}
+	n := 10 // as long as IDs are on many a machine: what follows then need not wait for the search
+	switch byte(':') {
+	case text[10]:
+	case text[11]:
+		n = 11
+	case text[12]:
+		n = 12
+	default:
+		n = swar.Index(text, ':')
+	}
+	if n < 5 || n > 15 || text[n+1] != ' ' {
+		return nil, nil
+	}
+	word, after := swar.Hexadecimal(binary.LittleEndian.Uint64(text)), 8*n // marks of the bytes before the colon are to be set
+	if n > 8 {
+		if word != swar.All {
+			return nil, nil
+		}
+		word, after = swar.Hexadecimal(binary.LittleEndian.Uint64(text[8:])), 8*(n-8)
+	}
+	if (word^swar.All)&(1<<after-1) != 0 {
+		return nil, nil
+	}
+	return text[:n], text[n+2:]
 }
 
 // longID checks the long form: at least 6 characters of seconds, 4 of microseconds, "z", and an inode.
@@ -283,10 +322,10 @@ func clientLine(h *envelope.Header, id, rest []byte, out *record.Result) {
 	f := learn(h, id, out, "client")
 	f.Op = record.Renew
 	rest = rest[len(client):]
-	f.ClientIP, rest = bracketed(rest)
+	rest = bracketed(rest, &f.ClientIP)
 	for {
-		i := bytes.IndexByte(rest, ',')
-		if i < 0 || len(rest) < i+2 {
+		i := swar.Either(rest, ',', ',')
+		if len(rest) < i+2 {
 			return
 		}
 		rest = rest[i+2:]
@@ -296,7 +335,8 @@ func clientLine(h *envelope.Header, id, rest []byte, out *record.Result) {
 		case len(rest) > 14 && string(rest[:14]) == "orig_queue_id=":
 			f.OrigQueueID = upToComma(rest[14:])
 		case len(rest) > 12 && string(rest[:12]) == "orig_client=": // before the filter
-			if ip, _ := bracketed(rest); ip != (record.Addr{}) {
+			var ip record.Addr
+			if bracketed(rest, &ip); ip != (record.Addr{}) {
 				f.ClientIP = ip
 			}
 		}

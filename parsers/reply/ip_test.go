@@ -1,10 +1,13 @@
 package reply
 
 import (
+	"bytes"
 	"fmt"
 	"net/netip"
 	"strings"
 	"testing"
+
+	"bounceline/pipeline/record"
 )
 
 // IP agrees with net/netip, wherever the text stands.
@@ -24,6 +27,19 @@ func TestIP(t *testing.T) {
 				t.Errorf("%q before %q: %t, want %t", text, behind, ok, valid)
 			} else if ok && got != want.As16() {
 				t.Errorf("%q is %v", text, got)
+			}
+		}
+	}
+	for _, text := range append(texts, "01.2.3.4", "0001.2.3.4", "1.2.3.0004", "1.2.3.4]", "]", "1.2.3]4.5", "1.2.3.4]5", "\xb1.2.3.4") {
+		for _, behind := range []string{"]:25, delay=2.4, delays=0.11", "99999]9999999999999999", "................]........", ".9]...9.]..", "]"} {
+			line := []byte(text + behind)
+			end := bytes.IndexByte(line, ']')
+			want, ok := IP(line[:end])
+			var got record.Addr
+			if n := QuickIPv4(line, &got); n > 0 && (n != end || !ok || got != want) || n == 0 && got != (record.Addr{}) {
+				t.Errorf("%q: %v of %d bytes, want %v", line, got, n, want)
+			} else if n == 0 && ok && want[10] == 0xff && !bytes.Contains(line[:end], []byte(":")) && len(line) >= 20 {
+				t.Errorf("%q is not read", line)
 			}
 		}
 	}

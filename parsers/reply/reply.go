@@ -3,7 +3,6 @@ package reply
 
 import (
 	"bytes"
-	"net/netip"
 	"unsafe"
 
 	"bounceline/pipeline/record"
@@ -204,49 +203,6 @@ var (
 		return t
 	}()
 )
-
-// IP parses an address; ok is false where text is none. It does not allocate.
-func IP(text []byte) (record.Addr, bool) {
-	if len(text) == 0 || len(text) > 45 {
-		return record.Addr{}, false
-	}
-	if a, ok := ipv4(text); ok {
-		return a, true
-	}
-	text = bytes.TrimPrefix(text, ipv6Prefix)
-	a, err := netip.ParseAddr(unsafe.String(unsafe.SliceData(text), len(text)))
-	if err != nil || a.Zone() != "" {
-		return record.Addr{}, false
-	}
-	return a.As16(), true
-}
-
-// ipv4 reads the common case.
-func ipv4(t []byte) (a record.Addr, ok bool) {
-	part, value, digits := 12, 0, 0
-	for _, c := range t {
-		switch {
-		case digit(c):
-			value = value*10 + int(c-'0')
-			if digits++; digits > 3 || value > 255 {
-				return record.Addr{}, false
-			}
-		case c == '.' && digits > 0 && part < 15:
-			a[part] = byte(value)
-			part++
-			value, digits = 0, 0
-		default:
-			return record.Addr{}, false
-		}
-	}
-	if part != 15 || digits == 0 {
-		return record.Addr{}, false
-	}
-	a[15], a[10], a[11] = byte(value), 0xff, 0xff
-	return a, true
-}
-
-var ipv6Prefix = []byte("IPv6:")
 
 // Loopback reports whether the address is in 127.0.0.0/8 or ::1.
 func Loopback(a record.Addr) bool {
