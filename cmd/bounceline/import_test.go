@@ -1,7 +1,11 @@
 package main
 
 import (
+	"bytes"
 	"math/rand/v2"
+	"os/exec"
+	"path/filepath"
+	"strings"
 	"testing"
 )
 
@@ -23,6 +27,43 @@ func TestLooksBinary(t *testing.T) {
 	} {
 		if looksBinary([]byte(text)) {
 			t.Errorf("%q passes for binary data", text)
+		}
+	}
+}
+
+func TestWrongInputs(t *testing.T) {
+	s := newStore(t)
+	dir := t.TempDir()
+	binary := filepath.Join(dir, "binary")
+	var noise bytes.Buffer
+	for i := range 4096 {
+		noise.WriteByte(byte(i * 7))
+	}
+	write(t, binary, noise.Bytes())
+	config := write(t, filepath.Join(dir, "c.yaml"), []byte("inputs:\n  - name: a\n    pathes: [x]\n"))
+	for _, c := range []struct {
+		args []string
+		code int
+		want string
+	}{
+		{[]string{"import", "--state-dir", s.dir, filepath.Join(dir, "none.log")}, 1, "none.log: there is no such file"},
+		{[]string{"import", "--state-dir", s.dir, dir}, 1, "is a directory"},
+		{[]string{"import", "--state-dir", s.dir, binary}, 1, "binary data"},
+		{[]string{"import", "--state-dir", s.dir}, 2, "name at least one file"},
+		{[]string{"run", "--state-dir", s.dir, "--config", config}, 2, `line 3: unknown key "pathes"; did you mean "paths"?`},
+		{[]string{"run", "--state-dir", s.dir}, 2, "name the files to follow"},
+		{[]string{"parse", "--parser", "qmail", binary}, 2, `no dialect "qmail"`},
+		{[]string{"import", "--clickhouse", "clickhouse://u:topsecret@127.0.0.1:1/x", config}, 1, "127.0.0.1:1"},
+	} {
+		out, err := command(c.args...).CombinedOutput()
+		var exit *exec.ExitError
+		if err == nil {
+			t.Errorf("%q succeeded", c.args)
+			continue
+		}
+		exit, _ = err.(*exec.ExitError)
+		if exit.ExitCode() != c.code || !strings.Contains(string(out), c.want) || strings.Contains(string(out), "topsecret") {
+			t.Errorf("%q: exit %d, %s", c.args, exit.ExitCode(), out)
 		}
 	}
 }
