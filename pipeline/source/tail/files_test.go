@@ -3,6 +3,7 @@ package tail_test
 import (
 	"fmt"
 	"io"
+	"log/slog"
 	"math/rand/v2"
 	"os"
 	"os/exec"
@@ -302,6 +303,32 @@ func TestCutTwice(t *testing.T) {
 			t.Errorf("%d bytes are counted as lost, not 40", n)
 		}
 		w.times[1] = 0
+	})
+}
+
+// TestWaitingIsSaidOnce has a rotated file that cannot be looked up for hours while none is at its path.
+func TestWaitingIsSaidOnce(t *testing.T) {
+	inWorld(t, func(w *world) {
+		w.write("mail.log", w.lines(1))
+		w.settle()
+		w.must(os.Remove(w.path("mail.log")))
+		w.pass(2 * time.Minute)
+		w.stop()
+		var said strings.Builder
+		w.options.Log = slog.New(slog.NewTextHandler(&said, nil))
+		w.start()
+		w.settle()
+		w.db.SetDown(true)
+		w.write("mail.log", w.lines(1))
+		w.settle()
+		w.rename("mail.log", "mail.log.1")
+		w.pass(3 * time.Hour)
+		w.stop()
+		if n := strings.Count(said.String(), "waiting for a log file"); n != 4 {
+			t.Errorf("waiting is said %d times, not once for each file and reason:\n%s", n, &said)
+		}
+		w.db.SetDown(false)
+		w.start()
 	})
 }
 

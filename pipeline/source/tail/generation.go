@@ -96,6 +96,14 @@ func (g *generation) close() {
 	}
 }
 
+// known is what people know the file as: another one may be at its path by now.
+func (g *generation) known() string {
+	if g.retired.IsZero() {
+		return g.path
+	}
+	return g.path + " (rotated)"
+}
+
 // content opens the file's content from its beginning, decompressed, apart from the reading that goes on.
 func (g *generation) content() (*content.File, error) {
 	return whole(g.file)
@@ -365,7 +373,7 @@ func (f *Follower) anew(g *generation) {
 // broken notes that a file cannot be read on. A failing disk may recover, and a compressed file at its path may still be
 // written; of one that was rotated the rest is lost.
 func (f *Follower) broken(ctx context.Context, g *generation, err error, out chan<- pipeline.Chunk) error {
-	f.wait(g.path, err)
+	f.wait(g.known(), err)
 	if !g.packed {
 		return nil
 	}

@@ -81,7 +81,7 @@ func (f *Follower) identify(ctx context.Context, g *generation) error {
 		return err
 	}
 	if later == nil || later.why != "" {
-		f.wait(g.path, err)
+		f.wait(g.known(), err)
 	}
 	g.pause = min(max(2*g.pause, f.Poll), 30*time.Second)
 	if later != nil && later.soon {
