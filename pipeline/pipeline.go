@@ -93,12 +93,21 @@ func NewBuffers(n int) *Buffers {
 }
 
 // Take returns a buffer; it blocks until one is free.
-func (b *Buffers) Take() []byte {
-	buf := <-b.free
-	if buf == nil {
-		buf = make([]byte, BufferSize)
+func (b *Buffers) Take() []byte { return b.TakeWhile(nil, nil) }
+
+// TakeWhile does the same, and calls do whenever there is a tick meanwhile.
+func (b *Buffers) TakeWhile(tick <-chan time.Time, do func()) []byte {
+	for {
+		select {
+		case buf := <-b.free:
+			if buf == nil {
+				buf = make([]byte, BufferSize)
+			}
+			return buf
+		case <-tick:
+			do()
+		}
 	}
-	return buf
 }
 
 // Give returns a buffer that came from Take. Nil is ignored.

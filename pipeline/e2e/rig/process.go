@@ -42,6 +42,7 @@ type Process struct {
 
 	options Options
 	store   *checkpoint.Store
+	buffers *pipeline.Buffers
 	cancel  context.CancelFunc
 	done    chan struct{}
 	err     error
@@ -54,6 +55,9 @@ type Process struct {
 	files  map[string][]byte // what the checkpoint's files held when it died
 	lost   int64
 }
+
+// buffers is how many a process has.
+const buffers = 4
 
 var errDead = errors.New("this process is dead")
 
@@ -69,14 +73,14 @@ func Start(o Options) (*Process, error) {
 	p := &Process{options: o, store: store, done: make(chan struct{})}
 	ctx, cancel := context.WithCancel(context.Background())
 	p.cancel = cancel
-	buffers := pipeline.NewBuffers(4)
+	p.buffers = pipeline.NewBuffers(buffers)
 	retryable := func(err error) bool { return errors.Is(err, ErrDown) }
 	p.Follower = tail.New(tail.Config{
 		Inputs: []tail.Input{{Name: "mail", Paths: o.Paths, Exclude: o.Exclude, Parser: parsers.Options{Zone: time.UTC}}},
-		Ledger: o.DB, Same: o.DB.Same, Store: store, Buffers: buffers, Log: o.Log, Retryable: retryable, Hints: o.Hints,
+		Ledger: o.DB, Same: o.DB.Same, Store: store, Buffers: p.buffers, Log: o.Log, Retryable: retryable, Hints: o.Hints,
 		Lock: func(string) (func(), error) { return func() {}, nil },
 	})
-	config := pipeline.Config{Classifier: o.Rules, Context: qctx.New(1 << 20), Sink: (*sink)(p), Audit: o.DB, Journal: (*sink)(p), Buffers: buffers,
+	config := pipeline.Config{Classifier: o.Rules, Context: qctx.New(1 << 20), Sink: (*sink)(p), Audit: o.DB, Journal: (*sink)(p), Buffers: p.buffers,
 		Retryable: retryable, Log: o.Log, MaxRows: o.MaxRows, DrainFor: time.Second}
 	p.Runner = pipeline.NewRunner(config)
 	go func() {
@@ -110,6 +114,20 @@ func (p *Process) Stop() error {
 	<-p.done
 	p.store.Close()
 	return p.finish()
+}
+
+// HoldBuffers takes all buffers away from the process, as other sources that it has may, until the function that it returns is
+// called.
+func (p *Process) HoldBuffers() (free func()) {
+	var held [buffers][]byte
+	for i := range held {
+		held[i] = p.buffers.Take()
+	}
+	return func() {
+		for _, b := range held {
+			p.buffers.Give(b)
+		}
+	}
 }
 
 // Kill ends the process at once: nothing that it does afterwards is seen by anybody.

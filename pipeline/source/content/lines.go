@@ -8,10 +8,16 @@ import (
 	"bounceline/pipeline/batch"
 )
 
+// A Pool has buffers of pipeline.BufferSize, see pipeline.Buffers.
+type Pool interface {
+	Take() []byte
+	Give([]byte)
+}
+
 // Lines cuts a growing or finished stream of bytes into chunks of whole lines. It is used by one goroutine.
 type Lines struct {
 	src    io.Reader
-	pool   *pipeline.Buffers
+	pool   Pool
 	stream *pipeline.Stream
 	offset int64  // position of the first byte of rest
 	rest   []byte // read, but its newline has not come yet
@@ -26,7 +32,7 @@ type cutLine struct {
 }
 
 // NewLines returns a reader of src, whose first byte is at offset in the stream.
-func NewLines(src io.Reader, stream *pipeline.Stream, offset int64, pool *pipeline.Buffers) *Lines {
+func NewLines(src io.Reader, stream *pipeline.Stream, offset int64, pool Pool) *Lines {
 	return &Lines{src: src, stream: stream, offset: offset, pool: pool}
 }
 

@@ -196,49 +196,6 @@ func (f *Follower) byID(id fileID) *generation {
 	return nil
 }
 
-// measure sees how files have changed. Where a content is gone from its file a copy may lie beside it now, and may not later,
-// when there is time to read it.
-func (f *Follower) measure() {
-	f.revisit()
-	for _, g := range f.live {
-		was := g.gone
-		g.measure()
-		if g.gone && !was {
-			f.startScan(g.target, g.found)
-		}
-		if g.cut == 0 {
-			continue
-		}
-		f.startScan(g.target, g.found)
-		f.Truncations.Add(1)
-		if e := f.followedBefore(g); e != nil {
-			e.peak, e.cut = max(e.peak, g.cut), true
-		} else if !slices.ContainsFunc(f.live, func(c *generation) bool {
-			return c.target.path == g.target.path && c != g && c.holds(g.cutHead, g.cut)
-		}) {
-			f.Lost.Truncated.Add(g.cut)
-			f.Log.Error("lines are lost: the file was cut before they were read", "path", g.path, "bytes", g.cut)
-		}
-		g.cut = 0
-	}
-}
-
-// followedBefore is the stream that was followed in this very file when the checkpoint was written, and is still looked for, if
-// that is what was cut before it could be looked up.
-func (f *Follower) followedBefore(g *generation) *followed {
-	head, named := content.Head(g.cutHead, false)
-	for _, s := range f.Store.State().Streams {
-		e := f.streams[s.Name]
-		if e == nil || e.stream != nil || e.done || (fileID{s.Device, s.Inode}) != g.id || s.Next > g.cut {
-			continue
-		}
-		if !named || strings.HasPrefix(s.Name, content.Prefix(head)) {
-			return e
-		}
-	}
-	return nil
-}
-
 // startScan looks beside the target's path now, and again for a while.
 func (f *Follower) startScan(t target, since time.Time) {
 	now := time.Now()

@@ -66,6 +66,7 @@ type Follower struct {
 	scans   map[string]*scan       // targets beside whose path older files are looked for
 	done    map[fileID]stamp       // rotated files that were read to their end
 	left    []*leftFile            // some of them, which may yet grow
+	cuts    []cutContent           // that are looked for
 	waiting map[string]string      // paths that cannot be read, and why: said once
 	watcher *watcher               // nil if there is none
 	failed  error                  // a fault that a test made happen where no error can be returned
@@ -112,6 +113,7 @@ func (f *Follower) Run(ctx context.Context, out chan<- pipeline.Chunk) error {
 		for _, l := range f.left {
 			l.file.Close()
 		}
+		f.Vanished.Add(int64(len(f.cuts))) // a copy may be found the next time
 	}()
 	if f.Watch {
 		f.watcher = newWatcher(f.Log)

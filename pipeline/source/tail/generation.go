@@ -229,15 +229,15 @@ func (f *Follower) read(ctx context.Context, g *generation, out chan<- pipeline.
 	case !g.packed && g.size == g.lines.Offset()+g.lines.Pending():
 		return false, f.settle(ctx, g, out)
 	}
-	for begun := g.lines.Offset(); g.lines.Offset()-begun < turn; {
+	for begun := g.lines.Offset(); !g.gone && g.lines.Offset()-begun < turn; { // it may be cut while we wait
 		c, err := g.lines.Next()
-		if errors.Is(err, io.EOF) {
-			return false, f.settle(ctx, g, out)
-		}
-		if err != nil {
+		if err != nil && !g.gone {
+			if errors.Is(err, io.EOF) {
+				return false, f.settle(ctx, g, out)
+			}
 			return false, f.broken(ctx, g, err, out)
 		}
-		if !g.ours() {
+		if g.gone || !g.ours() {
 			f.Buffers.Give(c.Buffer)
 			f.anew(g)
 			return false, nil
@@ -363,9 +363,9 @@ func (f *Follower) anew(g *generation) {
 	f.Truncations.Add(1)
 	f.failed = cmp.Or(f.failed, fault.At(fault.FileTruncated))
 	f.Log.Warn("the file was truncated while it was followed; rename it and signal the writer instead, to lose nothing",
-		"path", g.path, "read_to", g.lines.Offset())
+		"path", g.path, "read_to", g.at)
 	e := f.streams[g.stream.Name]
-	e.peak = max(e.peak, g.size, g.lines.Offset()+g.lines.Pending())
+	e.peak = max(e.peak, g.size, g.at)
 	f.drop(g)
 	f.startScan(g.target, g.found)
 }

@@ -85,3 +85,22 @@ func TestHints(t *testing.T) {
 	cancel()
 	must(<-ended)
 }
+
+// TestBuffersAreAway has files rotated and deleted while other sources have all buffers: they are opened in time.
+func TestBuffersAreAway(t *testing.T) {
+	inWorld(t, func(w *world) {
+		w.write("mail.log", w.lines(1))
+		w.settle()
+		free := w.p.HoldBuffers()
+		w.write("mail.log", w.lines(1))
+		w.settle()
+		for n := range 3 {
+			w.rename("mail.log", fmt.Sprintf("mail.log.%d", n))
+			w.write("mail.log", w.lines(1))
+			w.settle()
+			w.must(os.Remove(w.path(fmt.Sprintf("mail.log.%d", n))))
+		}
+		free()
+		w.pass(2 * time.Minute)
+	})
+}

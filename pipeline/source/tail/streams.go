@@ -287,7 +287,7 @@ func (f *Follower) start(g *generation, known content.Known, e *followed, head [
 	e.path, e.stream, e.gen, e.offset, e.before, e.done = g.target.path, s, g, at, before, false
 	g.stream, g.at, g.before = s, at, before
 	g.head = bytes.Clone(head[:min(len(head), batch.MarkerBytes)])
-	g.lines = content.NewLines(src, s, at, f.Buffers)
+	g.lines = content.NewLines(src, s, at, patient{f})
 	return nil
 }
 
