@@ -20,11 +20,31 @@ type cache struct {
 	slots []atomic.Pointer[cached]
 }
 
-// cached is immutable.
+// cached is immutable. A key is held in it, as most keys can be, or apart.
 type cached struct {
 	hash uint64
-	key  []byte
 	finding
+	key   []byte // apart
+	size  int
+	short [184]byte
+}
+
+func newCached(hash uint64, key []byte, f finding) *cached {
+	e := &cached{hash: hash, finding: f, size: len(key)}
+	if copy(e.short[:], key) < len(key) {
+		e.key = bytes.Clone(key)
+	}
+	return e
+}
+
+func (e *cached) is(hash uint64, key []byte) bool {
+	if e.hash != hash || e.size != len(key) {
+		return false
+	}
+	if e.key != nil {
+		return bytes.Equal(e.key, key)
+	}
+	return bytes.Equal(e.short[:len(key)], key)
 }
 
 func newCache() *cache {
@@ -37,7 +57,7 @@ func (c *cache) hash(key []byte) uint64 { return maphash.Bytes(c.seed, key) }
 func (c *cache) get(hash uint64, key []byte) *finding {
 	slot := hash & (cacheSlots - 1)
 	for _, s := range [2]uint64{slot, slot ^ 1} {
-		if e := c.slots[s].Load(); e != nil && e.hash == hash && bytes.Equal(e.key, key) {
+		if e := c.slots[s].Load(); e != nil && e.is(hash, key) {
 			return &e.finding
 		}
 	}
@@ -53,5 +73,5 @@ func (c *cache) put(hash uint64, key []byte, f finding) {
 	if c.slots[slot].Load() != nil && (c.slots[slot^1].Load() == nil || hash>>63 == 1) {
 		slot ^= 1
 	}
-	c.slots[slot].Store(&cached{hash: hash, key: bytes.Clone(key), finding: f})
+	c.slots[slot].Store(newCached(hash, key, f))
 }

@@ -121,7 +121,7 @@ func TestLongTexts(t *testing.T) {
 	for i := range j.cache.slots {
 		if c := j.cache.slots[i].Load(); c != nil {
 			held++
-			bytesHeld += len(c.key)
+			bytesHeld += c.size
 		}
 	}
 	if held == 0 || held > cacheSlots || bytesHeld > cacheSlots*cachedKey {
