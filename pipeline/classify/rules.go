@@ -135,9 +135,16 @@ func compile(sources []source, names *nameTables) (*ruleSet, error) {
 		}
 		return out
 	}
+	known := map[string][]int32{} // many words stand in many rules
+	spellings := func(word string) []int32 {
+		if _, ok := known[word]; !ok {
+			known[word] = number(spell.of(word)...)
+		}
+		return known[word]
+	}
 	spelled := func(words []string) (out []int32) {
 		for _, w := range words {
-			out = append(out, number(spell.of(w)...)...)
+			out = append(out, spellings(w)...)
 		}
 		return out
 	}
@@ -151,7 +158,7 @@ func compile(sources []source, names *nameTables) (*ruleSet, error) {
 		errs = append(errs, r.check(names))
 		r.any, r.with, r.none = spelled(r.Any), spelled(r.With), spelled(r.None)
 		for _, w := range r.All {
-			r.all = append(r.all, number(spell.of(w)...))
+			r.all = append(r.all, spellings(w))
 		}
 	}
 	for i, p := range names.providers {
