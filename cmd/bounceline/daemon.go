@@ -209,17 +209,23 @@ func followed(store *checkpoint.Store) []admin.Stream {
 	return out
 }
 
-// pipes reads those of the inputs' paths that are named pipes, now or later.
-func (d *daemon) pipes(inputs []tail.Input) flow {
-	if len(inputs) == 0 {
-		return flow{}
-	}
+// pipeReader reads those of the inputs' paths that are named pipes, now or later.
+func (d *daemon) pipeReader(inputs []tail.Input) *pipe.Reader {
 	r := &pipe.Reader{Buffers: d.buffers, Log: slog.Default(), Poll: time.Duration(d.config.Poll)}
 	for _, in := range inputs {
 		for _, path := range in.Paths {
 			r.Pipes = append(r.Pipes, pipe.Pipe{Path: path, Source: in.Name, Parser: in.Parser})
 		}
 	}
+	return r
+}
+
+// pipes stores what comes through named pipes.
+func (d *daemon) pipes(inputs []tail.Input) flow {
+	if len(inputs) == 0 {
+		return flow{}
+	}
+	r := d.pipeReader(inputs)
 	runner := pipeline.NewRunner(d.runner(noReplay{}))
 	return flow{name: "pipes", run: driven(r.Run, runner), counts: runner.Counts, unread: runner.Unread}
 }

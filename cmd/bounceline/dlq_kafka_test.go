@@ -119,3 +119,36 @@ func TestRefusedLinesReplayed(t *testing.T) {
 		t.Errorf("import: %s", out)
 	}
 }
+
+// TestTopicsNeedNoStateDirectory: a run that reads topics into a server keeps what it cannot read although its state directory cannot
+// be made, and says where.
+func TestTopicsNeedNoStateDirectory(t *testing.T) {
+	s, b := newStore(t), broker.Start(t)
+	b.CreateTopic(t, "maillog", 1)
+	produce(t, b, "maillog", 1, 0, 10)
+	w := &kafka.Writer{Addr: kafka.TCP(b.Addr), Topic: "maillog", BatchSize: 1}
+	defer w.Close()
+	if err := w.WriteMessages(context.Background(), kafka.Message{Value: []byte("no log line")}); err != nil {
+		t.Fatal(err)
+	}
+	produce(t, b, "maillog", 1, 10, 20)
+	dsn := strings.TrimSpace(bounceline(t, "engine", "--dsn", "--state-dir", s.dir))
+	nowhere := filepath.Join(write(t, filepath.Join(t.TempDir(), "file"), nil), "state")
+	args := []string{"run", "--state-dir", nowhere, "--clickhouse", dsn, "--kafka-brokers", b.Addr, "--kafka-topics", "maillog"}
+	m := launch(t, command(args...))
+	eventually(t, "the lines", s.has(t, 20))
+	m.stop(t)
+	_, file, found := strings.Cut(m.log.String(), " file=")
+	file, _, _ = strings.Cut(file, " ")
+	if !found {
+		t.Fatal("the log does not say where dead letters go")
+	}
+	if out := bounceline(t, "dlq", "list", "--file", file); !strings.Contains(out, "maillog/0@10") {
+		t.Errorf("list: %s", out)
+	}
+	cmd := command(args...)
+	cmd.Env = append(cmd.Env, "TMPDIR="+nowhere)
+	if out, err := cmd.CombinedOutput(); err == nil || !strings.Contains(string(out), "dead letters have no place: name a directory") {
+		t.Errorf("with nowhere to write: %v, %s", err, out)
+	}
+}

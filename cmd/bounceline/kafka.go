@@ -1,8 +1,10 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"log/slog"
+	"os"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -10,6 +12,7 @@ import (
 
 	"bounceline/pipeline/admin"
 	"bounceline/pipeline/config"
+	"bounceline/pipeline/dlq"
 	"bounceline/pipeline/kafkaconn"
 	"bounceline/pipeline/source/kafka"
 )
@@ -97,8 +100,12 @@ func (d *daemon) topics() (flow, error) {
 	if err != nil {
 		return flow{}, usagef("kafka: %v", err)
 	}
+	runner := d.runner(nil)
+	if runner.Dead, err = d.topicLetters(); err != nil {
+		return flow{}, err
+	}
 	source, err := kafka.New(kafka.Config{Conn: conn, Topics: k.Topics, Group: k.Group, OutOfRange: kafka.OutOfRange(k.OutOfRange), Parser: options,
-		Ledger: d.db, Log: slog.Default(), Pipeline: d.runner(nil), ContextMemory: contextMemory, SessionTimeout: time.Duration(k.SessionTimeout)})
+		Ledger: d.db, Log: slog.Default(), Pipeline: runner, ContextMemory: contextMemory, SessionTimeout: time.Duration(k.SessionTimeout)})
 	if err != nil {
 		return flow{}, usagef("kafka: %v", err)
 	}
@@ -124,4 +131,26 @@ func (d *daemon) topics() (flow, error) {
 		return out
 	}
 	return flow{name: "kafka", run: source.Run, counts: source.Pipeline.Counts, unread: source.Pipeline.Unread, counters: counters}, nil
+}
+
+// topicLetters is the dead-letter file for what stands in topics. Who reads topics into a server needs no state directory: where
+// there is none that can be written to, the letters go to a temporary folder, which is said.
+func (d *daemon) topicLetters() (dlq.File, error) {
+	file := deadLetters(d.db.StateDir)
+	err := os.MkdirAll(d.db.StateDir, 0o700)
+	if err == nil {
+		if _, err = file.Bury(nil); err == nil {
+			return file, nil
+		}
+	}
+	if d.db.lease != nil {
+		return file, fmt.Errorf("state directory: %w", err)
+	}
+	dir, failed := os.MkdirTemp("", fmt.Sprintf("bounceline-%d-", os.Getpid()))
+	if failed != nil {
+		return file, fmt.Errorf("dead letters have no place: name a directory that can be written to with --state-dir (%w)", errors.Join(err, failed))
+	}
+	file = deadLetters(dir)
+	slog.Warn("the state directory cannot be written to; dead letters go to a file of this process, see bounceline dlq list --file", "file", file.Path, "error", err)
+	return file, nil
 }

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+	"golang.org/x/sync/errgroup"
 
 	"bounceline/parsers"
 	"bounceline/pipeline"
@@ -42,6 +43,8 @@ store, however often a line is sent, and importing the file there as well adds n
 
 All lines go to one partition, in their order. Its number is chosen by the host's name and kept in the state directory. A line
 counts as sent when all replicas in sync have it. Lines that the brokers refuse are kept in the state directory, see dlq. While the brokers do not answer, ship waits; nothing is queued but in the log itself.
+
+A named pipe is read too; what goes through one cannot be read again, so a killed ship loses what was on its way.
 
 With --once it sends what is in the files now, compressed ones and standard input (-) too, and ends.`,
 		Example: `  bounceline ship --kafka-brokers kafka1:9092,kafka2:9092 --kafka-topic maillog /var/log/mail.log
@@ -112,8 +115,15 @@ func ship(ctx context.Context, d *daemon) error {
 		Lock: func(string) (func(), error) { return func() {}, nil }, // the checkpoint's keeps other shippers out
 		Same: func(context.Context, io.Reader, parsers.Options, string) (bool, error) { return false, nil },
 		Poll: time.Duration(d.config.Poll), RotateWait: time.Duration(d.config.RotateWait), Horizon: kafka.Horizon})
+	pipes := d.pipeReader(inputs)
+	source := func(ctx context.Context, out chan<- pipeline.Chunk) error {
+		g, ctx := errgroup.WithContext(ctx)
+		g.Go(func() error { return follower.Run(ctx, out) })
+		g.Go(func() error { return pipes.Run(ctx, out) })
+		return g.Wait()
+	}
 	return d.run(ctx, listener, flow{name: "ship", counts: &s.Counts, unread: &pipeline.Unread{}, counters: func() []admin.Counter { return tailCounters(follower) },
-		run:     func(ctx context.Context) error { return pipeline.Pump(ctx, follower.Run, s.Run, d.buffers) },
+		run:     func(ctx context.Context) error { return pipeline.Pump(ctx, source, s.Run, d.buffers) },
 		streams: func() []admin.Stream { return followed(store) }})
 }
 

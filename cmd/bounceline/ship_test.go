@@ -231,6 +231,46 @@ func TestShipOnce(t *testing.T) {
 	}
 }
 
+// TestShipReadsANamedPipe ships what two writers put into a named pipe.
+func TestShipReadsANamedPipe(t *testing.T) {
+	b := broker.Start(t)
+	b.CreateTopic(t, "maillog", 1)
+	path := filepath.Join(t.TempDir(), "maillog")
+	if err := syscall.Mkfifo(path, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	m := startShip(t, b, "maillog", t.TempDir(), path)
+	want := ""
+	for n := range 2 {
+		text := delivery(2*n) + delivery(2*n+1)
+		want += text
+		f, err := os.OpenFile(path, os.O_WRONLY, 0) // waits for the reader
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := f.WriteString(text); err != nil {
+			t.Fatal(err)
+		}
+		f.Close()
+	}
+	var lines []shippedLine
+	eventually(t, "the lines in the topic", func() bool {
+		lines = shippedLines(t, b, "maillog", 0)
+		return len(lines) == 4
+	})
+	m.stop(t)
+	got, at := "", int64(0)
+	for _, l := range lines {
+		if l.From != at || l.Stream != lines[0].Stream {
+			t.Errorf("origin %+v, want one at %d", l.Origin, at)
+		}
+		got, at = got+l.value+"\n", l.To
+	}
+	if got != want {
+		t.Errorf("the topic has %q", got)
+	}
+}
+
 func TestShipUsage(t *testing.T) {
 	for want, args := range map[string][]string{
 		"name the files":               {},

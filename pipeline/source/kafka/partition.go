@@ -70,6 +70,9 @@ func (p *partition) run(ctx context.Context) error {
 		"interrupted_batch", at.intent != nil)
 
 	c := p.Pipeline
+	if c.Audit != nil {
+		c.Audit = p.mender
+	}
 	c.Journal, c.Sink, c.Retryable = f, f, f.retryable(p.Pipeline.Retryable)
 	c.Context = qctx.New(max(1<<20, p.ContextMemory/p.share))
 	c.MaxBytes = min(16<<20, max(1<<20, batchMemory/2/p.share))

@@ -46,6 +46,7 @@ type reader struct {
 	shipments *shipments
 	set       recordSet
 	record    message // the last one that was read
+	expect    int     // records in a chunk, as in the last one
 	suspect   int64   // first offset of a batch whose checksum was wrong; it is fetched once more
 	stop      int64   // where the interrupted batch ends: a record, or nothing, must end there; 0 is nowhere
 
@@ -290,7 +291,7 @@ func (p *packer) begin(quiet bool, room int) {
 	if quiet {
 		stream = p.reread
 	}
-	p.chunk = pipeline.Chunk{Stream: stream, Offset: p.next, Quiet: quiet, Records: make([]pipeline.Record, 0, 64)}
+	p.chunk = pipeline.Chunk{Stream: stream, Offset: p.next, Quiet: quiet, Records: make([]pipeline.Record, 0, p.expect+p.expect/8+16)}
 	if room > pipeline.BufferSize {
 		p.chunk.Data = make([]byte, 0, room)
 	} else {
@@ -313,6 +314,7 @@ func (p *packer) flush() error {
 		return nil
 	}
 	p.open = false
+	p.expect = len(p.chunk.Records)
 	return p.send(p.chunk)
 }
 
