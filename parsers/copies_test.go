@@ -1,9 +1,12 @@
 package parsers
 
 import (
+	"bytes"
+	"encoding/binary"
 	"fmt"
 	"strings"
 	"testing"
+	"unicode/utf16"
 
 	"bounceline/pipeline/record"
 )
@@ -73,9 +76,14 @@ func TestCopies(t *testing.T) {
 		"2026-03-04 06:06:07\t{host=\"mx7\", job=\"mail\"}\t" + stamp + tag + "%s": at, // Loki
 		"3/4/2026, 5:06:07 AM | info | %s":                                         strings.Replace(event, " | pid=812 | agent=smtp", "", 1),
 		"    MESSAGE=%s":                                                           strings.Replace(event, " | pid=812 | agent=smtp", "", 1), // journalctl -o verbose
-		"233 <22>1 2026-03-04T05:06:07Z mx1 postfix/smtp 812 - - %s":               at,
-		`[1772600767.123,{"log":"` + stamp + tag + `%s"}]`:                         at,
-		`{"content":"%s","tag":"postfix/smtp[812]","hostname":"mx1"}`:              event,
+		"28.01.2026, 19:30:48 | info | %s":                                         strings.Replace(event, " | pid=812 | agent=smtp", " | event_time=2026-01-28T19:30:48.000", 1),
+		"13/1/2026, 7:30:48 PM | info | %s":                                        strings.Replace(event, " | pid=812 | agent=smtp", " | event_time=2026-01-13T19:30:48.000", 1),
+		"| Mar  4 05:06:07 | mx1 | postfix/smtp[812] | %s |":                       event,
+		"<22>1 2026-03-04T05:06:07Z mx1 postfix/smtp[812] - - - %s":                at,
+		`{"timestamp":"2026-03-04T05:06:07Z","hostname":"mx1","process":"postfix/smtp","pid":812,"message":"%s"}`:        at,
+		"233 <22>1 2026-03-04T05:06:07Z mx1 postfix/smtp 812 - - %s":                                                     at,
+		`[1772600767.123,{"log":"` + stamp + tag + `%s"}]`:                                                               at,
+		`{"content":"%s","tag":"postfix/smtp[812]","hostname":"mx1"}`:                                                    event,
 		"2026-03-04T05:06:07+00:00\tmail.postfix\t" + `{"host":"mx1","ident":"postfix/smtp","pid":"812","message":"%s"}`: event,
 	} {
 		shapes = append(shapes, shape{format, fmt.Sprintf(format, text), want})
@@ -97,6 +105,7 @@ func TestCopies(t *testing.T) {
 		{"<ann@example.org>", "<ann@example.org <mailto:ann@example.org>>"}:  at,
 		{"<ann@example.org>", "<[ann@example.org](mailto:ann@example.org)>"}: at,
 		{"<ann@example.org>", "ann@example.org <mailto:ann@example.org>"}:    at,
+		{"<ann@example.org>", "‹ann@example.org›"}:                           at,
 		{"4F2A91C0B7", "**4F2A91C0B7**"}:                                     at,
 		{"deferred", "**deferred**"}:                                         at,
 		{"<ann@example.org>", `\<ann@example.org\>`}:                         at,
@@ -145,10 +154,30 @@ func TestCopies(t *testing.T) {
 		shape{"blanks", strings.ReplaceAll("2026-03-04 05:06:07 "+exim, " ", "\t"), failedAt})
 	shapes = append(shapes, shape{"no message id", exim[len("1tZxYa-0001Bc-De "):], "event | queue_id= | recipient=ann@example.org | orig_recipient=bob@example.com | smtp_code=550 | router=dnslookup"},
 		shape{"no message id, deferred", "2026-03-04 05:06:07 == ann@example.org R=r T=t defer (-53): retry time not reached for any host", "event | event_type=suspended | event_time=2026-03-04T05:06:07.000"},
+		shape{"other brackets", "2026-03-04 05:06:07 1tZxYa-0001Bc-De =› ann ‹ann@example.org› R=r T=t", "event | recipient=ann@example.org | outcome=delivered"},
 		shape{"brackets for an address", "2026-03-04 05:06:07 1tZxYa-0001Bc-De ** <MY-ADDRESS> <bob@example.com> R=r T=t: x", "event | recipient=MY-ADDRESS | orig_recipient=bob@example.com"},
 		shape{"line breaks", "2026-03-04 05:06:07 1tZxYa-0001Bc-De == ann@example.org\v  R=r T=t defer (-44) H=mx1 [192.0.2.25]: SMTP error from remote mail\v server after RCPT TO:<ann@example.org>:\r\v 451-4.3.0 one\v451 4.7.1 two", `event | recipient=ann@example.org | errno=-44 | smtp_code=451 | enhanced_code=4.7.1 | smtp_command=RCPT TO | remote_text=451-4.3.0 one\n451 4.7.1 two`},
 		shape{"arrow in a text", "2026-03-04 05:06:07 => see the manual R=x", "other"})
 	t.Run("Exim", func(t *testing.T) { checkCopies(t, shapes) })
+}
+
+// A log that Windows' shell has written is UTF-16: its lines are cut at their line feeds, and the halves of these stay.
+func TestUTF16(t *testing.T) {
+	for _, order := range []binary.AppendByteOrder{binary.LittleEndian, binary.BigEndian} {
+		var text []byte
+		for _, c := range utf16.Encode([]rune("\ufeffMar  4 05:06:07 mx1 postfix/qmgr[8]: 4F2A91C0B7: removed\r\nMar  4 05:06:07 mx1 postfix/smtp[812]: 4F2A91C0B7: to=<ann@example.org>, relay=none, delay=2, status=sent (250 ok)\r\n")) {
+			text = order.AppendUint16(text, c)
+		}
+		s := newStream(t, Options{})
+		var res record.Result
+		lines := bytes.Split(text, []byte{'\n'})
+		for i, want := range []string{"context removed", "event | recipient=ann@example.org | event_time=2026-03-04T05:06:07.000 | response_text=250 ok | host=mx1"} {
+			s.Parse(lines[i], &res)
+			for _, problem := range compare(&res, want) {
+				t.Errorf("%q: %s", lines[i], problem)
+			}
+		}
+	}
 }
 
 func checkCopies(t *testing.T, shapes []shape) {

@@ -335,6 +335,9 @@ func (s *Stream) search(text []byte, enveloped bool, out *record.Result) {
 		for _, d := range s.dialects {
 			if d.Claims(nil, text[i:]) {
 				out.Reset()
+				if s.header.Time == 0 {
+					s.envelope.Stamped(text[:i], &s.header)
+				}
 				s.read(&s.header, text[i:], enveloped, out)
 				s.internal(out)
 				return

@@ -107,20 +107,21 @@ func hostName(w []byte) bool {
 }
 
 // Clean returns the line as its MTA wrote it where a terminal, a browser or an editor has changed it: without colours
-// (ECMA-48, control sequences), with blanks for tabs and other kinds of blanks, with plain quotation marks, and with the
-// characters that HTML entities and Markdown's escapes stand for. It reports false where there is nothing to change. The result is valid until the
-// next call.
+// (ECMA-48, control sequences), with blanks for tabs and other kinds of blanks, with plain quotation marks and brackets, with the
+// characters that HTML entities and Markdown's escapes stand for, and without the zero bytes of UTF-16. It reports false where there
+// is nothing to change. The result is valid until the next call.
 func (r *Reader) Clean(line []byte) ([]byte, bool) {
 	at := bytes.IndexFunc(line, func(c rune) bool { return c < ' ' || c == '&' || c == '\\' || c >= 0x80 })
 	if at < 0 {
 		return line, false
 	}
 	b := append(r.clean[:0], line[:at]...)
-	for rest := line[at:]; len(rest) > 0; {
+	for rest := trimUTF16Mark(line[at:]); len(rest) > 0; {
 		n := 1
 		switch c := rest[0]; {
 		case c == 0x1b:
 			n = controlSequence(rest)
+		case c == 0: // of UTF-16
 		case c < ' ':
 			b = append(b, ' ')
 		case c == '\\' && len(rest) > 1 && bytes.IndexByte([]byte("<>[]_*#="), rest[1]) >= 0: // Markdown
@@ -144,7 +145,16 @@ func (r *Reader) Clean(line []byte) ([]byte, bool) {
 		rest = rest[n:]
 	}
 	r.clean = b
+	b = bytes.TrimRight(b, " ")
 	return b, !bytes.Equal(b, line)
+}
+
+// trimUTF16Mark takes off the byte-order mark that begins a text in UTF-16.
+func trimUTF16Mark(b []byte) []byte {
+	if len(b) > 1 && (b[0] == 0xff && b[1] == 0xfe || b[0] == 0xfe && b[1] == 0xff) {
+		return b[2:]
+	}
+	return b
 }
 
 // controlSequence is the length of "ESC [ ... letter", or of the escape character alone.
@@ -185,13 +195,17 @@ func plain(b []byte) (as string, length int) {
 		return " ", n
 	case c >= 0x200b && c <= 0x200f, c == 0xfeff, c == 0x2060:
 		return "", n
+	case c == 0x2039:
+		return "<", n
+	case c == 0x203a:
+		return ">", n
 	case c >= 0x201c && c <= 0x201f, c == 0xab, c == 0xbb:
 		return `"`, n
 	case c >= 0x2018 && c <= 0x201b:
 		return "'", n
 	case c == 0x2026:
 		return "...", n
-	case c == 0x2022, c == 0xb7, c == 0x203a, c == 0x25cf: // bullets
+	case c == 0x2022, c == 0xb7, c == 0x25cf: // bullets
 		return "*", n
 	}
 	return string(b[:n]), n

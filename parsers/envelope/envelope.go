@@ -85,6 +85,14 @@ func (r *Reader) Within(text []byte, h *Header) ([]byte, bool) {
 	return rest, true
 }
 
+// Stamped sets the time of a text in which a stamp of any form stands before a record, if there is one that could not mean two
+// times.
+func (r *Reader) Stamped(before []byte, h *Header) {
+	if ms, flags, known := r.clock.loose(before); known && ms != 0 {
+		h.Time, h.Flags = ms, flags
+	}
+}
+
 func (r *Reader) strip(line []byte, h *Header, inside bool) (text []byte, ok bool) {
 	*h = Header{}
 	r.refused = false

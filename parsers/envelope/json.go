@@ -132,7 +132,7 @@ func member(where int, key []byte) (role int, rank uint8) {
 			return program, 6
 		case "ident", "appname", "app_name", "app-name", "PROGRAM", "program", "_application_name", "application_name", "syslog_identifier", "Program":
 			return program, 5
-		case "programname", "_SYSLOG_IDENTIFIER", "app":
+		case "programname", "_SYSLOG_IDENTIFIER", "app", "process":
 			return program, 3
 		case "_COMM":
 			return program, 1

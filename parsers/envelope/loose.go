@@ -86,9 +86,16 @@ func (d *looseDate) word(w []byte) {
 		}
 		return
 	}
-	if m := monthName(w); m != 0 {
+	switch m := monthName(w); {
+	case m != 0:
 		d.month = m
-	} else {
+	case d.timed && len(w) == 2 && (string(w) == "PM" || string(w) == "pm"):
+		if d.hour < 12 {
+			d.hour += 12
+		}
+	case d.timed && len(w) == 2 && (string(w) == "AM" || string(w) == "am"):
+		d.hour %= 12
+	default:
 		d.before = strange
 	}
 }

@@ -302,6 +302,10 @@ func (r *Reader) rfc5424(line []byte, h *Header) ([]byte, bool) {
 	h.Host, h.Program = fields[0], fields[1]
 	if n, ok := number(fields[2]); ok {
 		h.PID = uint32(n)
+	} else if name, id, found := bytes.Cut(h.Program, []byte{'['}); found { // "postfix/smtp[417]" for its name
+		if n, ok := number(bytes.TrimSuffix(id, []byte{']'})); ok {
+			h.Program, h.PID = name, uint32(n)
+		}
 	}
 	rest, ok = structured(rest)
 	if !ok {

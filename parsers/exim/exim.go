@@ -83,8 +83,8 @@ func (Parser) Parse(h *envelope.Header, text []byte, out *record.Result) {
 		out.Fact = record.Fact{Op: record.Close, Host: h.Host, QueueID: id, Time: h.Time}
 	case len(rest) > 4 && bytes.IndexByte(rest[:4], '&') >= 0:
 		out.Class, out.Kind = record.Malformed, "exim: HTML entities"
-	default:
-		out.Class, out.Kind = record.Other, "message note"
+	default: // a flag may be made of other brackets
+		out.Class, out.Kind, out.Doubt = record.Other, "message note", len(rest) > 4 && (rest[0] >= 0x80 || rest[1] >= 0x80)
 	}
 }
 

@@ -25,7 +25,7 @@ func copied(h *envelope.Header, text []byte, out *record.Result) bool {
 // oddID finds "to=" behind one word at most, which is then the queue ID whatever it looks like.
 func oddID(text []byte) (id, rest []byte, ok bool) {
 	head := text[:min(len(text), maxOddID)]
-	text = text[len(head)-len(bytes.TrimLeft(head, ` :,"`)):]
+	text = text[len(head)-len(bytes.TrimLeft(head, ` :,"|`)):]
 	if len(text) > 0 && text[0] == '[' { // "postfix/smtp [417]: "
 		if i := bytes.IndexByte(text, ']'); i > 0 && i < 12 {
 			text = bytes.TrimPrefix(text[i+1:], []byte(":"))

@@ -391,10 +391,10 @@ func address(b []byte) (addr, rest []byte, ok bool) {
 	return b[:end], b[end+1:], true // a lone quote
 }
 
-// unbracketed reads an address whose brackets are lost. Those that were escaped, for HTML or Markdown, are read when
+// unbracketed reads an address whose brackets are lost. Those that were escaped, for HTML or Markdown, or are others, are read when
 // they are made good.
 func unbracketed(b []byte) (addr, rest []byte, ok bool) {
-	if bytes.HasPrefix(b, []byte("&lt;")) || len(b) > 0 && b[0] == '\\' {
+	if bytes.HasPrefix(b, []byte("&lt;")) || bytes.HasPrefix(b, []byte("‹")) || len(b) > 0 && b[0] == '\\' {
 		return nil, nil, false
 	}
 	if i := bytes.IndexByte(b, ','); i >= 0 {
