@@ -11,7 +11,9 @@ DEMO_STATE = .build/demo
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
 BUILD = $(GO) build -trimpath -ldflags '-X main.version=$(VERSION)'
 
-.PHONY: all build engine broker demo test vet lint bench measure fuzz soak-kafka clean
+export KILLS OUTAGE SOAK SCHEDULES GO
+
+.PHONY: all build engine broker demo test vet lint bench measure fuzz soak soak-kafka clean
 
 all: build
 
@@ -71,6 +73,11 @@ measure: build
 	@command -v pflogsumm >/dev/null || { echo 'pflogsumm is needed (Debian: apt-get install pflogsumm)' >&2; exit 1; }
 	@mkdir -p .build
 	env -u BOUNCELINE_CLICKHOUSE $(GO) run ./pipeline/e2e/measure -lines $(LINES) -runs $(RUNS) -dir .build
+
+## soak: hours of kills (KILLS of run, KILLS of the engine, one at each of its file operations), full disks, an outage of OUTAGE
+## at full input, members of a consumer group killed for SOAK, and SCHEDULES random schedules, with progress and a summary
+soak: $(ENGINE) $(BROKER)
+	pipeline/e2e/soak.sh
 
 ## soak-kafka: members of a consumer group killed at random for SOAK
 SOAK ?= 10m
