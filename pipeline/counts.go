@@ -55,6 +55,10 @@ func (c *Counts) LastError() string {
 	return c.last.Error()
 }
 
+// Lose notes that [from, to) of a stream was gone before it could be read, where such things are kept: beside what is stored. It
+// does what it can and does not wait for long.
+type Lose func(stream string, from, to int64, reason string)
+
 // Lost is how many bytes of files were gone before they could be read, by reason. It may be read while it is added to.
 type Lost struct {
 	Truncated atomic.Int64 // a file was cut, and no copy held what had been seen in it

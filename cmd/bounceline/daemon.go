@@ -152,6 +152,7 @@ func (d *daemon) files(ctx context.Context, inputs []tail.Input) (flow, error) {
 	}
 	follower := tail.New(tail.Config{Inputs: inputs, Ledger: d.db, Store: store, Buffers: d.buffers, Watch: true, Log: slog.Default(),
 		Lock: func(stream string) (func(), error) { return lockStream(locks, stream) },
+		Lose: d.lose,
 		Same: func(ctx context.Context, r io.Reader, options parsers.Options, stream string) (bool, error) {
 			return d.db.sameRows(ctx, r, options, time.Now(), stream)
 		},
@@ -178,6 +179,18 @@ func waitForRoom(ctx context.Context) func(error) error {
 		case <-ctx.Done():
 			return context.Cause(ctx)
 		}
+	}
+}
+
+// loseWithin is how long noting a loss may hold up reading.
+const loseWithin = 5 * time.Second
+
+// lose notes a loss in the database. Where that cannot be, it has been counted and logged.
+func (d *daemon) lose(stream string, from, to int64, reason string) {
+	ctx, cancel := context.WithTimeout(context.Background(), loseWithin)
+	defer cancel()
+	if err := d.db.Lose(ctx, stream, from, to, reason); err != nil {
+		slog.Warn("a loss is not noted in the database: verify will not know of it", "stream", stream, "from", from, "to", to, "error", err)
 	}
 }
 

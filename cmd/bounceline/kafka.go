@@ -105,7 +105,7 @@ func (d *daemon) topics() (flow, error) {
 		return flow{}, err
 	}
 	source, err := kafka.New(kafka.Config{Conn: conn, Topics: k.Topics, Group: k.Group, OutOfRange: kafka.OutOfRange(k.OutOfRange), Parser: options,
-		Ledger: d.db, Log: slog.Default(), Pipeline: runner, ContextMemory: contextMemory, SessionTimeout: time.Duration(k.SessionTimeout)})
+		Ledger: d.db, Lose: d.lose, Log: slog.Default(), Pipeline: runner, ContextMemory: contextMemory, SessionTimeout: time.Duration(k.SessionTimeout)})
 	if err != nil {
 		return flow{}, usagef("kafka: %v", err)
 	}

@@ -109,8 +109,8 @@ func (v *verifier) run(ctx context.Context) error {
 	if err := v.print(found, extent); err != nil {
 		return err
 	}
-	if len(found) > 0 {
-		return errNotWell{len(found), "bounceline verify --repair mends them; name the log files where rows or ranges are missing"}
+	if n := faults(found); n > 0 {
+		return errNotWell{n, "bounceline verify --repair mends them; name the log files where rows or ranges are missing"}
 	}
 	return nil
 }
@@ -134,19 +134,29 @@ func (v *verifier) repair(ctx context.Context, im *importer, files []string) err
 	if err != nil {
 		return err
 	}
-	fixed := len(found) - len(left)
+	fixed := faults(found) - faults(left)
 	if v.output == "table" && fixed > 0 {
-		if _, err := fmt.Fprintf(v.out, "%d of %d problems were mended\n", fixed, len(found)); err != nil {
+		if _, err := fmt.Fprintf(v.out, "%d of %d problems were mended\n", fixed, faults(found)); err != nil {
 			return err
 		}
 	}
 	if err := v.print(left, extent); err != nil {
 		return err
 	}
-	if len(left) > 0 {
-		return errNotWell{len(left), "name the log files with these lines, or store files anew with bounceline import --again"}
+	if n := faults(left); n > 0 {
+		return errNotWell{n, "name the log files with these lines, or store files anew with bounceline import --again"}
 	}
 	return nil
+}
+
+// faults counts what is wrong: what was lost before it could be read is not.
+func faults(found []clickhouse.Finding) (n int) {
+	for _, f := range found {
+		if f.Problem != clickhouse.Loss {
+			n++
+		}
+	}
+	return n
 }
 
 func (v *verifier) print(found []clickhouse.Finding, extent clickhouse.Extent) error {
@@ -156,10 +166,15 @@ func (v *verifier) print(found []clickhouse.Finding, extent clickhouse.Extent) e
 			return err
 		}
 	}
-	if v.output == "table" && len(found) == 0 {
+	if v.output == "table" && faults(found) == 0 {
 		_, err := fmt.Fprintf(v.out, "all is well: %d rows, %d ranges of %d streams; no gap, no overlap, no duplicate; ledger, rows and rollups agree\n",
 			extent.Rows, extent.Ranges, extent.Streams)
-		return err
+		if err != nil || len(found) == 0 {
+			return err
+		}
+		if _, err := fmt.Fprintln(v.out, "What is known to be lost:"); err != nil {
+			return err
+		}
 	}
 	columns := []string{"problem", "where", "what"}
 	if v.output == "ndjson" {

@@ -22,6 +22,12 @@ func TestVerifyAndRepair(t *testing.T) {
 	if out := bounceline(t, "verify", "--state-dir", s.dir); !strings.Contains(out, fmt.Sprintf("all is well: %d rows", rows)) {
 		t.Fatalf("verify says %q", out)
 	}
+	if err := s.db.Lose(t.Context(), "file-other-0", 5, 12, "the file was deleted"); err != nil {
+		t.Fatal(err)
+	}
+	if out := bounceline(t, "verify", "--state-dir", s.dir); !strings.Contains(out, "all is well") || !strings.Contains(out, "7 positions were lost before they could be read: the file was deleted") {
+		t.Fatalf("verify says of a loss %q", out)
+	}
 	for _, harm := range []struct{ sql, problem string }{
 		{"ALTER TABLE ingest_batches DELETE WHERE from_pos = (SELECT max(from_pos) FROM ingest_batches) SETTINGS mutations_sync = 2", "unledgered"},
 		{"ALTER TABLE delivery_events DELETE WHERE pos % 7 = 0 SETTINGS mutations_sync = 2", "missing"},

@@ -15,6 +15,7 @@ type Finding struct {
 	Problem  Problem
 	Stream   string    // and the part [From, To) of it, where the problem is one of a stream
 	From, To int64     //
+	Reason   string    // of a loss
 	Table    string    // and the hour, where it is one of a rollup
 	Hour     time.Time //
 	Count    int64     // how many rows, lines or positions; of a rollup, rows too many or, below zero, too few
@@ -26,6 +27,7 @@ type Problem string
 // What verify looks for.
 const (
 	Gap        Problem = "gap"        // the ledger knows what is before and behind, not what is between
+	Loss       Problem = "loss"       // what was lost before it could be read, and counted: no fault of what is stored
 	Overlap    Problem = "overlap"    // the ledger has a part twice
 	Duplicate  Problem = "duplicate"  // rows with the same identity
 	Missing    Problem = "missing"    // event lines that the ledger counts and that have no row
@@ -39,6 +41,8 @@ func (f Finding) String() string {
 	switch f.Problem {
 	case Gap:
 		return fmt.Sprintf("%d positions between two stored ranges are not in the ledger", f.Count)
+	case Loss:
+		return fmt.Sprintf("%d positions were lost before they could be read: %s", f.Count, f.Reason)
 	case Overlap:
 		return fmt.Sprintf("%d positions are in the ledger twice: two writers at once, or a damaged checkpoint", f.Count)
 	case Duplicate:
@@ -148,7 +152,7 @@ func (d *DB) collect(ctx context.Context, problem Problem, sql string) ([]Findin
 	return out, rows.Err()
 }
 
-// ledgerFindings looks at the ledger alone. Streams that were shipped are passed over: of them a range says what came
+// ledgerFindings looks at the ledger and the losses alone. Streams that were shipped are passed over: of them a range says what came
 // through a partition, not what was read.
 func (d *DB) ledgerFindings(ctx context.Context) ([]Finding, error) {
 	const ordered = `(SELECT stream, from_pos, to_pos, row_number() OVER w AS nth,
@@ -156,6 +160,10 @@ func (d *DB) ledgerFindings(ctx context.Context) ([]Finding, error) {
 		FROM ingest_batches FINAL
 		WHERE stream NOT IN (SELECT stream FROM ingest_batches WHERE via != '')
 		WINDOW w AS (PARTITION BY stream ORDER BY from_pos, to_pos))`
+	losses, err := d.losses(ctx)
+	if err != nil {
+		return nil, err
+	}
 	gaps, err := d.collect(ctx, Gap, `SELECT stream AS s, if(nth = 1, 0, reached) AS a, from_pos AS b, b - a AS n FROM `+ordered+`
 		WHERE nth > 1 AND from_pos > reached OR nth = 1 AND from_pos > 0 AND startsWith(stream, 'file-')`)
 	if err != nil {
@@ -163,7 +171,7 @@ func (d *DB) ledgerFindings(ctx context.Context) ([]Finding, error) {
 	}
 	overlaps, err := d.collect(ctx, Overlap, `SELECT stream AS s, from_pos AS a, least(reached, to_pos) AS b, b - a AS n FROM `+ordered+`
 		WHERE nth > 1 AND from_pos < reached`)
-	return append(gaps, overlaps...), err
+	return slices.Concat(unexplained(gaps, losses), losses, overlaps), err
 }
 
 func (d *DB) duplicates(ctx context.Context) ([]Finding, error) {

@@ -1,6 +1,7 @@
 package clickhouse
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -144,6 +145,40 @@ func TestWhatIsNoLongerKeptIsTold(t *testing.T) {
 		}
 		if ext.Dropped != c.dropped || ext.Oldest != c.oldest || (len(found) == 0) != (c.oldest > 0) {
 			t.Errorf("without %s: %+v, %d findings", c.drop, ext, len(found))
+		}
+	}
+}
+
+// TestLossesAreToldFromGaps: a gap is one as long as a part of it is not known to be lost, and what was stored after all is not.
+func TestLossesAreToldFromGaps(t *testing.T) {
+	d := migrated(t)
+	store := func(b *batch.Batch) {
+		if err := errors.Join(d.Write(t.Context(), b, b.ID), d.WriteLedger(t.Context(), b)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	lose := func(from, to int64) {
+		if err := d.Lose(t.Context(), "file-x-0", from, to, "it was cut"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	store(piece(0, 100))
+	store(piece(3000, 50))
+	for _, c := range []struct {
+		what string
+		do   func()
+		want []string
+	}{
+		{"nothing is known", func() {}, []string{"gap  file-x-0[1000,3000) 2000"}},
+		{"a part is lost", func() { lose(1000, 2000) }, []string{"gap  file-x-0[1000,3000) 2000", "loss  file-x-0[1000,2000) 1000"}},
+		{"all is", func() { lose(1500, 3000) }, []string{"loss  file-x-0[1000,2000) 1000", "loss  file-x-0[1500,3000) 1500"}},
+		{"it is noted again", func() { lose(1500, 3000) }, []string{"loss  file-x-0[1000,2000) 1000", "loss  file-x-0[1500,3000) 1500"}},
+		{"the end too", func() { lose(3200, 3700) }, []string{"loss  file-x-0[1000,2000) 1000", "loss  file-x-0[1500,3000) 1500", "loss  file-x-0[3200,3700) 200"}},
+		{"most is stored after all", func() { store(piece(1000, 200)) }, []string{"loss  file-x-0[3200,3700) 200"}},
+	} {
+		c.do()
+		if got := verify(t, d); !slices.Equal(got, c.want) {
+			t.Errorf("%s: found %q, want %q", c.what, got, c.want)
 		}
 	}
 }

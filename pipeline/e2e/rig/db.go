@@ -43,6 +43,7 @@ type DB struct {
 	ledger []batch.Range
 	down   bool
 	unsaid int // so many acknowledgements are lost from now on
+	noted  int64
 }
 
 // Window is how many tokens the database remembers.
@@ -215,6 +216,20 @@ func (d *DB) Present(_ context.Context, stream string, from, to int64) (map[batc
 
 // Mend has nothing to do: there are no rollups.
 func (d *DB) Mend(context.Context, int64, int64) error { return nil }
+
+// Lose implements pipeline.Lose.
+func (d *DB) Lose(_ string, from, to int64, _ string) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.noted += to - from
+}
+
+// Noted is how much was noted as lost.
+func (d *DB) Noted() int64 {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.noted
+}
 
 // Rows is how many rows there are.
 func (d *DB) Rows() int {

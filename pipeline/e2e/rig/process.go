@@ -77,7 +77,7 @@ func Start(o Options) (*Process, error) {
 	retryable := func(err error) bool { return errors.Is(err, ErrDown) }
 	p.Follower = tail.New(tail.Config{
 		Inputs: []tail.Input{{Name: "mail", Paths: o.Paths, Exclude: o.Exclude, Parser: parsers.Options{Zone: time.UTC}}},
-		Ledger: o.DB, Same: o.DB.Same, Store: store, Buffers: p.buffers, Log: o.Log, Retryable: retryable, Hints: o.Hints,
+		Ledger: o.DB, Same: o.DB.Same, Lose: o.DB.Lose, Store: store, Buffers: p.buffers, Log: o.Log, Retryable: retryable, Hints: o.Hints,
 		Lock: func(string) (func(), error) { return func() {}, nil },
 	})
 	config := pipeline.Config{Classifier: o.Rules, Context: qctx.New(1 << 20), Sink: (*sink)(p), Audit: o.DB, Journal: (*sink)(p), Buffers: p.buffers,

@@ -30,6 +30,7 @@ type Config struct {
 	OutOfRange OutOfRange      // Earliest
 	Parser     parsers.Options // how lines are read
 	Ledger     content.Ledger
+	Lose       pipeline.Lose // optional
 	Log        *slog.Logger
 
 	// Pipeline is what the partitions' runners are made of. Journal, Context and limits of memory are set for each of them.

@@ -125,6 +125,11 @@ func (p *partition) settle(ctx context.Context) (at place, first int64, err erro
 				p.Log.Error("a batch that was being sent when its owner ended cannot be made again: its records were deleted",
 					"topic", p.reader.topic, "partition", p.reader.partition, "records", at.unreadable)
 			}
+			for _, l := range at.lost {
+				if p.Lose != nil {
+					p.Lose(at.stream, l.From, l.To, "the records were deleted from the topic, or left out by policy")
+				}
+			}
 			return at, first, nil
 		case fatal(err):
 			return at, first, err

@@ -45,14 +45,15 @@ type known struct {
 type place struct {
 	incarnation int
 	stream      string
-	ranges      []batch.Range // the ledger's, of this stream
-	next        int64         // everything before it is settled
-	marker      string        // of the record before it, as far as known
-	intent      *intent       // to be made again first
-	doubt       int64         // before it there are rows that the ledger does not know
-	skipped     int64         // records that are lost, or left out by policy
-	unreadable  int64         // records of an intent that can no longer be read
-	commit      bool          // the group does not know it yet
+	ranges      []batch.Range   // the ledger's, of this stream
+	next        int64           // everything before it is settled
+	marker      string          // of the record before it, as far as known
+	intent      *intent         // to be made again first
+	doubt       int64           // before it there are rows that the ledger does not know
+	skipped     int64           // records that are lost, or left out by policy
+	unreadable  int64           // records of an intent that can no longer be read
+	lost        []pipeline.Span // where both are
+	commit      bool            // the group does not know it yet
 }
 
 // errOutOfRange is the error of the policy Fail.
@@ -105,7 +106,8 @@ func (k *known) find(policy OutOfRange) (place, error) {
 		p.intent, p.commit = nil, true
 	}
 	if p.intent != nil && p.intent.From < k.first {
-		p.unreadable, p.intent, p.commit = min(k.first, p.intent.To)-p.intent.From, nil, true
+		p.lost = append(p.lost, pipeline.Span{From: p.intent.From, To: min(k.first, p.intent.To)})
+		p.unreadable, p.intent, p.commit = p.lost[0].To-p.lost[0].From, nil, true
 	}
 	if p.intent == nil {
 		p.skipStored()
@@ -121,7 +123,10 @@ func (k *known) find(policy OutOfRange) (place, error) {
 		if policy == Latest {
 			to = k.last
 		}
-		p.skipped += max(0, to-p.next)
+		if to > p.next {
+			p.skipped += to - p.next
+			p.lost = append(p.lost, pipeline.Span{From: p.next, To: to})
+		}
 		p.next, p.marker, p.commit = to, "", true
 		p.skipStored()
 	}

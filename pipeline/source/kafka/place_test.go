@@ -2,6 +2,7 @@ package kafka
 
 import (
 	"errors"
+	"slices"
 	"strings"
 	"testing"
 
@@ -43,7 +44,7 @@ func TestFindPlace(t *testing.T) {
 		"intent that is stored": {known: known{committed: 20, ours: true, meta: ours(0, "m", &intent{From: 20, To: 30}), ledger: stored("0", "m", 0, 20, 30), first: 0, last: 90}, there: "m",
 			want: place{stream: "c/t/0/0", next: 30, marker: "m", commit: true}},
 		"intent partly deleted": {known: known{committed: 20, ours: true, meta: ours(0, "m", &intent{From: 20, To: 30}), ledger: stored("0", "m", 0, 20), first: 25, last: 90},
-			want: place{stream: "c/t/0/0", next: 25, commit: true, skipped: 5, unreadable: 5}},
+			want: place{stream: "c/t/0/0", next: 25, commit: true, skipped: 5, unreadable: 5, lost: []pipeline.Span{{From: 20, To: 25}, {From: 20, To: 25}}}},
 		"record before is gone": {known: known{committed: 50, ours: true, meta: ours(3, "m", nil), ledger: stored("3", "m", 0, 50), first: 50, last: 90},
 			want: place{incarnation: 3, stream: "c/t/0/3", next: 50, marker: "m"}},
 		"another record stands there": {known: known{committed: 50, ours: true, meta: ours(3, "m", nil), ledger: stored("3", "m", 0, 50), first: 0, last: 90}, there: "n",
@@ -61,9 +62,9 @@ func TestFindPlace(t *testing.T) {
 		"rows without ledger": {known: known{committed: -1, reach: map[string]int64{"c/t/0/0": 60}, ledger: stored("0", "m", 0, 50), first: 0, last: 90}, there: "m",
 			want: place{stream: "c/t/0/0", next: 50, marker: "m", doubt: 60, commit: true}},
 		"deleted, earliest": {known: known{committed: 50, ours: true, meta: ours(0, "m", nil), ledger: stored("0", "m", 0, 50), first: 60, last: 90},
-			want: place{stream: "c/t/0/0", next: 60, skipped: 10, commit: true}},
+			want: place{stream: "c/t/0/0", next: 60, skipped: 10, commit: true, lost: []pipeline.Span{{From: 50, To: 60}}}},
 		"deleted, latest": {known: known{committed: 50, ours: true, meta: ours(0, "m", nil), ledger: stored("0", "m", 0, 50), first: 60, last: 90}, policy: Latest,
-			want: place{stream: "c/t/0/0", next: 90, skipped: 40, commit: true}},
+			want: place{stream: "c/t/0/0", next: 90, skipped: 40, commit: true, lost: []pipeline.Span{{From: 50, To: 90}}}},
 		"deleted, fail": {known: known{committed: 50, ours: true, meta: ours(0, "m", nil), ledger: stored("0", "m", 0, 50), first: 60, last: 90}, policy: Fail, err: errOutOfRange},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -94,7 +95,7 @@ func TestFindPlace(t *testing.T) {
 
 func equalPlaces(a, b place) bool {
 	return a.incarnation == b.incarnation && a.stream == b.stream && a.next == b.next && a.marker == b.marker && a.doubt == b.doubt &&
-		a.skipped == b.skipped && a.unreadable == b.unreadable && a.commit == b.commit
+		a.skipped == b.skipped && a.unreadable == b.unreadable && a.commit == b.commit && slices.Equal(a.lost, b.lost)
 }
 
 func TestContextBegins(t *testing.T) {

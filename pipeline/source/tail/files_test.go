@@ -251,6 +251,9 @@ func TestLostBatchIsCountedOnce(t *testing.T) {
 		if w.counted != int64(len(text)) {
 			t.Errorf("%d bytes are counted as lost, not %d", w.counted, len(text))
 		}
+		if n := w.db.Noted(); n != int64(len(text)) {
+			t.Errorf("%d bytes are noted as lost in the database, not %d", n, len(text))
+		}
 		for n := first; n < w.next; n++ {
 			w.times[n] = 0
 		}
@@ -276,6 +279,9 @@ func TestCutBeforeItWasKnownAgain(t *testing.T) {
 		w.pass(2 * time.Minute)
 		if n := w.p.Follower.Lost.Truncated.Load(); n != int64(len(text)) || n != w.p.Lost() || w.p.Follower.Vanished.Load() != 0 {
 			t.Errorf("%d bytes are counted as cut and %d as lost, not %d", n, w.p.Lost(), len(text))
+		}
+		if n := w.db.Noted(); n != int64(len(text)) {
+			t.Errorf("%d bytes are noted as lost in the database, not %d", n, len(text))
 		}
 		for n := first; n < w.next; n++ {
 			w.times[n] = 0

@@ -41,6 +41,7 @@ type Config struct {
 	// back later.
 	Lock func(stream string) (release func(), err error)
 	Same func(ctx context.Context, r io.Reader, o parsers.Options, stream string) (bool, error) // see content.Resolve
+	Lose pipeline.Lose                                                                          // optional
 	// Retryable says which errors of Ledger and Same may pass; what is not retryable ends Run. Default: none.
 	Retryable  func(error) bool
 	Watch      bool            // let the system say when something may have changed, so that it is seen at once

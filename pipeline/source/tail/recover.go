@@ -103,6 +103,7 @@ func (f *Follower) loseRange(r batch.Range) error {
 	}
 	f.Lost.Intent.Add(r.To - r.From)
 	f.Log.Error("a batch cannot be sent again: the file with its lines is gone", "stream", r.Stream, "from", r.From, "to", r.To)
+	f.note(r.Stream, r.From, r.To, "the file was gone before their batch was stored")
 	return f.Store.Update(func(st *checkpoint.State) {
 		for i := range st.Streams {
 			if x := &st.Streams[i]; x.Name == r.Stream {

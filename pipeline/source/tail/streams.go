@@ -352,10 +352,18 @@ func (f *Follower) seen(g *generation) time.Time {
 	return at
 }
 
-// lose counts what was lost of a stream.
-func (f *Follower) lose(e *followed, reason *atomic.Int64, n int64) {
-	reason.Add(n)
-	f.Log.Error("lines are lost: the file was cut or deleted before they were read", "path", e.path, "stream", e.name, "bytes", n)
+// lose counts what was lost of a stream, and notes it.
+func (f *Follower) lose(e *followed, reason *atomic.Int64, from, to int64) {
+	reason.Add(to - from)
+	f.Log.Error("lines are lost: the file was cut or deleted before they were read", "path", e.path, "stream", e.name, "bytes", to-from)
+	f.note(e.name, from, to, "the file was cut or deleted before they were read")
+}
+
+// note lets somebody else know of a loss.
+func (f *Follower) note(stream string, from, to int64, reason string) {
+	if f.Lose != nil {
+		f.Lose(stream, from, to, reason)
+	}
 }
 
 // sweep forgets streams that are done and committed, and gives up those that were looked for in vain.
@@ -426,9 +434,9 @@ func (f *Follower) giveUp(ctx context.Context, e *followed, out chan<- pipeline.
 		f.Vanished.Add(1)
 		f.Log.Error("a file that was followed before is no longer there; what had not been read of it is lost", "path", e.path, "stream", e.name, "read_to", e.offset)
 	case e.stream == nil && !e.cut && e.peak > known:
-		f.lose(e, &f.Lost.Deleted, e.peak-known)
+		f.lose(e, &f.Lost.Deleted, known, e.peak)
 	case e.peak > known:
-		f.lose(e, &f.Lost.Truncated, e.peak-known)
+		f.lose(e, &f.Lost.Truncated, known, e.peak)
 	}
 	if e.stream == nil {
 		return nil

@@ -1,0 +1,58 @@
+package clickhouse
+
+import (
+	"context"
+	"crypto/rand"
+	"fmt"
+	"slices"
+)
+
+// Lose notes that [from, to) of the stream was lost before it could be read, so that a gap there explains itself. It may be
+// noted again, and does not keep the lines from being stored if somebody has them after all.
+func (d *DB) Lose(ctx context.Context, stream string, from, to int64, reason string) error {
+	err := d.conn.Exec(withToken(ctx, "lost/"+rand.Text()), "INSERT INTO ingest_losses (stream, from_pos, to_pos, reason) VALUES (?, ?, ?, ?)",
+		stream, uint64(from), uint64(to), reason)
+	if err != nil {
+		return fmt.Errorf("note a loss: %w", explain(err))
+	}
+	return nil
+}
+
+// losses finds what was lost and noted, but for what was stored after all.
+func (d *DB) losses(ctx context.Context) ([]Finding, error) {
+	rows, err := d.conn.Query(ctx, fmt.Sprintf(`SELECT l.stream, l.from_pos, l.to_pos, any(l.reason),
+			toInt64(l.to_pos - l.from_pos) - sum(greatest(0, toInt64(least(l.to_pos, b.to_pos)) - toInt64(greatest(l.from_pos, b.from_pos)))) AS n
+		FROM ingest_losses AS l FINAL LEFT JOIN (SELECT stream, from_pos, to_pos FROM ingest_batches FINAL) AS b ON l.stream = b.stream
+		GROUP BY 1, 2, 3 HAVING n > 0 ORDER BY 1, 2, 3 LIMIT %d`, maxFindings))
+	if Code(err) == codeNoSuchTable { // the schema is older: nothing was noted
+		return nil, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("look for %s: %w", Loss, err)
+	}
+	defer rows.Close()
+	var out []Finding
+	for rows.Next() {
+		f := Finding{Problem: Loss}
+		var from, to uint64
+		if err := rows.Scan(&f.Stream, &from, &to, &f.Reason, &f.Count); err != nil {
+			return nil, err
+		}
+		f.From, f.To = int64(from), int64(to)
+		out = append(out, f)
+	}
+	return out, rows.Err()
+}
+
+// unexplained leaves of the gaps those that are not wholly lost. The losses are sorted.
+func unexplained(gaps, losses []Finding) []Finding {
+	return slices.DeleteFunc(gaps, func(g Finding) bool {
+		at := g.From
+		for _, l := range losses {
+			if l.Stream == g.Stream && l.From <= at {
+				at = max(at, l.To)
+			}
+		}
+		return at >= g.To
+	})
+}
