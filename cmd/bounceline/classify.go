@@ -2,6 +2,7 @@ package main
 
 import (
 	"bufio"
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -121,14 +122,15 @@ func (c *classifier) all(in io.Reader, objects bool) error {
 	lines.Buffer(make([]byte, 64<<10), maxReply)
 	for lines.Scan() {
 		line := lines.Bytes()
-		if len(strings.TrimSpace(string(line))) == 0 {
+		if len(bytes.TrimSpace(line)) == 0 {
 			continue
 		}
-		in := classifyInput{Text: string(line)}
+		var in classifyInput
 		var bad error
 		if objects {
-			in = classifyInput{}
 			bad = json.Unmarshal(line, &in)
+		} else {
+			in.Text = string(line)
 		}
 		switch {
 		case bad != nil && c.table:

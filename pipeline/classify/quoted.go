@@ -2,7 +2,9 @@ package classify
 
 import (
 	"bytes"
+	"slices"
 	"strings"
+	"unicode/utf8"
 
 	"bounceline/parsers/reply"
 )
@@ -119,7 +121,9 @@ func unfold(text string) string {
 	if strings.Contains(text, "Remote_host_said:_") {
 		text = strings.NewReplacer("/Remote_host_said:_", " Remote host said: ", "/Giving_up_on_", " Giving up on ", "_", " ").Replace(text)
 	}
-	text = marks.Replace(text)
+	if strings.ContainsFunc(text, func(r rune) bool { return r >= utf8.RuneSelf }) { // the replacer takes its time
+		text = marks.Replace(text)
+	}
 	if !strings.ContainsAny(text, "\r\n") {
 		return text
 	}
@@ -172,9 +176,10 @@ func untilQuote(b []byte, mark byte) []byte {
 
 // cutReport cuts what reports of qmail and sendmail, and status notifications, put behind a reply.
 func cutReport(b []byte) []byte {
-	for _, w := range reportWords {
-		if i := bytes.Index(b, w); i > 4 {
+	for i := len("550 ") + 1; i+1 < len(b); i++ {
+		if (b[i] == ' ' || b[i] == ';') && reportLetters[b[i+1]] && slices.ContainsFunc(reportWords, func(w []byte) bool { return bytes.HasPrefix(b[i:], w) }) {
 			b = b[:i]
+			break
 		}
 	}
 	if i := bytes.Index(b, []byte(" SMTP error from remote ")); i > 0 && bytes.IndexByte(b[:i], '@') > 0 { // of the next recipient
@@ -185,3 +190,11 @@ func cutReport(b []byte) []byte {
 
 var reportWords = [][]byte{[]byte(" Giving up on "), []byte(" --- Below this line "), []byte(" --- Enclosed "), []byte(" ------ This is a copy "), []byte(" #SMTP#"), []byte(" Original message headers:"), []byte(" I'm not going to try again;"), []byte(" (in reply to "), []byte(" <<< "), []byte(" Final-Recipient: "), []byte("; from=<"),
 	[]byte(" Reporting-MTA: "), []byte(" Remote-MTA: ")}
+
+// reportLetters are their second bytes; the first is a blank or a semicolon.
+var reportLetters = func() (set [256]bool) {
+	for _, w := range reportWords {
+		set[w[1]] = true
+	}
+	return set
+}()
