@@ -42,6 +42,15 @@ type place struct {
 	shipped *Shipped // where its line comes from, if it was shipped
 }
 
+// placeOf is where the n-th line of a batch is from.
+func placeOf(b *batch.Batch, n int) *place {
+	from, key := b.FromOf(n)
+	p := &place{offset: from.Offset, key: key}
+	p.stream, _ = from.Stream.(*Stream)
+	p.shipped, _ = from.Shipped.(*Shipped)
+	return p
+}
+
 // record describes the record for a dead letter. It shares memory with the chunk.
 func (p *place) record() *batch.Record {
 	if p.stream == nil || p.stream.Topic == "" {
@@ -129,7 +138,7 @@ func (r *Runner) removePoison(ctx context.Context, b *batch.Batch, refused error
 		r.Counts.Dead.Add(1)
 		line, index := b.Text(n)
 		b.Bury(batch.Dead{Stream: rg.Stream, Source: rg.Source, Pos: at.Pos, Index: index, Line: line, Time: b.Time(i),
-			Reason: refused.Error(), RuleSet: b.RuleSet(i)})
+			Reason: refused.Error(), RuleSet: b.RuleSet(i), Record: placeOf(b, n).record()})
 	}
 	b.Keep(func(i int) bool {
 		if !dead[b.LineOf(i)] {

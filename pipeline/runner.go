@@ -298,7 +298,11 @@ func (r *Runner) line(st *streamState, rg *batch.Range, line []byte, at int64, i
 		r.due = time.Now().Add(r.MaxDelay)
 	}
 	if len(rows) > 0 {
-		r.current.Line(text, index)
+		if r.from.stream != nil && r.from.stream.Topic != "" {
+			r.current.LineFrom(text, index, batch.From{Offset: r.from.offset, Stream: r.from.stream, Shipped: r.from.shipped}, r.from.key)
+		} else {
+			r.current.Line(text, index)
+		}
 	}
 	for i := range rows {
 		row := &rows[i]

@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/segmentio/kafka-go"
 
@@ -118,6 +119,44 @@ func TestRefusedLinesReplayed(t *testing.T) {
 	if out := bounceline(t, "import", "--state-dir", s.dir, log); !strings.Contains(out, fmt.Sprintf("already stored: %d lines", 4)) || s.rows(t) != 4 {
 		t.Errorf("import: %s", out)
 	}
+}
+
+// TestRefusedRowsOfTopics: lines from a topic whose rows the database refuses are kept with their records, and a replay reads a
+// shipped one as its mail host said.
+func TestRefusedRowsOfTopics(t *testing.T) {
+	s, b := newStore(t), broker.Start(t)
+	b.CreateTopic(t, "maillog", 1)
+	s.exec(t, "ALTER TABLE delivery_events ADD CONSTRAINT good CHECK NOT startsWith(recipient, 'refused')")
+	line := func(n int) string {
+		return fmt.Sprintf("Nov 22 05:13:%02d mx1 postfix/smtp[417]: 4jXHTQ%06d: to=<refused%d@example.com>, relay=none, delay=1, delays=0/0/1/0, dsn=5.1.1, status=bounced (no such user)\n",
+			n, n, n)
+	}
+	log := filepath.Join(t.TempDir(), "mail.log")
+	if err := os.WriteFile(log, []byte(delivery(0)+line(1)+line(2)), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	stamp := time.Date(2026, 11, 23, 0, 0, 0, 0, time.UTC)
+	if err := os.Chtimes(log, stamp, stamp); err != nil {
+		t.Fatal(err)
+	}
+	bounceline(t, "ship", "--once", "--state-dir", t.TempDir(), "--kafka-brokers", b.Addr, "--kafka-topic", "maillog", "--host", "mx1", "--log-zone", "Asia/Tokyo", log)
+	m := startMember(t, s, b, "--kafka-topics", "maillog")
+	eventually(t, "the line that is right", s.has(t, 1))
+	m.stop(t)
+	list := bounceline(t, "dlq", "list", "--state-dir", s.dir)
+	for offset := 1; offset <= 2; offset++ {
+		if !strings.Contains(list, fmt.Sprintf("maillog/0@%d", offset)) {
+			t.Errorf("offset %d: %s", offset, list)
+		}
+	}
+	s.exec(t, "ALTER TABLE delivery_events DROP CONSTRAINT good")
+	if out := bounceline(t, "dlq", "replay", "--state-dir", s.dir, "--all"); !strings.Contains(out, "2 of 2 dead letters are stored") {
+		t.Errorf("replay: %s", out)
+	}
+	if n := s.number(t, "SELECT count() FROM delivery_events WHERE startsWith(recipient, 'refused') AND toHour(event_time, 'UTC') = 20 AND toDate(event_time, 'UTC') = '2026-11-21'"); n != 2 {
+		t.Errorf("%d rows have the time of Tokyo", n)
+	}
+	bounceline(t, "verify", "--state-dir", s.dir)
 }
 
 // TestTopicsNeedNoStateDirectory: a run that reads topics into a server keeps what it cannot read although its state directory cannot
