@@ -41,7 +41,11 @@ func appendValue(dst []byte, c *record.Column, row *record.Row) []byte {
 		}
 		return strconv.AppendFloat(dst, v, 'g', -1, 32)
 	case record.IP:
-		return append(append(append(dst, '"'), formatAddr(c.Address(row))...), '"')
+		dst = append(dst, '"')
+		if a := c.Address(row); a != (record.Addr{}) {
+			dst = netip.AddrFrom16(a).Unmap().AppendTo(dst)
+		}
+		return append(dst, '"')
 	case record.Millis:
 		dst = append(dst, '"')
 		dst = time.UnixMilli(int64(c.Number(row))).UTC().AppendFormat(dst, "2006-01-02T15:04:05.000Z")
@@ -51,14 +55,6 @@ func appendValue(dst []byte, c *record.Column, row *record.Row) []byte {
 	default:
 		return strconv.AppendUint(dst, c.Number(row), 10)
 	}
-}
-
-// formatAddr writes an address as people do: "" for none, IPv4 dotted.
-func formatAddr(a record.Addr) string {
-	if a == (record.Addr{}) {
-		return ""
-	}
-	return netip.AddrFrom16(a).Unmap().String()
 }
 
 func lowerASCII(v []byte) []byte {
@@ -80,22 +76,35 @@ func lowerASCII(v []byte) []byte {
 func appendString(dst, v []byte) []byte {
 	const hex = "0123456789abcdef"
 	dst = append(dst, '"')
+	plain := 0 // from here on nothing needs to be escaped
 	for i := 0; i < len(v); {
-		switch b := v[i]; {
+		b := v[i]
+		if verbatim[b] {
+			i++
+			continue
+		}
+		dst = append(dst, v[plain:i]...)
+		switch {
 		case b == '"' || b == '\\':
 			dst = append(dst, '\\', b)
 			i++
-		case b < 0x20 || b == 0x7f:
-			dst = append(dst, '\\', 'u', '0', '0', hex[b>>4], hex[b&15])
-			i++
 		case b < utf8.RuneSelf:
-			dst = append(dst, b)
+			dst = append(dst, '\\', 'u', '0', '0', hex[b>>4], hex[b&15])
 			i++
 		default:
 			r, n := utf8.DecodeRune(v[i:])
 			dst = utf8.AppendRune(dst, r)
 			i += n
 		}
+		plain = i
 	}
-	return append(dst, '"')
+	return append(append(dst, v[plain:]...), '"')
 }
+
+// verbatim is which bytes stand for themselves in a JSON string.
+var verbatim = func() (t [256]bool) {
+	for c := byte(0x20); c < 0x7f; c++ {
+		t[c] = c != '"' && c != '\\'
+	}
+	return t
+}()

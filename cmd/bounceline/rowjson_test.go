@@ -1,0 +1,18 @@
+package main
+
+import (
+	"encoding/json"
+	"strings"
+	"testing"
+)
+
+// What appendString writes is what encoding/json reads as the same text, where it was UTF-8, and otherwise as its replacement.
+func TestAppendString(t *testing.T) {
+	for _, v := range []string{"", "ann@example.org", `"o\"k"@d`, `\`, "a\tb\x00c\x1f\x7f", "пётр", "\xff", "a\xe9b", "\u2028", "x" + strings.Repeat(`"`, 3), "\"\xc3", "�"} {
+		var got string
+		line := appendString([]byte("1,"), []byte(v))
+		if err := json.Unmarshal(line[2:], &got); err != nil || got != strings.ToValidUTF8(v, "�") {
+			t.Errorf("%q is %s: %q, %v", v, line, got, err)
+		}
+	}
+}
