@@ -118,7 +118,7 @@ func quotedStatus(text []byte) []byte {
 // unfold makes one line of a text with line breaks. A quoted-printable soft break (RFC 2045, section 6.7) leaves nothing. qmail's
 // log writes a report with "_" for blanks and "/" for line breaks (qmail-log(5)).
 func unfold(text string) string {
-	if strings.Contains(text, "Remote_host_said:_") {
+	if strings.Contains(text, "Remote_host_said:_") || strings.HasSuffix(text, "/") && strings.Count(text, "_") > 2 {
 		text = strings.NewReplacer("/Remote_host_said:_", " Remote host said: ", "/Giving_up_on_", " Giving up on ", "_", " ").Replace(text)
 	}
 	if strings.ContainsFunc(text, func(r rune) bool { return r >= utf8.RuneSelf }) { // the replacer takes its time

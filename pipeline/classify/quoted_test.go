@@ -14,6 +14,7 @@ func TestQuoted(t *testing.T) {
 		{text: "Remote Server returned '550 5.4.1 [ann@example.org]: Access denied. We weren't sure [a.b]'", remote: "550 5.4.1 [ann@example.org]: Access denied. We weren't sure [a.b]", code: 550, enhanced: "5.4.1"},
 		{text: "192.0.2.1 does not like recipient. Remote host said: 550 5.1.1 unknown Giving up on 192.0.2.1.", remote: "550 5.1.1 unknown", code: 550, enhanced: "5.1.1"},
 		{text: "failure: 192.0.2.1_does_not_like_recipient./Remote_host_said:_550_5.1.1_no_such_user/Giving_up_on_192.0.2.1./", remote: "550 5.1.1 no such user", code: 550, enhanced: "5.1.1"},
+		{text: "failure: Sorry,_I_couldn't_find_any_host_named_example.org._(#5.1.2)/", enhanced: "5.1.2"},
 		{text: "the other server returned was: 550 550 #5.1.0 Address rejected (state 14).", remote: "550 550 #5.1.0 Address rejected (state 14).", code: 550},
 		{text: "smtplib.SMTPDataError: (550, b'The \"From\" header is missing. See https://example.com/1.')", remote: `550 The "From" header is missing. See https://example.com/1.`, code: 550},
 		{text: "{'ann@example.org': (553, '5.7.1 <bob@example.com>: Sender address rejected')}", remote: "553 5.7.1 <bob@example.com>: Sender address rejected", code: 553, enhanced: "5.7.1"},
