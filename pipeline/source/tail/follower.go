@@ -114,7 +114,10 @@ func (f *Follower) Run(ctx context.Context, out chan<- pipeline.Chunk) error {
 		for _, l := range f.left {
 			l.file.Close()
 		}
-		f.Vanished.Add(int64(len(f.cuts))) // a copy may be found the next time
+		for _, c := range f.cuts {
+			f.Vanished.Add(1)
+			f.Log.Error("a file was cut before it could be read, and no copy of it has been found yet", "path", c.target.path, "bytes", c.size)
+		}
 	}()
 	if f.Watch {
 		f.watcher = newWatcher(f.Log)
