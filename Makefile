@@ -74,8 +74,9 @@ measure: build
 	@mkdir -p .build
 	env -u BOUNCELINE_CLICKHOUSE $(GO) run ./pipeline/e2e/measure -lines $(LINES) -runs $(RUNS) -dir .build
 
-## soak: hours of kills (KILLS of run, KILLS of the engine, one at each of its file operations), full disks, an outage of OUTAGE
-## at full input, members of a consumer group killed for SOAK, and SCHEDULES random schedules, with progress and a summary
+## soak: hours of kills (KILLS each of run, of members of a consumer group, of a shipper, of the engine, and one at each of the
+## engine's file operations), full disks, an outage of OUTAGE at full input, a consumer group that comes and goes for SOAK, and
+## SCHEDULES random schedules, with progress and a summary
 soak: $(ENGINE) $(BROKER)
 	pipeline/e2e/soak.sh
 

@@ -82,6 +82,7 @@ func newStore(t testing.TB) *store {
 
 func newStoreIn(t testing.TB, dir string) *store {
 	t.Helper()
+	awaitEngine(t, dir)
 	t.Setenv(asProgram, "1") // for the engine's child
 	lease, err := local.Acquire(t.Context(), dir, "")
 	if err != nil {
@@ -97,6 +98,26 @@ func newStoreIn(t testing.TB, dir string) *store {
 		t.Fatal(err)
 	}
 	return &store{dir, db}
+}
+
+// awaitEngine lets the test wait, when all who use the engine of the state directory have left it, until that has ended: what
+// still writes there would be in the way of removing it.
+func awaitEngine(t testing.TB, dir string) {
+	t.Cleanup(func() {
+		if data, err := os.ReadFile(filepath.Join(dir, "engine", "engine.json")); err == nil {
+			var engine struct{ PID int }
+			if err := json.Unmarshal(data, &engine); err != nil {
+				t.Error(err)
+			}
+			eventually(t, "the engine's end", func() bool { return ended(engine.PID) })
+		}
+	})
+}
+
+// ended reports whether the process is no more; a zombie is not (proc(5)).
+func ended(pid int) bool {
+	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+	return err != nil || bytes.Contains(stat, []byte(") Z "))
 }
 
 func (s *store) number(t testing.TB, sql string) uint64 {

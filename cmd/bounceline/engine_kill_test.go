@@ -133,10 +133,7 @@ func TestLossBehindAnAcknowledgedRetry(t *testing.T) {
 	if err := syscall.Kill(pid, syscall.SIGKILL); err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, "the engine's end", func() bool {
-		stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
-		return err != nil || bytes.Contains(stat, []byte(") Z "))
-	})
+	eventually(t, "the engine's end", func() bool { return ended(pid) })
 	for _, p := range parts {
 		if err := os.RemoveAll(p); err != nil {
 			t.Fatal(err)

@@ -30,6 +30,7 @@ type shimmed struct {
 func newShimmed(t *testing.T) *shimmed {
 	t.Helper()
 	s := &shimmed{store: &store{dir: t.TempDir()}, program: buildWithFaults(t)}
+	awaitEngine(t, s.dir)
 	files := filepath.Join(s.dir, "engine", "user_files") // the engine may read and write there
 	if err := os.MkdirAll(files, 0o700); err != nil {
 		t.Fatal(err)

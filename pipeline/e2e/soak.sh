@@ -21,8 +21,11 @@ soak() {
 }
 
 export BOUNCELINE_KILLS="${KILLS:-500}" BOUNCELINE_TEST_KILLS="${KILLS:-500}" BOUNCELINE_SHIM_ALL=1
+export BOUNCELINE_MEMBER_KILLS="${KILLS:-500}" BOUNCELINE_SHIPPER_KILLS="${KILLS:-500}"
 export BOUNCELINE_OUTAGE="${OUTAGE:-10m}" BOUNCELINE_SOAK="${SOAK:-10m}"
 soak run-killed '^TestKilledAnywhere$' ./cmd/bounceline
+soak member-killed '^TestMemberKilledAnywhere$' ./cmd/bounceline
+soak shipper-killed '^TestShipperKilledAnywhere$' ./cmd/bounceline
 soak engine-killed '^TestEngineKilled$' ./cmd/bounceline
 soak file-operations '^TestEngineKilled(AtFileOperations|WhileItIsMended)$' ./cmd/bounceline
 soak full-disk '^(TestRunOnAFullDisk|TestImportOnAFullDisk|TestDiskIsFullAgainAndAgain)$' ./cmd/bounceline
