@@ -19,6 +19,8 @@ import (
 
 	"bounceline/pipeline/fault"
 	"bounceline/pipeline/source/content"
+	"bounceline/sinks/clickhouse"
+	"bounceline/sinks/clickhouse/local"
 )
 
 // A rotatedLog is a log that one goroutine writes and logrotate rotates, always in the same manner: it loses files when that
@@ -33,13 +35,18 @@ type rotatedLog struct {
 	mu    sync.Mutex
 	held  *os.File // the writer's handle: it is opened anew some writes after a rotation, as a signalled daemon does
 	stale int
+	left  time.Time // when it was rotated last
 }
+
+// heldFor is how long a file is written at the most after it was rotated: when it has been quiet for rotate_wait, 2 s, it is no
+// longer read.
+const heldFor = time.Second
 
 // write appends n numbered deliveries.
 func (l *rotatedLog) write(n int) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.held == nil || l.stale == 1 {
+	if l.held == nil || l.stale == 1 || l.stale > 0 && time.Since(l.left) > heldFor {
 		f, err := os.OpenFile(l.path, os.O_WRONLY|os.O_CREATE|os.O_APPEND, 0o600)
 		if err != nil {
 			l.t.Error(err)
@@ -48,7 +55,7 @@ func (l *rotatedLog) write(n int) {
 		if l.held != nil {
 			l.held.Close()
 		}
-		l.held = f
+		l.held, l.stale = f, 0
 	}
 	l.stale = max(0, l.stale-1)
 	var text bytes.Buffer
@@ -78,7 +85,7 @@ func (l *rotatedLog) rotate() {
 	if out, err := exec.Command("/usr/sbin/logrotate", "--force", "--state", l.conf+".state", l.conf).CombinedOutput(); err != nil {
 		l.t.Errorf("logrotate: %v: %s", err, out)
 	}
-	l.stale = 5
+	l.stale, l.left = 5, time.Now()
 }
 
 // buildWithFaults builds the program in which faults can be made to happen.
@@ -236,7 +243,19 @@ func (s *store) tellMissing(t *testing.T, dir string) {
 			return
 		}
 		have := map[string]bool{}
-		rows, err := s.db.Query(context.Background(), "SELECT DISTINCT recipient FROM delivery_events", nil)
+		lease, err := local.Acquire(context.Background(), s.dir, "")
+		if err != nil {
+			t.Log(err)
+			return
+		}
+		defer lease.Close()
+		db, err := clickhouse.Open(context.Background(), clickhouse.Config{DSN: lease.DSN()})
+		if err != nil {
+			t.Log(err)
+			return
+		}
+		defer db.Close()
+		rows, err := db.Query(context.Background(), "SELECT DISTINCT recipient FROM delivery_events", nil)
 		if err != nil {
 			t.Logf("what is missing is not known: %v", err)
 			return
