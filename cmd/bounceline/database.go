@@ -130,7 +130,7 @@ func (d *database) leased() *local.Lease {
 
 // room returns an error where the local engine's disk is nearly full.
 func (d *database) room() error {
-	if d.lease == nil {
+	if d.leased() == nil {
 		return nil
 	}
 	if err := local.Room(d.StateDir); err != nil {

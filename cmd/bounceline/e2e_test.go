@@ -4,7 +4,6 @@ import (
 	"bufio"
 	"bytes"
 	"compress/gzip"
-	"context"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -18,7 +17,6 @@ import (
 	"time"
 
 	"bounceline/pipeline/source/content"
-	"bounceline/sinks/clickhouse"
 	"bounceline/sinks/clickhouse/local"
 )
 
@@ -67,118 +65,6 @@ func demoLog(t *testing.T, name string) []byte {
 		t.Fatal(err)
 	}
 	return data
-}
-
-// A store is a state directory whose engine is kept running by the test, and a connection to it.
-type store struct {
-	dir string
-	db  *clickhouse.DB
-}
-
-func newStore(t testing.TB) *store {
-	t.Helper()
-	return newStoreIn(t, t.TempDir())
-}
-
-func newStoreIn(t testing.TB, dir string) *store {
-	t.Helper()
-	awaitEngine(t, dir)
-	t.Setenv(asProgram, "1") // for the engine's child
-	lease, err := local.Acquire(t.Context(), dir, "")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { lease.Close() })
-	db, err := clickhouse.Open(t.Context(), clickhouse.Config{DSN: lease.DSN()})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { db.Close() })
-	if err := db.Migrate(t.Context(), false, nil); err != nil {
-		t.Fatal(err)
-	}
-	return &store{dir, db}
-}
-
-// awaitEngine lets the test wait, when all who use the engine of the state directory have left it, until that has ended: what
-// still writes there would be in the way of removing it.
-func awaitEngine(t testing.TB, dir string) {
-	t.Cleanup(func() {
-		if data, err := os.ReadFile(filepath.Join(dir, "engine", "engine.json")); err == nil {
-			var engine struct{ PID int }
-			if err := json.Unmarshal(data, &engine); err != nil {
-				t.Error(err)
-			}
-			eventually(t, "the engine's end", func() bool { return ended(engine.PID) })
-		}
-	})
-}
-
-// ended reports whether the process is no more; a zombie is not (proc(5)).
-func ended(pid int) bool {
-	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
-	return err != nil || bytes.Contains(stat, []byte(") Z "))
-}
-
-func (s *store) number(t testing.TB, sql string) uint64 {
-	t.Helper()
-	for try := 0; ; try++ {
-		n, err := s.ask(sql)
-		if err == nil {
-			return n
-		}
-		if try == 5 || !clickhouse.Retryable(err) {
-			t.Fatalf("%s: %v", sql, err)
-		}
-		// The engine may die with a client that was killed: start it again.
-		lease, err := local.Acquire(t.Context(), s.dir, "")
-		if err != nil {
-			t.Fatal(err)
-		}
-		t.Cleanup(func() { lease.Close() })
-		if db, err := clickhouse.Open(t.Context(), clickhouse.Config{DSN: lease.DSN()}); err == nil {
-			s.db = db
-			t.Cleanup(func() { db.Close() })
-		}
-	}
-}
-
-// exec changes the store behind the program's back.
-func (s *store) exec(t testing.TB, sql string) {
-	t.Helper()
-	s.number(t, "SELECT count() FROM system.one") // an engine that died with a client is started again
-	if err := s.db.Exec(t.Context(), sql); err != nil {
-		t.Fatalf("%s: %v", sql, err)
-	}
-}
-
-func (s *store) ask(sql string) (n uint64, err error) {
-	rows, err := s.db.Query(context.Background(), sql, nil)
-	if err != nil {
-		return 0, err
-	}
-	defer rows.Close()
-	if !rows.Next() {
-		return 0, fmt.Errorf("no row: %w", rows.Err())
-	}
-	return n, rows.Scan(&n)
-}
-
-// rows checks that raw table and rollups agree, that no row is there twice, and returns how many there are.
-func (s *store) rows(t testing.TB) uint64 {
-	t.Helper()
-	n := s.number(t, "SELECT count() FROM delivery_events")
-	for _, sql := range []string{
-		"SELECT uniqExact(event_id) FROM delivery_events",
-		"SELECT sum(events) FROM rollup_domain_hourly",
-		"SELECT sum(events) FROM rollup_sender_hourly",
-		"SELECT sum(rows) FROM ingest_batches FINAL",
-	} {
-		if got := s.number(t, sql); got != n {
-			t.Errorf("%s: %d, but there are %d rows", sql, got, n)
-		}
-	}
-	return n
 }
 
 func write(t *testing.T, path string, data []byte) string {
