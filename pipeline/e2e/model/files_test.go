@@ -263,6 +263,7 @@ func (m *model) removeRotated() {
 func (m *model) destroy(c *content) {
 	unknown := m.p == nil || !m.looked
 	m.blind = m.blind || unknown
+	c.unheld = c.unheld || unknown
 	m.ruined = append(m.ruined, c)
 	m.excuse(c.lines, unknown)
 }

@@ -67,7 +67,7 @@ type content struct {
 	lines   []int
 	torn    bool      // its last line is not complete
 	gone    bool      // its file was deleted, or is followed by nobody
-	unheld  bool      // no process has it open any more
+	unheld  bool      // no process has it open any more, or never had
 	written time.Time // last
 }
 

@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"testing/synctest"
 
 	"bounceline/pipeline/e2e/rig"
 )
@@ -79,6 +80,7 @@ func (m *model) loseCheckpoint() {
 }
 
 func (m *model) saveCheckpoint() {
+	synctest.Wait() // a hint may have set the process to work
 	m.saved = map[string][]byte{}
 	for _, f := range m.checkpoint() {
 		data, err := os.ReadFile(f)
