@@ -35,6 +35,9 @@ func TestShippedRules(t *testing.T) {
 	if size := e.current.Load().rules.automaton.size(); size > 16<<20 {
 		t.Errorf("the automaton takes %d bytes", size)
 	}
+	for _, warning := range e.Lint(false) {
+		t.Error(warning)
+	}
 }
 
 // TestAutomatonFindsWhatSearchFinds: literals of few letters, so that they hold and overlap one another, short ones that the
