@@ -39,6 +39,7 @@ type Config struct {
 	MaxBytes  int           // or with so much text; optional, 16 MiB
 	MaxDelay  time.Duration // or when its first row has waited so long; optional, 1 s
 	IdleDelay time.Duration // or, without rows, when its first line has; optional, 10 s
+	Pace      *Pace         // shared with other runners; optional, there is none
 	RetryFor  time.Duration // how long a batch is tried before Run fails; 0 is for ever
 	DrainFor  time.Duration // how long Run may go on writing after ctx is done; optional, 20 s
 	Attempt   string        // appended to the tokens: rows that were removed are not taken for those that are sent now
@@ -144,7 +145,12 @@ func (r *Runner) consume(in <-chan Chunk, broken <-chan struct{}) {
 		case time.Until(r.due) > 0:
 			timer.Reset(time.Until(r.due))
 		case len(r.free) > 0: // the writer has nothing to do
-			r.seal()
+			if wait := r.Pace.take(time.Now()); wait > 0 {
+				r.due = time.Now().Add(wait)
+				timer.Reset(wait)
+			} else {
+				r.seal()
+			}
 		default: // it is busy: the batch may grow until it is not
 			freed = r.free
 		}

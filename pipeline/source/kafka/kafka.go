@@ -47,6 +47,7 @@ type Source struct {
 	Counts Counts
 
 	mender  *mender
+	pace    *pipeline.Pace
 	topics  []topic
 	missing map[string]bool // named topics that are not there, said once
 
@@ -81,7 +82,7 @@ func New(c Config) (*Source, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Source{Config: c, mender: newMender(c.Pipeline.Audit), topics: topics, missing: map[string]bool{}}, nil
+	return &Source{Config: c, mender: newMender(c.Pipeline.Audit), pace: pipeline.NewPace(every, burst), topics: topics, missing: map[string]bool{}}, nil
 }
 
 // drain is how long a member may go on writing what it has once its partitions are to go to others: the group waits for it,

@@ -26,9 +26,12 @@ const (
 	fetchMemory = 64 << 20
 )
 
-// perSecond is how many batches a second may be sent only because their time has come: with many partitions latency grows,
-// not the number of parts in the database.
-const perSecond = 2
+// Of batches that are sent only because their time has come there are two a second, and no more than burst at once: the rest of
+// what was written while nobody read does not wait.
+const (
+	every = time.Second / 2
+	burst = 24
+)
 
 // A partition is one that this member has in a generation.
 type partition struct {
@@ -76,8 +79,7 @@ func (p *partition) run(ctx context.Context) error {
 	c.Journal, c.Sink, c.Retryable = f, f, f.retryable(p.Pipeline.Retryable)
 	c.Context = qctx.New(max(1<<20, p.ContextMemory/p.share))
 	c.MaxBytes = min(16<<20, max(1<<20, batchMemory/2/p.share))
-	share := time.Duration(p.share) * time.Second / perSecond
-	c.MaxDelay, c.IdleDelay = max(c.MaxDelay, share), max(10*time.Second, share)
+	c.Pace = p.pace
 	c.DrainFor = p.drain()
 	return p.pump(ctx, pipeline.NewRunner(c))
 }
