@@ -58,10 +58,11 @@ func awaitEngine(t testing.TB, dir string) {
 	})
 }
 
-// ended reports whether the process is no more; a zombie is not (proc(5)).
+// ended reports whether the process is no more; a zombie is not, once all of its threads have ended (proc(5)).
 func ended(pid int) bool {
 	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
-	return err != nil || bytes.Contains(stat, []byte(") Z "))
+	threads, _ := os.ReadDir(fmt.Sprintf("/proc/%d/task", pid))
+	return err != nil || bytes.Contains(stat, []byte(") Z ")) && len(threads) <= 1
 }
 
 func (s *store) number(t testing.TB, sql string) uint64 {

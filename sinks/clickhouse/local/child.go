@@ -182,6 +182,10 @@ func arguments(dir string) []string {
 	}
 }
 
+// startedBy is the environment variable with the process that started the engine. An engine that waits for another one's end
+// waits as long as that process does: nobody else has asked for it.
+const startedBy = "BOUNCELINE_ENGINE_STARTED_BY"
+
 // waitForLock takes the folder's lock; a dying engine may hold it for a moment.
 func waitForLock(path string) (*os.File, error) {
 	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
@@ -193,6 +197,10 @@ func waitForLock(path string) (*os.File, error) {
 		err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
 		if err == nil {
 			return f, nil
+		}
+		if starter := os.Getenv(startedBy); starter != "" && starter != strconv.Itoa(os.Getppid()) {
+			f.Close()
+			return nil, errors.New("another engine has the folder, and who wanted this one is gone")
 		}
 		if time.Now().After(deadline) {
 			f.Close()

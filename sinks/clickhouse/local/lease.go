@@ -146,6 +146,7 @@ func launch(ctx context.Context, dir, library string) (*Lease, error) {
 	begin, _ := log.Seek(0, io.SeekEnd)
 	cmd := exec.Command(self, ChildCommand, filepath.Dir(dir), library)
 	cmd.Stdout, cmd.Stderr, cmd.Dir = log, log, dir
+	cmd.Env = append(os.Environ(), startedBy+"="+strconv.Itoa(os.Getpid()))
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true} // Ctrl-C reaches only us
 	if err := cmd.Start(); err != nil {
 		return nil, fmt.Errorf("start the local engine: %w", err)

@@ -109,6 +109,18 @@ func TestEngineServesAndPersists(t *testing.T) {
 	})
 }
 
+// TestNobodyWaitsForADeadStarter: an engine that finds another one in its folder does not wait to take its place when the process
+// that started it is gone.
+func TestNobodyWaitsForADeadStarter(t *testing.T) {
+	dir := t.TempDir()
+	acquire(t, dir)
+	cmd := exec.Command(os.Args[0], ChildCommand, dir, library())
+	cmd.Env = append(os.Environ(), fmt.Sprintf("%s=%d", startedBy, os.Getpid()+1))
+	if out, err := cmd.CombinedOutput(); err == nil || !strings.Contains(string(out), "who wanted this one is gone") {
+		t.Errorf("%v, %s", err, out)
+	}
+}
+
 func TestOneEngineWhileAnybodyUsesIt(t *testing.T) {
 	dir := t.TempDir()
 	cmd := exec.Command(os.Args[0], "hold", dir)
