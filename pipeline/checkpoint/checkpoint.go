@@ -65,7 +65,7 @@ type Stream struct {
 	Marker string    `json:"marker"`         // hash of the bytes before Next, see batch.Marker
 	Seen   time.Time `json:"seen"`           // the file's last change when it was found
 	End    int64     `json:"end,omitempty"`  // the content's length, once the file is left for good; 0 before, -1 if it was given up
-	Lost   int64     `json:"lost,omitempty"` // what is not stored before this position is counted as lost already
+	Lost   int64     `json:"lost,omitempty"` // what is lost before this position is counted already
 }
 
 // An Intent is a sealed batch whose fate is not known to be settled.

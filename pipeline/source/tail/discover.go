@@ -225,9 +225,11 @@ func (f *Follower) scan(t target, sc *scan) {
 		if s.info.Size() == 0 || f.done[id] == mark || sc.looked[id] == mark || f.byID(id) != nil || f.isTarget(s.path) {
 			continue
 		}
-		sc.looked[id] = mark
 		recent := !sc.since.IsZero() && !s.info.ModTime().Before(sc.since)
 		if !recent && f.lookedFor(t.path, s.path) == "" {
+			if st, err := os.Stat(s.path); err == nil && identify(st) == id { // else rotation has moved it meanwhile
+				sc.looked[id] = mark
+			}
 			continue
 		}
 		before := len(f.live)
@@ -235,6 +237,9 @@ func (f *Follower) scan(t target, sc *scan) {
 		if err != nil {
 			f.wait(s.path, err)
 			continue
+		}
+		if g.id == id {
+			sc.looked[id] = mark
 		}
 		if len(f.live) == before {
 			continue

@@ -382,6 +382,38 @@ func TestCopiedAndCutBetweenTwoLooks(t *testing.T) {
 	})
 }
 
+// TestStoredBatchOfALostFile deletes a file whose last batch was stored, but not acknowledged: what came behind it is lost.
+func TestStoredBatchOfALostFile(t *testing.T) {
+	inWorld(t, func(w *world) {
+		w.write("mail.log", w.lines(10))
+		w.settle()
+		w.write("mail.log", w.lines(10))
+		w.pass(300 * time.Millisecond)
+		w.db.LoseAcks(1)
+		w.pass(time.Second)
+		w.db.SetDown(true)
+		w.pass(5 * time.Second)
+		first := w.next
+		text := w.lines(10)
+		w.write("mail.log", text)
+		w.settle()
+		w.rename("mail.log", "mail.log.1")
+		w.pass(2 * time.Minute)
+		w.stop()
+		w.must(os.Remove(w.path("mail.log.1")))
+		w.db.SetDown(false)
+		w.start()
+		w.pass(2 * time.Minute)
+		w.partial = true
+		if w.db.Has(rig.Recipient(first-1)) != 1 || w.p.Lost() != int64(len(text)) {
+			t.Errorf("%d bytes are counted as lost, not %d", w.p.Lost(), len(text))
+		}
+		for n := first; n < w.next; n++ {
+			w.times[n] = 0
+		}
+	})
+}
+
 // TestDeletedBeforeItWasKnown ends the process while it has the only handle of a file that could not be looked up yet.
 func TestDeletedBeforeItWasKnown(t *testing.T) {
 	inWorld(t, func(w *world) {

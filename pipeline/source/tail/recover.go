@@ -70,6 +70,9 @@ func (f *Follower) again(ctx context.Context, intent *checkpoint.Intent, audit p
 			}
 			if stored {
 				f.Log.Warn("the file with a batch's lines is gone; its rows are stored", "stream", r.Stream, "from", r.From, "to", r.To)
+				if err := f.account(r); err != nil {
+					return err
+				}
 				continue
 			}
 			if err := f.loseRange(r); err != nil {
@@ -104,10 +107,15 @@ func (f *Follower) loseRange(r batch.Range) error {
 	f.Lost.Intent.Add(r.To - r.From)
 	f.Log.Error("a batch cannot be sent again: the file with its lines is gone", "stream", r.Stream, "from", r.From, "to", r.To)
 	f.note(r.Stream, r.From, r.To, "the file was gone before their batch was stored")
+	return f.account(r)
+}
+
+// account notes that what is lost of the stream begins behind the range.
+func (f *Follower) account(r batch.Range) error {
 	return f.Store.Update(func(st *checkpoint.State) {
 		for i := range st.Streams {
 			if x := &st.Streams[i]; x.Name == r.Stream {
-				x.Lost = r.To
+				x.Lost = max(x.Lost, r.To)
 			}
 		}
 	})
