@@ -117,6 +117,44 @@ func TestBadRecords(t *testing.T) {
 	}
 }
 
+// TestDamagedHeaders puts batches without a usable header before lines: each costs the offset that was to be read, and no more.
+func TestDamagedHeaders(t *testing.T) {
+	t.Parallel()
+	for name, header := range map[string][]byte{
+		"offset before":       {0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0, 0, 0, 5},
+		"offset behind":       {0, 0, 0, 0, 0, 9, 9, 9, 0, 0, 0, 5},
+		"another format":      {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 80, 0, 0, 0, 0, 9},
+		"as many as they say": {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 80, 0, 0, 0, 0, 9, 0, 0, 0, 0, 0, 0, 0x7f, 0xff, 0xff, 0xff},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			c, b := inProcess(t)
+			b.CreateTopic(t, "headers", 1)
+			s := newStore()
+			write(t, b, "headers", 0, lines(0, 5)...)
+			junk := append(header, make([]byte, 100)...)
+			c.ControlKey(int16(kmsg.Fetch), func(request kmsg.Request) (kmsg.Response, error, bool) {
+				c.KeepControl()
+				r := request.(*kmsg.FetchRequest)
+				if r.Topics[0].Partitions[0].FetchOffset != 0 {
+					return nil, nil, false
+				}
+				p := kmsg.NewFetchResponseTopicPartition()
+				p.HighWatermark, p.LastStableOffset, p.RecordBatches = 5, 5, junk
+				out := r.ResponseKind().(*kmsg.FetchResponse)
+				out.Topics = []kmsg.FetchResponseTopic{{Topic: "headers", Partitions: []kmsg.FetchResponseTopicPartition{p}}}
+				return out, nil, true
+			})
+			r := start(t, b, s, "headers")
+			eventually(t, "the lines behind", func() bool { o, _ := group(t, b, t.Name(), "headers", 0); return o == 5 })
+			r.stop(t)
+			if n := s.stored(t); n != 4 || r.bad() != "batch 1" {
+				t.Errorf("%d rows of 4 lines; %s", n, r.bad())
+			}
+		})
+	}
+}
+
 // streamOfRows is the only stream of which there are rows.
 func streamOfRows(s *store) string {
 	for id := range s.rows {

@@ -119,7 +119,7 @@ func (r *reader) fetch(ctx context.Context, s *session, out chan<- pipeline.Chun
 	if err != nil {
 		return 0, err
 	}
-	p := packer{reader: r, ctx: ctx, out: out}
+	p := packer{reader: r, ctx: ctx, out: out, last: end}
 	r.set.reset(batches)
 	for err == nil {
 		if err = r.set.read(&r.record); err == nil {
@@ -149,6 +149,7 @@ type packer struct {
 	out   chan<- pipeline.Chunk
 	chunk pipeline.Chunk
 	open  bool
+	last  int64 // the partition's end
 }
 
 // errEnough says that no more is to be read for context.
@@ -200,6 +201,9 @@ func (p *packer) add(r *message) error {
 
 // damaged notes what cannot be read as records. What a checksum speaks against is fetched once more first.
 func (p *packer) damaged(d *damage) error {
+	if d.unsure && d.next <= p.next || d.next > p.last { // no more is given up than what was asked for
+		d.from, d.next = p.next, p.next+1
+	}
 	if d.next <= p.next {
 		return nil
 	}

@@ -38,6 +38,7 @@ type damage struct {
 	raw        []byte
 	reason     badReason
 	err        error
+	unsure     bool // the offsets are those of a damaged header
 }
 
 func (d *damage) Error() string {
@@ -96,7 +97,7 @@ func whole(set []byte) (batch, rest []byte, ok bool) {
 // offsets returns the first offset of a batch and the one behind it.
 func offsets(batch []byte) (base, next int64) {
 	base = int64(binary.BigEndian.Uint64(batch))
-	if batch[batchMagic] < 2 || len(batch) < batchRecords {
+	if len(batch) < batchRecords || batch[batchMagic] < 2 {
 		return base, base + 1
 	}
 	return base, base + int64(int32(binary.BigEndian.Uint32(batch[batchDelta:]))) + 1
@@ -146,20 +147,21 @@ func (s *recordSet) read(r *message) error {
 
 // begin makes the batch the one at hand.
 func (s *recordSet) begin(batch []byte) error {
-	if batch[batchMagic] < 2 {
+	if len(batch) > batchMagic && batch[batchMagic] < 2 {
 		return s.message(batch)
 	}
 	base, next := offsets(batch)
 	if len(batch) < batchRecords || batch[batchMagic] != 2 {
-		return &damage{base, max(next, base+1), batch, badBatch, errors.New("its header is damaged")}
+		s.rest = nil // where the next one begins is not known: it is fetched
+		return &damage{base, max(next, base+1), batch, badBatch, errors.New("its header is damaged"), true}
 	}
 	if sum := crc32.Checksum(batch[batchSummed:], castagnoli); sum != binary.BigEndian.Uint32(batch[batchSum:]) {
-		return &damage{base, s.behind(batch), batch, badChecksum, errors.New("its checksum is another one")}
+		return &damage{base, s.behind(batch), batch, badChecksum, errors.New("its checksum is another one"), false}
 	}
 	attributes := binary.BigEndian.Uint16(batch[batchSummed:])
 	data, err := s.unpack(batch[batchRecords:], compress.Compression(attributes&codecBits))
 	if err != nil {
-		return &damage{base, next, batch, badBatch, err}
+		return &damage{base, next, batch, badBatch, err, false}
 	}
 	s.batch, s.left = cursor{rest: data}, int(int32(binary.BigEndian.Uint32(batch[batchCount:])))
 	s.base, s.at, s.next, s.control = base, base, next, attributes&controlBit != 0
@@ -227,7 +229,7 @@ func (s *recordSet) record(r *message) error {
 	}
 	if s.batch.bad || c.bad || r.offset < s.at || r.offset >= s.next {
 		s.left = 0
-		return &damage{s.at, s.next, raw, badRecord, errors.New("its lengths and its content do not agree")}
+		return &damage{s.at, s.next, raw, badRecord, errors.New("its lengths and its content do not agree"), false}
 	}
 	s.left--
 	s.at = r.offset + 1
@@ -247,9 +249,9 @@ func (s *recordSet) message(raw []byte) error {
 		s.old = append(s.old[:0], wrapper)
 	}
 	if err != nil {
-		s.old = s.old[:0]
+		s.old, s.rest = s.old[:0], nil // its checksum does not cover its length
 		base, next := offsets(raw)
-		return &damage{base, next, raw, badBatch, err}
+		return &damage{base, next, raw, badBatch, err, true}
 	}
 	return nil
 }

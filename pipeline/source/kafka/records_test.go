@@ -118,17 +118,39 @@ func TestDamage(t *testing.T) {
 		"not lz4":         {seal(change(three(kafka.Lz4), batchRecords, 1, 2, 3)), []string{"[10,13) batch"}},
 		"no such codec":   {seal(change(three(0), batchSummed, 0, 7)), []string{"[10,13) batch"}},
 		"too much":        {bomb, []string{"[10,13) batch"}},
-		"another format":  {change(three(0), batchMagic, 9), []string{"[10,13) batch"}},
 		"record's length": {seal(change(three(0), batchRecords, 0x7f)), []string{"[10,13) record"}},
 		"second record": {seal(change(three(0), batchRecords+1+int(three(0)[batchRecords]>>1), 0xff, 0xff, 0xff)),
 			[]string{`10 mx1 "a" null=false `, "[11,13) record"}},
 		"more records than there are": {seal(change(three(0), batchCount, 0, 0, 0, 4)),
 			[]string{`10 mx1 "a" null=false `, `11 mx1 "b" null=false `, `12 mx1 "c" null=false `, "[13,13) record"}},
-		"old message": {change(batchOf(t, 1, 0, 12, "a"), lengthEnd+20, 0xff), []string{"[12,13) batch"}},
 	} {
 		got := readSet(append(c.batch, behind...))
 		if want := append(c.want, z); fmt.Sprint(got) != fmt.Sprint(want) {
 			t.Errorf("%s: %q, want %q", name, got, want)
+		}
+	}
+}
+
+// TestDamagedHeader: behind a header that says nothing no batch is looked for.
+func TestDamagedHeader(t *testing.T) {
+	for name, at := range map[string]struct {
+		offset int
+		value  []byte
+		want   string
+	}{
+		"another format":     {batchMagic, []byte{9}, "[[10,13) batch]"},
+		"shorter than that":  {batchLength, []byte{0, 0, 0, 20}, "[[10,11) batch]"},
+		"an old message":     {batchMagic, []byte{1}, "[[10,11) batch]"},
+		"nearly nothing":     {batchLength, []byte{0, 0, 0, 0}, "[[10,11) batch]"},
+		"longer than it is":  {batchLength, []byte{0, 0, 9, 0}, "[]"},
+		"a negative length":  {batchLength, []byte{0xff, 0, 0, 0}, "[]"},
+		"no records at last": {batchDelta, []byte{0xff, 0xff, 0xff, 0}, `[[10,13) checksum 13 mx1 "z" null=false ]`},
+	} {
+		batch := batchOf(t, 2, 0, 10, "a", "b", "c")
+		copy(batch[at.offset:], at.value)
+		set := append(batch, batchOf(t, 2, 0, 13, "z")...)
+		if got := fmt.Sprint(readSet(set)); got != at.want {
+			t.Errorf("%s: %s, want %s", name, got, at.want)
 		}
 	}
 }
