@@ -108,6 +108,7 @@ func New(c Config) *Follower {
 // cannot be read are waited for. Its error is the checkpoint's, a lock's, or one of the ledger's that is not retryable.
 func (f *Follower) Run(ctx context.Context, out chan<- pipeline.Chunk) error {
 	defer func() {
+		f.measure() // what was cut since the last look is known to nobody else
 		for _, g := range f.live {
 			f.abandon(g)
 		}

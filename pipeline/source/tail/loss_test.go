@@ -221,3 +221,22 @@ func TestDeletedBeforeItWasKnown(t *testing.T) {
 		w.start()
 	})
 }
+
+// TestCutJustBeforeTheEnd cuts a file that could not be looked up yet, and stops before anybody looks again.
+func TestCutJustBeforeTheEnd(t *testing.T) {
+	inWorld(t, func(w *world) {
+		w.db.SetDown(true)
+		w.write("mail.log", w.lines(10))
+		w.settle()
+		w.must(os.Truncate(w.path("mail.log"), 0))
+		w.stop()
+		if n := w.p.Follower.Vanished.Load(); n != 1 {
+			t.Errorf("%d files have vanished, not 1", n)
+		}
+		for n := range w.next {
+			w.times[n] = 0
+		}
+		w.db.SetDown(false)
+		w.start()
+	})
+}
