@@ -3,7 +3,6 @@ package main
 import (
 	"bytes"
 	"context"
-	"encoding/json"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -44,17 +43,25 @@ func newStoreIn(t testing.TB, dir string) *store {
 	return &store{dir, db}
 }
 
-// awaitEngine lets the test wait, when all who use the engine of the state directory have left it, until that has ended: what
-// still writes there would be in the way of removing it.
+// awaitEngine lets the test wait, when all who use the engine of the state directory have left it, until no process is its engine
+// or about to be: what still writes there would be in the way of removing it. An engine that only waits for the directory's lock
+// is nowhere noted but among the processes.
 func awaitEngine(t testing.TB, dir string) {
 	t.Cleanup(func() {
-		if data, err := os.ReadFile(filepath.Join(dir, "engine", "engine.json")); err == nil {
-			var engine struct{ PID int }
-			if err := json.Unmarshal(data, &engine); err != nil {
-				t.Error(err)
+		eventually(t, "the engine's end", func() bool {
+			commands, err := filepath.Glob("/proc/[0-9]*/cmdline")
+			if err != nil {
+				t.Fatal(err)
 			}
-			eventually(t, "the engine's end", func() bool { return ended(engine.PID) })
-		}
+			engine := []byte("\x00" + local.ChildCommand + "\x00" + dir + "\x00")
+			for _, command := range commands {
+				line, _ := os.ReadFile(command) // empty for a process that is gone meanwhile
+				if bytes.Contains(line, engine) {
+					return false
+				}
+			}
+			return true
+		})
 	})
 }
 
