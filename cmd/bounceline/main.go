@@ -22,9 +22,9 @@ const (
 )
 
 // memoryLimit is what the garbage collector keeps to, unless GOMEMLIMIT says otherwise: batches and buffers are of fixed
-// number, and without a limit the collector would let twice as much stand. With less
-// than about 140 MiB it runs all the time, for the lines of two batches stand too.
-const memoryLimit = 152 << 20
+// number, and without a limit the collector would let twice as much stand. With less than about 140 MiB it runs all the time,
+// for the lines of two batches stand too.
+const memoryLimit = 144 << 20
 
 func main() {
 	if os.Getenv("GOMEMLIMIT") == "" {
