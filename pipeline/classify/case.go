@@ -34,6 +34,9 @@ func (c Case) Row() record.Row {
 			remote, whole = found, all || bytes.Equal(found, remote) // no other than the one that is about the sender
 		}
 	}
+	if len(remote) > 0 && remote[0] == '2' && bytes.Contains(row.ResponseText, refusedToTalk) {
+		remote = nil // a greeting that the MTA could not make out: nothing was accepted
+	}
 	row.RemoteText, row.SMTPCommand = remote, command
 	if remote == nil {
 		row.RemoteText = said(row.ResponseText)
@@ -70,6 +73,9 @@ func (c Case) Row() record.Row {
 	}
 	return row
 }
+
+// refusedToTalk is what Postfix writes of a session that ended before its first command (smtp_proto.c).
+var refusedToTalk = []byte(" refused to talk to me: ")
 
 // outcomeOf is the outcome that a status word names, in Postfix's or Exim's words; without one it follows from the codes.
 func outcomeOf(status string, code uint16, enhanced []byte) record.Outcome {
