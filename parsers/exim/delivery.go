@@ -219,7 +219,22 @@ func deferral(r *record.Row, rest []byte) {
 		}
 		rest = rest[:h]
 	}
-	reason(r, bytes.TrimPrefix(bytes.TrimLeft(rest, " "), []byte(": ")))
+	reason(r, bytes.TrimPrefix(bytes.TrimLeft(deliveryTime(r, rest), " "), []byte(": ")))
+}
+
+// deliveryTime takes DT= from before a deferral's message and returns the message, as it stands behind H=: without what came
+// before it. Text that has no such field is returned as it is.
+func deliveryTime(r *record.Row, rest []byte) []byte {
+	i := bytes.Index(rest, appended)
+	if i < 0 {
+		return rest
+	}
+	value, message, ok := bytes.Cut(rest[i+len(appended):], []byte(": "))
+	if d := duration(value); ok && len(value) > 0 && d == d {
+		r.DelayTransmit = d
+		return message
+	}
+	return rest
 }
 
 // hostFollows reports whether what follows H= is a host and an address, and not a word of the message.
