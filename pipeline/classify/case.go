@@ -23,7 +23,7 @@ type Case struct {
 
 // Row is the row that a log line with this reply would give, as far as the classifier looks at it.
 func (c Case) Row() record.Row {
-	text := unfold(c.Text)
+	text := logged(unfold(c.Text))
 	row := record.Row{EventType: record.Attempt, MTA: c.MTA, RelayHost: []byte(c.RelayHost), Recipient: []byte(c.Recipient), Status: []byte(c.Status), ResponseText: []byte(text)}
 	remote, command := reply.Unwrap(row.ResponseText)
 	whole := false

@@ -124,11 +124,49 @@ func unfold(text string) string {
 	if strings.ContainsFunc(text, func(r rune) bool { return r >= utf8.RuneSelf }) { // the replacer takes its time
 		text = marks.Replace(text)
 	}
-	if !strings.ContainsAny(text, "\r\n") {
+	if strings.ContainsAny(text, "\r\n") {
+		text = strings.NewReplacer("=\r\n", "", "=\n", "").Replace(text)
+		text = strings.Join(strings.FieldsFunc(text, func(r rune) bool { return r == '\n' || r == '\r' }), " ")
+	}
+	return continued(text)
+}
+
+// continued joins the lines of one reply in a transcript, each of which has the mark of what was received: <<< 554-no <<< 554 mail.
+func continued(text string) string {
+	const mark = "<<< "
+	lines := strings.Split(text, mark)
+	if len(lines) < 3 {
 		return text
 	}
-	text = strings.NewReplacer("=\r\n", "", "=\n", "").Replace(text)
-	return strings.Join(strings.FieldsFunc(text, func(r rune) bool { return r == '\n' || r == '\r' }), " ")
+	var b strings.Builder
+	b.WriteString(lines[0])
+	for i, line := range lines[1:] {
+		if last := lines[i]; i == 0 || len(last) < 4 || last[3] != '-' || !strings.HasPrefix(line, last[:3]) {
+			b.WriteString(mark)
+		}
+		b.WriteString(line)
+	}
+	return b.String()
+}
+
+// logged is the reason that a log line gives for its outcome, where people copy the line whole or from its outcome on: in brackets
+// behind Postfix's status=, behind the outcome in sendmail's stat=. Another text stays as it is.
+func logged(text string) string {
+	if _, reason, ok := strings.Cut(text, "stat=Deferred: "); ok {
+		return reason
+	}
+	_, status, ok := strings.Cut(text, "status=")
+	if !ok {
+		return text
+	}
+	word, reason, ok := strings.Cut(status, " (")
+	if !ok || !strings.Contains(" deferred bounced SOFTBOUNCE expired force-expired undeliverable ", " "+word+" ") {
+		return text
+	}
+	if i := strings.LastIndexByte(reason, ')'); i > 0 {
+		reason = reason[:i]
+	}
+	return reason
 }
 
 // marks makes plain ones of the quotation marks that pages have around replies.

@@ -22,6 +22,8 @@ func TestQuoted(t *testing.T) {
 		{text: "552: Message rejected", remote: "552 Message rejected", code: 552},
 		{text: `Server response: "550 Relay prohibited", port: 25, server error: 550`, remote: "550 Relay prohibited", code: 550},
 		{text: "<<< 550 5.1.1 <ann@example.org>... User unknown <<< 503 5.0.0 Need RCPT", remote: "550 5.1.1 <ann@example.org>... User unknown", code: 550, enhanced: "5.1.1"},
+		{text: "<<< 554-mx.example.org ESMTP not available <<< 554-No SMTP service <<< 554 Bad DNS PTR record. <<< 503 5.0.0 Need RCPT", remote: "554-mx.example.org ESMTP not available 554-No SMTP service 554 Bad DNS PTR record.", code: 554},
+		{text: "dsn=4.7.1, status=deferred (host mx.example.org[192.0.2.1] said: 450 4.7.1 Not now (in reply to RCPT TO command))", remote: "450 4.7.1 Not now", code: 450, enhanced: "4.7.1"},
 		{text: "not logged in (Diagnostic-Code: smtp; 553 5.7.1)", remote: "not logged in (Diagnostic-Code: smtp; 553 5.7.1)", code: 553, enhanced: "5.7.1"},
 		{text: "The address does not have a 550-5.7.25 PTR record", remote: "The address does not have a 550-5.7.25 PTR record", code: 550, enhanced: "5.7.25"},
 		{text: "Sorry, I couldn't find any host named example.org. (#5.1.2)", enhanced: "5.1.2"},
