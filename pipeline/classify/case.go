@@ -2,6 +2,7 @@ package classify
 
 import (
 	"bytes"
+	"slices"
 	"strings"
 
 	"bounceline/parsers/reply"
@@ -64,6 +65,9 @@ func (c Case) Row() record.Row {
 	if c.EnhancedCode != "" {
 		row.EnhancedCode = []byte(c.EnhancedCode)
 	}
+	if row.SMTPCommand == "" && loginFailed(row.ResponseText) {
+		row.SMTPCommand = record.CmdAUTH
+	}
 	if c.SMTPCommand != "" {
 		row.SMTPCommand = c.SMTPCommand
 	}
@@ -76,6 +80,15 @@ func (c Case) Row() record.Row {
 
 // refusedToTalk is what Postfix writes of a session that ended before its first command (smtp_proto.c).
 var refusedToTalk = []byte(" refused to talk to me: ")
+
+// loginFailed reports whether an MTA or a mail client says of a reply that it was the answer to its log-in: Postfix, msmtp,
+// Python's smtplib, Java's mail, Nodemailer, Symfony, PHPMailer.
+func loginFailed(text []byte) bool {
+	return slices.ContainsFunc(loginWords, func(w []byte) bool { return bytes.Contains(text, w) })
+}
+
+var loginWords = [][]byte{[]byte("SASL authentication failed; server"), []byte("authentication failed (method"), []byte("SMTPAuthenticationError"), []byte("AuthenticationFailedException"),
+	[]byte("Invalid login: "), []byte("Failed to authenticate on SMTP server"), []byte("SMTP Error: Could not authenticate"), []byte("AUTH command failed")}
 
 // outcomeOf is the outcome that a status word names, in Postfix's or Exim's words; without one it follows from the codes.
 func outcomeOf(status string, code uint16, enhanced []byte) record.Outcome {

@@ -138,7 +138,11 @@ func (j *judge) decide(r *record.Row, relay int32) record.Class {
 			return byCodes(r)
 		}
 	}
-	c := f.rule.category.class(r, f.rule.ID, confidence)
+	category := f.rule.category
+	if other := notOfRecipient(r, category.Name); other != "" && len(f.rule.Commands) == 0 {
+		category = Lookup(other)
+	}
+	c := category.class(r, f.rule.ID, confidence)
 	c.ListName, c.RetryAfter = f.list, f.retry
 	if c.Provider = f.rule.Provider; c.Provider == "" {
 		c.Provider = j.names.name(f.answered)

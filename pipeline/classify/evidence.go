@@ -10,7 +10,7 @@ import (
 // itself says of a delivery that met no reply.
 func byCodes(r *record.Row) record.Class {
 	code, known := lookupEnhanced(r.EnhancedCode)
-	known = known && code.Category != "other" && !(r.SMTPCommand == record.CmdMAIL && aboutRecipient(code.Category))
+	known = known && code.Category != "other" && notOfRecipient(r, code.Category) == ""
 	switch {
 	case known && code.precise():
 		return class(r, code.Category, "dsn", ByDSN)
@@ -29,8 +29,7 @@ func byCodes(r *record.Row) record.Class {
 	return class(r, "other", "", ByNothing)
 }
 
-// aboutRecipient reports whether a category says that the recipient's address or domain is at fault. The answer to MAIL FROM
-// never does.
+// aboutRecipient reports whether a category says that the recipient's address or domain is at fault.
 func aboutRecipient(category string) bool {
 	switch category {
 	case "user_unknown", "inactive_mailbox", "recipient_moved", "bad_address_syntax", "domain_not_found", "null_mx":
@@ -39,22 +38,39 @@ func aboutRecipient(category string) bool {
 	return false
 }
 
+// notOfRecipient is the category of a reply that an MTA got before it had named the recipient, where words or codes say that the
+// recipient is at fault: the answer to MAIL FROM is about the sender, the one to AUTH about our account there, and a greeting is
+// about us, but for a host that takes no mail at all (RFC 7504). Empty where the category may be right.
+func notOfRecipient(r *record.Row, category string) string {
+	if !aboutRecipient(category) {
+		return ""
+	}
+	switch r.SMTPCommand {
+	case record.CmdMAIL:
+		return "sender_rejected"
+	case record.CmdAUTH:
+		return "smtp_auth_required"
+	case record.CmdConnect, record.CmdHELO, record.CmdEHLO, record.CmdLHLO, record.CmdSTARTTLS:
+		if r.SMTPCode != 0 && category != "null_mx" {
+			return "policy_rejected"
+		}
+	}
+	return ""
+}
+
 // byBasic is what a basic code means, for the command that it answered.
 func byBasic(r *record.Row) string {
 	c := LookupBasic(r.SMTPCode)
 	if c == nil {
 		return "other"
 	}
-	if aboutRecipient(c.Category) {
-		switch r.SMTPCommand {
-		case record.CmdMAIL:
-			return "sender_rejected"
-		case record.CmdConnect, record.CmdHELO, record.CmdEHLO, record.CmdLHLO, record.CmdSTARTTLS, record.CmdAUTH:
+	if category := notOfRecipient(r, c.Category); category != "" {
+		return category
+	}
+	switch r.SMTPCommand {
+	case record.CmdDATA, record.CmdBDAT, record.CmdEndOfData:
+		if c.Category == "user_unknown" {
 			return "policy_rejected"
-		case record.CmdDATA, record.CmdBDAT, record.CmdEndOfData:
-			if c.Category == "user_unknown" {
-				return "policy_rejected"
-			}
 		}
 	}
 	return c.Category
