@@ -13,6 +13,8 @@ type Counts struct {
 	Lines, Events, Context, Other, Malformed  atomic.Int64
 	Rows, Batches, Retries, Cut, Healed, Dead atomic.Int64
 	Unread, Dropped                           atomic.Int64 // what could not be read, and was meant to be kept; and was not
+	Elsewhere                                 atomic.Int64 // shipped events that a stream read directly holds: they are not stored again
+	Parted                                    atomic.Int64 // shipped streams that were taken for such a one, until they went on otherwise
 	Quiet                                     atomic.Int64 // bytes read for context only
 	Evicted                                   atomic.Int64 // messages that the context forgot for want of room
 

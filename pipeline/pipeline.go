@@ -31,6 +31,7 @@ type Stream struct {
 	Anchor    string          // parser state at the first chunk's offset; empty at the start of a new stream
 	Reference time.Time       // for the first inferred year, where there is no anchor: file mtime, or now when live
 	Stored    []Span          // what the ledger knows to be stored, sorted: lines in it give context and no rows
+	Twins     []batch.Twin    // streams that may be the same content: lines that they hold are not stored again
 	Doubt     int64           // before it rows may be stored that the ledger does not know: the sink is asked before any is sent
 	Topic     string          // of records of a partition: lines that cannot be read are dead letters, since nobody keeps them for long
 	Partition int             // which one
@@ -149,6 +150,13 @@ type Auditor interface {
 	Present(ctx context.Context, stream string, from, to int64) (map[batch.Place]struct{}, error)
 	// Mend makes what is derived from the rows, in the hours that touch [first, last] (Unix milliseconds), agree with them.
 	Mend(ctx context.Context, first, last int64) error
+}
+
+// A Comparer says what a sink holds of a stream.
+type Comparer interface {
+	// QueueIDs returns the queue ID of the first row at each of the first limit positions in [from, to) of the stream that have
+	// rows. It waits as Auditor's Present does.
+	QueueIDs(ctx context.Context, stream string, from, to int64, limit int) (map[int64]string, error)
 }
 
 // DeadLetters keeps lines that cannot be stored. It returns nil when they are durable; a line may come again. Lines that could not

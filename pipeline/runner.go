@@ -26,6 +26,7 @@ type Config struct {
 	Context    *qctx.Table
 	Sink       Sink
 	Audit      Auditor     // optional: a sink that keeps no rows of its own cannot be asked
+	Compare    Comparer    // optional: without it lines that were read directly are stored again when they are shipped
 	Dead       DeadLetters // optional: without them a row that cannot be stored stops the runner
 	Isolate    Isolate     // optional: without it a batch that the sink refuses for a row's sake does
 	Journal    Journal
@@ -56,10 +57,11 @@ type Runner struct {
 	free    chan *batch.Batch
 	sealed  chan *batch.Batch
 	result  record.Result
-	due     time.Time     // when the current batch is sealed at the latest
-	pace    time.Duration // pause before each insert, where the sink is crowded
-	from    place         // of the record at hand
-	pinned  bool          // the current batch repeats an interrupted one: nothing but its end seals it
+	due     time.Time            // when the current batch is sealed at the latest
+	pace    time.Duration        // pause before each insert, where the sink is crowded
+	from    place                // of the record at hand
+	twins   map[twinPair]kinship // what the writer has found out
+	pinned  bool                 // the current batch repeats an interrupted one: nothing but its end seals it
 }
 
 type streamState struct {
@@ -93,7 +95,7 @@ func NewRunner(c Config) *Runner {
 		c.DrainFor = 20 * time.Second
 	}
 	const batches = 2 // one fills while one is written
-	r := &Runner{Config: c, streams: map[*Stream]*streamState{}, shipped: map[*Stream]*shippedState{}, free: make(chan *batch.Batch, batches)}
+	r := &Runner{Config: c, streams: map[*Stream]*streamState{}, shipped: map[*Stream]*shippedState{}, twins: map[twinPair]kinship{}, free: make(chan *batch.Batch, batches)}
 	for range batches {
 		r.free <- batch.New()
 	}
@@ -233,6 +235,9 @@ func (r *Runner) segment(st *streamState, c Chunk, data []byte, from, to int64) 
 			next = to
 		}
 		rg := r.rangeOf(st, c.Stream, at)
+		if len(c.Stream.Twins) > 0 {
+			r.current.Twin(c.Stream.Name, c.Stream.Twins, at)
+		}
 		r.line(st, rg, line, at, 0)
 		rg.To = next
 		if !r.pinned && (r.current.Rows >= r.MaxRows || r.current.Bytes >= r.MaxBytes) {

@@ -2,8 +2,10 @@ package pipeline
 
 import (
 	"fmt"
+	"slices"
 
 	"bounceline/parsers"
+	"bounceline/pipeline/batch"
 )
 
 // maxShipped is how many streams that are shipped keep their parsers. More than that are brought to their anchors again when
@@ -17,12 +19,21 @@ type shippedState struct {
 	anchor []byte
 }
 
-// apart reports whether the line leaves a gap in the current batch's range of its stream.
+// apart reports whether the line must not be in the current batch: it leaves a gap in the range of its stream, or is the first of a
+// stream with twins. What tells those apart is to be in one batch, so the batch gets the time to come in.
 func (r *Runner) apart(from *Shipped) bool {
-	if from.Repeated || !r.current.Has(from.Stream.Name) {
+	switch {
+	case from.Repeated:
 		return false
+	case !r.current.Has(from.Stream.Name):
+		return r.shipped[from.Stream] == nil && twinned(from)
 	}
 	return r.current.Range(from.Stream.Name, from.Offset).To != from.Offset
+}
+
+// twinned reports whether a twin of the line's stream may hold the line.
+func twinned(from *Shipped) bool {
+	return slices.ContainsFunc(from.Stream.Twins, func(t batch.Twin) bool { return from.Offset < t.End })
 }
 
 // shippedLine processes a line that comes from elsewhere, through the stream of the name.
@@ -37,6 +48,9 @@ func (r *Runner) shippedLine(from *Shipped, text []byte, via string) {
 	}
 	if from.Offset < from.Stream.Doubt {
 		r.current.Doubt = true
+	}
+	if twinned(from) {
+		r.current.Twin(from.Stream.Name, from.Stream.Twins, from.Offset)
 	}
 	if from.Known {
 		r.learn(st, text)

@@ -52,6 +52,9 @@ func (r *Runner) write(ctx context.Context, b *batch.Batch) error {
 func (r *Runner) store(ctx context.Context, b *batch.Batch) error {
 	first, last := eventTimes(b)
 	doubt := b.Doubt && r.Audit != nil
+	if err := r.leaveOut(ctx, b); err != nil || b.Rows == 0 && !doubt {
+		return err
+	}
 	for round := 0; ; round++ {
 		if doubt {
 			if err := r.keepMissing(ctx, b); err != nil {

@@ -123,7 +123,7 @@ func tellSystemd(ctx context.Context) {
 
 // runner is what a flow's runner is made of, with the flow's journal.
 func (d *daemon) runner(journal pipeline.Journal) pipeline.Config {
-	return pipeline.Config{Classifier: d.engine, Context: qctx.New(contextMemory), Sink: d.db, Audit: d.db, Isolate: d.db.Isolate,
+	return pipeline.Config{Classifier: d.engine, Context: qctx.New(contextMemory), Sink: d.db, Audit: d.db, Compare: d.db, Isolate: d.db.Isolate,
 		Dead: deadLetters(d.db.StateDir), Journal: journal, Buffers: d.buffers,
 		Retryable: clickhouse.Retryable, Log: slog.Default(), MaxRows: d.config.Batch.MaxRows,
 		MaxDelay: time.Duration(d.config.Batch.MaxDelay), StoreRaw: d.config.StoreRaw}

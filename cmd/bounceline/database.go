@@ -162,9 +162,9 @@ func (d *database) Reach(ctx context.Context, prefix string) (out map[string]int
 	return out, err
 }
 
-// QueueIDs asks DB.QueueIDs, as Ledger does.
-func (d *database) QueueIDs(ctx context.Context, stream string, limit int64) (out map[int64]string, err error) {
-	err = d.ask(ctx, func() error { out, err = d.DB.QueueIDs(ctx, stream, limit); return err })
+// QueueIDs implements pipeline.Comparer, as Ledger does content.Ledger.
+func (d *database) QueueIDs(ctx context.Context, stream string, from, to int64, limit int) (out map[int64]string, err error) {
+	err = d.ask(ctx, func() error { out, err = d.DB.QueueIDs(ctx, stream, from, to, limit); return err })
 	return out, err
 }
 

@@ -20,6 +20,7 @@ import (
 
 	"bounceline/parsers"
 	"bounceline/pipeline"
+	"bounceline/pipeline/batch"
 	"bounceline/pipeline/checkpoint"
 	"bounceline/pipeline/classify"
 	qctx "bounceline/pipeline/context"
@@ -162,7 +163,7 @@ func (im *importer) run(ctx context.Context, paths []string, raw bool, rows int)
 		return fmt.Errorf("state directory: %w", err)
 	}
 	im.runner = pipeline.NewRunner(pipeline.Config{
-		Classifier: im.engine, Context: qctx.New(contextMemory), Sink: im.db, Audit: im.db, Isolate: im.db.Isolate, Dead: deadLetters(im.db.StateDir), Journal: &im.journal, Buffers: im.pool,
+		Classifier: im.engine, Context: qctx.New(contextMemory), Sink: im.db, Audit: im.db, Compare: im.db, Isolate: im.db.Isolate, Dead: deadLetters(im.db.StateDir), Journal: &im.journal, Buffers: im.pool,
 		Retryable: func(err error) bool { return clickhouse.Retryable(err) && !errors.Is(err, local.ErrFull) }, Log: slog.Default(), RetryFor: importRetry, StoreRaw: raw, MaxRows: rows,
 		MaxDelay: time.Hour, IdleDelay: time.Hour, // a finite input seals by size
 		Attempt: im.attempt(),
@@ -194,11 +195,12 @@ func (im *importer) file(ctx context.Context, path string, followed bool) error 
 		return err
 	}
 	defer store.Close()
+	var twins []batch.Twin
 	switch {
 	case im.again:
 		known, err = im.removed(ctx, in, known)
 	case im.forget != nil:
-		known, err = im.forgotten(ctx, in, known)
+		known, twins, err = im.forgotten(ctx, in, known)
 	}
 	if err != nil {
 		return err
@@ -207,7 +209,7 @@ func (im *importer) file(ctx context.Context, path string, followed bool) error 
 		return err
 	}
 	s := &pipeline.Stream{Name: known.Name, Source: sourceName(path), Path: path, Parser: im.options, Reference: in.modified,
-		Stored: content.Spans(known.Ranges), Doubt: known.Doubt}
+		Stored: content.Spans(known.Ranges), Doubt: known.Doubt, Twins: twins}
 	if len(known.Ranges) > 0 && known.Ranges[0].From == 0 {
 		s.Anchor = known.Ranges[0].Anchor
 	}
@@ -220,10 +222,7 @@ func (im *importer) file(ctx context.Context, path string, followed bool) error 
 			}
 		}
 	}
-	var already uint64
-	for _, r := range known.Ranges {
-		already += r.Lines
-	}
+	already := linesOf(known.Ranges)
 	if !followed && in.size >= 0 && covers(s.Stored, 0, in.size) {
 		fmt.Fprintf(im.out, "%s: already stored: %d lines\n", path, already)
 		return store.Remove()
@@ -234,6 +233,17 @@ func (im *importer) file(ctx context.Context, path string, followed bool) error 
 	}
 	im.summary(path, before, already)
 	return store.Remove()
+}
+
+// linesOf is how many lines the ranges, which are sorted, have: those that two streams have are counted once.
+func linesOf(ranges []batch.Range) (lines uint64) {
+	at := int64(0)
+	for _, r := range ranges {
+		if r.To > at {
+			lines, at = lines+r.Lines, r.To
+		}
+	}
+	return lines
 }
 
 // attempt tells the tokens of an import that stores anew from those of the one before, which the server may remember.
@@ -247,7 +257,7 @@ func (im *importer) attempt() string {
 // claim names the content and locks its stream. Where another process writes it, claim says so, waits, and asks again.
 func (im *importer) claim(ctx context.Context, in *input) (content.Known, *checkpoint.Store, error) {
 	for {
-		known, err := content.Resolve(ctx, im.db, in.head, "", in.markers, func(name string) (bool, error) { return im.same(ctx, in, name) })
+		known, err := content.Resolve(ctx, im.db, in.head, "", "", in.markers, func(name string) (bool, error) { return im.same(ctx, in, name) })
 		if err != nil {
 			return known, nil, err
 		}

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"io"
+	"math"
 	"slices"
 	"time"
 
@@ -22,7 +23,7 @@ func (d *database) sameRows(ctx context.Context, r io.Reader, options parsers.Op
 		return false, err
 	}
 	p.SetReference(reference)
-	stored, err := d.QueueIDs(ctx, name, 1<<62)
+	stored, err := d.QueueIDs(ctx, name, 0, math.MaxInt64, math.MaxInt)
 	if err != nil {
 		return false, err
 	}

@@ -114,6 +114,7 @@ func ship(ctx context.Context, d *daemon) error {
 	follower := tail.New(tail.Config{Inputs: inputs, Ledger: kafka.Ledger{Store: store}, Store: store, Buffers: d.buffers, Watch: true, Log: slog.Default(),
 		Lock: func(string) (func(), error) { return func() {}, nil }, // the checkpoint's keeps other shippers out
 		Same: func(context.Context, io.Reader, parsers.Options, string) (bool, error) { return false, nil },
+		Tag:  content.Tag(s.Host),
 		Poll: time.Duration(d.config.Poll), RotateWait: time.Duration(d.config.RotateWait), Horizon: kafka.Horizon})
 	pipes := d.pipeReader(inputs)
 	source := func(ctx context.Context, out chan<- pipeline.Chunk) error {
@@ -210,7 +211,7 @@ func shipFile(ctx context.Context, s *kafka.Shipper, spool *importer, path strin
 	if looksBinary(in.read) {
 		return errBinary
 	}
-	known, err := content.Resolve(ctx, kafka.Ledger{Store: s.Store}, in.head, "", in.markers, func(string) (bool, error) { return false, nil })
+	known, err := content.Resolve(ctx, kafka.Ledger{Store: s.Store}, in.head, content.Tag(s.Host), "", in.markers, func(string) (bool, error) { return false, nil })
 	if err != nil {
 		return err
 	}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"path/filepath"
 	"slices"
 	"time"
@@ -12,6 +13,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"bounceline/pipeline"
+	"bounceline/pipeline/batch"
 	"bounceline/pipeline/classify"
 	"bounceline/pipeline/source/content"
 	"bounceline/sinks/clickhouse"
@@ -197,39 +199,42 @@ func (v *verifier) print(found []clickhouse.Finding, extent clickhouse.Extent) e
 	return w.Close()
 }
 
-// forgotten takes out of the ledger what is known to be wrong with the stream, so that it is read again, and returns what is
-// left of what is known about it.
-func (im *importer) forgotten(ctx context.Context, in *input, known content.Known) (content.Known, error) {
-	wrong := false
+// forgotten takes out of the ledger what is known to be wrong with the content, so that it is read again, and returns what is
+// left of what is known about it. Of a content that is stored under several names one is mended at a time: the others are twins,
+// whose lines are not to be stored again.
+func (im *importer) forgotten(ctx context.Context, in *input, known content.Known) (content.Known, []batch.Twin, error) {
+	wrong := slices.IndexFunc(im.forget, func(f clickhouse.Finding) bool { return slices.Contains(known.Parts, f.Stream) })
+	if wrong < 0 {
+		return known, nil, nil
+	}
+	again := content.Known{Name: im.forget[wrong].Stream}
 	for _, f := range im.forget {
-		if f.Stream != known.Name {
-			continue
-		}
-		wrong = true
-		if f.Problem == clickhouse.Missing || f.Problem == clickhouse.Excess || f.Problem == clickhouse.Overlap {
+		if f.Stream == again.Name && (f.Problem == clickhouse.Missing || f.Problem == clickhouse.Excess || f.Problem == clickhouse.Overlap) {
 			if err := im.db.Forget(ctx, f.Stream, f.From, f.To); err != nil {
-				return known, err
+				return known, nil, err
 			}
 		}
 	}
-	if !wrong {
-		return known, nil
-	}
-	ranges, err := im.db.Ledger(ctx, known.Name)
+	ranges, err := im.db.Ledger(ctx, again.Name)
 	if err != nil {
-		return known, err
+		return known, nil, err
 	}
-	known.Ranges = nil
 	for _, r := range ranges {
-		if r.Stream == known.Name {
-			known.Ranges = append(known.Ranges, r)
+		if r.Stream == again.Name {
+			again.Ranges = append(again.Ranges, r)
 		}
 	}
-	known.Doubt, err = in.length()
-	return known, err
+	var twins []batch.Twin
+	for _, name := range known.Parts {
+		if name != again.Name {
+			twins = append(twins, batch.Twin{Stream: name, End: math.MaxInt64, Same: true})
+		}
+	}
+	again.Doubt, err = in.length()
+	return again, twins, err
 }
 
-// removed takes the file's content out of the database, to be stored anew.
+// removed takes the file's content out of the database, under all of its names, to be stored anew.
 func (im *importer) removed(ctx context.Context, in *input, known content.Known) (content.Known, error) {
 	size, err := in.length()
 	if err != nil {
@@ -240,8 +245,10 @@ func (im *importer) removed(ctx context.Context, in *input, known content.Known)
 			return known, fmt.Errorf("this is an earlier, shorter copy of what is stored (%d of %d bytes): name the longest one", size, r.To)
 		}
 	}
-	if err := im.db.Remove(ctx, known.Name, max(size, known.Doubt)); err != nil {
-		return known, fmt.Errorf("remove what is stored: %w", err)
+	for _, name := range known.Parts {
+		if err := im.db.Remove(ctx, name, max(size, known.Doubt)); err != nil {
+			return known, fmt.Errorf("remove what is stored: %w", err)
+		}
 	}
 	return content.Known{Name: known.Name, Doubt: size}, nil
 }

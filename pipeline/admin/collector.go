@@ -63,6 +63,8 @@ var families = []family{
 	{"source_lag_bytes", "Bytes of the followed files that are not stored yet.", "", true},
 	{"kafka_records_total", "Records read from Kafka, by what was in them.", "content", false},
 	{"kafka_repeated_lines_total", "Shipped lines that had passed before.", "", false},
+	{"kafka_known_events_total", "Shipped events that had been read directly: they are not stored again.", "", false},
+	{"kafka_parted_streams_total", "Shipped streams that were taken for one that had been read directly, until they went on otherwise.", "", false},
 	{"kafka_bad_records_total", "Records, or whole batches of them, that cannot be read, by reason.", "reason", false},
 	{"kafka_newer_origins_total", "Shipped lines whose header is of a newer version: they are stored as the topic's own.", "", false},
 	{"kafka_skipped_offsets_total", "Offsets of Kafka's topics that were to be read and were not, by reason.", "reason", false},
@@ -147,6 +149,8 @@ func (f Flow) figures() map[string]map[string]float64 {
 	set("dead_letters_total", "unreadable", float64(n.Unread.Load()))
 	set("dead_letters_dropped_total", "", float64(n.Dropped.Load()))
 	set("context_bytes_total", "", float64(n.Quiet.Load()))
+	set("kafka_known_events_total", "", float64(n.Elsewhere.Load()))
+	set("kafka_parted_streams_total", "", float64(n.Parted.Load()))
 	set("context_evictions_total", "", float64(n.Evicted.Load()))
 	set("sink_refusing_seconds", "", n.Refused().Seconds())
 	if f.Counters != nil {

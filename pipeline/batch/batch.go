@@ -44,9 +44,10 @@ type Batch struct {
 	Bytes   int       // size of all text in the rows
 	Sealed  time.Time // part of what is kept with the intent; also the rows' ingest_time
 
-	Dead         []Dead // lines whose rows cannot be stored: they go to the dead-letter file
-	Doubt        bool   // rows of its ranges may be stored already: the sink is asked before anything is sent
-	ReplacedUTF8 int    // values in which invalid UTF-8 was replaced
+	Twinned      []Twinned // what came of streams with twins
+	Dead         []Dead    // lines whose rows cannot be stored: they go to the dead-letter file
+	Doubt        bool      // rows of its ranges may be stored already: the sink is asked before anything is sent
+	ReplacedUTF8 int       // values in which invalid UTF-8 was replaced
 	lines        lines
 }
 
@@ -110,7 +111,7 @@ func (b *Batch) Reset() {
 		b.Columns[i].reset()
 	}
 	b.ID, b.Ranges, b.Rows, b.Bytes, b.Doubt, b.ReplacedUTF8, b.Sealed = "", b.Ranges[:0], 0, 0, false, 0, time.Time{}
-	b.Dead = nil
+	b.Twinned, b.Dead = nil, nil
 	b.lines.reset()
 }
 

@@ -33,6 +33,7 @@ func Month(ms int64) uint32 {
 var (
 	ruleSetColumn = record.ColumnIndex["ruleset"]
 	streamColumn  = record.ColumnIndex["stream"]
+	queueIDColumn = record.ColumnIndex["queue_id"]
 	posColumn     = record.ColumnIndex["pos"]
 	timeColumn    = record.ColumnIndex["event_time"]
 )

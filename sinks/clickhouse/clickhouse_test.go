@@ -136,7 +136,7 @@ func TestWriteRoundTrip(t *testing.T) {
 	if err != nil || len(ranges) != 1 || ranges[0].To != 10000 || ranges[0].Marker != "0011223344556677" {
 		t.Errorf("ledger: %+v, %v", ranges, err)
 	}
-	ids, err := d.QueueIDs(t.Context(), "file-x-0", 50)
+	ids, err := d.QueueIDs(t.Context(), "file-x-0", 0, 50, 100)
 	if err != nil || len(ids) != 5 || ids[10] != "4F2A91C0B7" {
 		t.Errorf("queue ids: %v, %v", ids, err)
 	}

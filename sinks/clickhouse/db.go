@@ -206,10 +206,13 @@ func (d *DB) Ledger(ctx context.Context, prefix string) ([]batch.Range, error) {
 	return out, explain(rows.Err())
 }
 
-// QueueIDs returns the queue ID of the first row at each position of the stream, of positions below limit.
-func (d *DB) QueueIDs(ctx context.Context, stream string, limit int64) (map[int64]string, error) {
-	rows, err := d.conn.Query(ctx, `SELECT pos, any(queue_id) FROM delivery_events WHERE stream = ? AND pos < ? GROUP BY pos`,
-		stream, uint64(limit))
+// QueueIDs implements pipeline.Comparer.
+func (d *DB) QueueIDs(ctx context.Context, stream string, from, to int64, limit int) (map[int64]string, error) {
+	if err := d.settle(ctx); err != nil {
+		return nil, err
+	}
+	rows, err := d.conn.Query(ctx, `SELECT pos, argMin(queue_id, row) FROM delivery_events WHERE stream = ? AND pos >= ? AND pos < ?
+		GROUP BY pos ORDER BY pos LIMIT ?`, stream, uint64(from), uint64(to), uint64(limit))
 	if err != nil {
 		return nil, explain(err)
 	}

@@ -179,16 +179,25 @@ func (d *DB) duplicates(ctx context.Context) ([]Finding, error) {
 		SELECT toString(stream) AS s, pos, row, count() AS copies FROM delivery_events GROUP BY s, pos, row HAVING copies > 1) GROUP BY s`)
 }
 
+// ledger is the ledger's ranges, each with the number of lines that have rows in it. Ranges that lie over one another, as where a
+// file was shipped and imported, are one: which of them counts a line does not follow from where it is.
+const ledger = `(SELECT stream, min(from_pos) AS from_pos, max(to_pos) AS to_pos, sum(want) AS want, max(dropped) AS dropped FROM (
+		SELECT *, sum(begins) OVER (PARTITION BY stream ORDER BY from_pos, to_pos, via ROWS UNBOUNDED PRECEDING) AS nth FROM (
+			SELECT stream, from_pos, to_pos, via, toInt64(if(rows = 0, 0, event_lines - dead_lines)) AS want, ` + beforeOldest + ` AS dropped,
+				from_pos >= max(to_pos) OVER (PARTITION BY stream ORDER BY from_pos, to_pos, via ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING) AS begins
+			FROM ingest_batches FINAL))
+	GROUP BY stream, nth)`
+
 // inLedger joins each row with the range that begins at its position or nearest before it.
 const inLedger = `(SELECT toString(stream) AS s, pos, ingest_time FROM delivery_events) AS e
-	ASOF LEFT JOIN (SELECT stream, from_pos, to_pos FROM ingest_batches FINAL) AS l ON e.s = l.stream AND e.pos >= l.from_pos`
+	ASOF LEFT JOIN (SELECT stream, from_pos, to_pos FROM ` + ledger + `) AS l ON e.s = l.stream AND e.pos >= l.from_pos`
 
 // rowFindings compares the lines that have rows with the number that the ledger counts, range by range. A record of a topic
 // may hold several lines at one position.
 func (d *DB) rowFindings(ctx context.Context) ([]Finding, error) {
-	const compared = `(SELECT stream, from_pos, to_pos, toInt64(if(rows = 0, 0, event_lines - dead_lines)) AS want, toInt64(have) AS have,
-			if(startsWith(stream, 'kafka-'), toInt64(written), toInt64(have)) AS most
-		FROM (SELECT stream, from_pos, to_pos, rows, event_lines, dead_lines FROM ingest_batches FINAL WHERE NOT ` + beforeOldest + `) AS wanted
+	const compared = `(SELECT stream, from_pos, to_pos, want, toInt64(have) AS have,
+			if(position(stream, '/') > 0, toInt64(written), toInt64(have)) AS most
+		FROM (SELECT stream, from_pos, to_pos, want FROM ` + ledger + ` WHERE NOT dropped) AS wanted
 		LEFT JOIN (SELECT l.stream AS stream, l.from_pos AS from_pos, l.to_pos AS to_pos, uniqExact(e.pos) AS have, count() AS written
 			FROM ` + inLedger + ` WHERE e.pos < l.to_pos GROUP BY 1, 2, 3) AS found
 		USING (stream, from_pos, to_pos))`

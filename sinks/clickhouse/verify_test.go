@@ -74,6 +74,24 @@ func TestVerifyFindsEachThing(t *testing.T) {
 		after []string // what Repair leaves, since it needs the file
 	}{
 		{"nothing", func(*DB) {}, nil, nil},
+		{"nothing, where some was shipped too", func(d *DB) {
+			for _, r := range [][2]int{{0, 1000}, {1000, 1200}, {1200, 3500}} {
+				b := batch.New()
+				rg := b.Range("file-x-0", int64(r[0]))
+				rg.To, rg.Via = int64(r[1]), "c/maillog/0/0"
+				if err := d.WriteLedger(t.Context(), b); err != nil {
+					t.Fatal(err)
+				}
+			}
+		}, nil, nil},
+		{"nothing, where a record has several lines", func(d *DB) {
+			b := piece(0, 10)
+			b.Ranges[0].Stream, b.Ranges[0].To = "c/maillog/0/0", 5
+			if err := d.WriteLedger(t.Context(), b); err != nil {
+				t.Fatal(err)
+			}
+			d.must(t, "INSERT INTO delivery_events (event_time, ingest_time, stream, pos, row) SELECT event_time, ingest_time, 'c/maillog/0/0', intDiv(pos, 20), pos FROM delivery_events WHERE pos < 100")
+		}, nil, nil},
 		{"a ledger row", func(d *DB) { d.must(t, "ALTER TABLE ingest_batches DELETE WHERE from_pos = 1000"+sync) },
 			[]string{"gap  file-x-0[1000,3000) 2000", "unledgered  file-x-0[1000,2991) 200"},
 			[]string{"gap  file-x-0[1000,3000) 2000", "unledgered  file-x-0[1000,2991) 200"}},

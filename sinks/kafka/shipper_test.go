@@ -22,6 +22,7 @@ import (
 	"bounceline/pipeline/e2e/broker"
 	"bounceline/pipeline/kafkaconn"
 	"bounceline/pipeline/shipped"
+	"bounceline/pipeline/source/content"
 	"bounceline/pipeline/source/tail"
 )
 
@@ -56,13 +57,14 @@ func theBroker(t *testing.T) *broker.Broker {
 
 // rig is a shipper on a folder of logs and all that it needs.
 type rig struct {
-	t       *testing.T
-	broker  *broker.Broker
-	topic   string
-	dir     string // of the logs
-	state   string
-	host    string
-	options parsers.Options
+	untagged bool // as versions before hosts had names of their own
+	t        *testing.T
+	broker   *broker.Broker
+	topic    string
+	dir      string // of the logs
+	state    string
+	host     string
+	options  parsers.Options
 }
 
 func newRig(t *testing.T, b *broker.Broker, topic string, partitions int, settings ...string) *rig {
@@ -116,7 +118,7 @@ func (r *rig) ship(done func(*Shipper) bool) *Shipper {
 	}
 	defer store.Close()
 	f := tail.New(tail.Config{Inputs: []tail.Input{{Name: "mail", Paths: []string{filepath.Join(r.dir, "*.log")}, Parser: r.options}},
-		Ledger: Ledger{store}, Store: store, Buffers: s.Buffers, Log: s.Log, Poll: 10 * time.Millisecond, Horizon: Horizon,
+		Ledger: Ledger{store}, Tag: r.tag(s.Host), Store: store, Buffers: s.Buffers, Log: s.Log, Poll: 10 * time.Millisecond, Horizon: Horizon,
 		Lock: func(string) (func(), error) { return func() {}, nil },
 		Same: func(context.Context, io.Reader, parsers.Options, string) (bool, error) { return false, nil }})
 	go func() {
@@ -138,6 +140,14 @@ func (r *rig) ship(done func(*Shipper) bool) *Shipper {
 		r.t.Fatal("the lines were not sent in a minute")
 	}
 	return s
+}
+
+// tag is what the host's names have.
+func (r *rig) tag(host string) string {
+	if r.untagged {
+		return ""
+	}
+	return content.Tag(host)
 }
 
 // committed reports whether the shipper has sent so many bytes of all streams together.
@@ -253,6 +263,45 @@ func TestOrigins(t *testing.T) {
 	}
 	if len(reached) != 2 {
 		t.Errorf("streams %v", reached)
+	}
+}
+
+// TestNamesOfHosts ships logs that begin alike: what hosts call them differs, and does not change when a state directory is lost.
+// What was begun under a name of former versions goes on under it.
+func TestNamesOfHosts(t *testing.T) {
+	text, more := lines(0, 30), lines(30, 30)
+	names := func(host string, before func(*rig)) []string {
+		r := newRig(t, theBroker(t), "names-"+strings.ReplaceAll(t.Name(), "/", "-")+host, 1)
+		r.host = host
+		before(r)
+		r.write("a.log", text)
+		r.ship(committed(len(text)))
+		r.untagged = false
+		r.write("a.log", more)
+		r.ship(committed(len(text) + len(more)))
+		if err := os.RemoveAll(r.state); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.Mkdir(r.state, 0o700); err != nil {
+			t.Fatal(err)
+		}
+		r.ship(committed(len(text) + len(more)))
+		var out []string
+		for _, m := range r.read()[0] {
+			if o := origin(t, m); len(out) == 0 || o.Stream != out[len(out)-1] {
+				out = append(out, o.Stream)
+			}
+		}
+		return out
+	}
+	now := func(*rig) {}
+	mx1, mx2 := names("mx1", now), names("mx2", now)
+	if len(mx1) != 1 || len(mx2) != 1 || mx1[0] == mx2[0] {
+		t.Errorf("mx1 has %q and mx2 %q", mx1, mx2)
+	}
+	former := names("mx3", func(r *rig) { r.untagged = true })
+	if len(former) != 2 || former[0] != content.Name(content.Prefix([]byte(text[:strings.Index(text, "\n")+1])), 0) {
+		t.Errorf("what was begun before is %q", former)
 	}
 }
 

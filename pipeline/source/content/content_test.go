@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"testing/iotest"
@@ -166,7 +167,7 @@ func TestResolveInDoubt(t *testing.T) {
 		{"rows behind what it knows", unledgered{ledger{{Stream: Name(prefix, 0), To: 9}}, Name(prefix, 0), 12}, true, 0, 12},
 		{"rows before what it knows", unledgered{ledger{{Stream: Name(prefix, 0), From: 4, To: 9}}, Name(prefix, 0), 7}, true, 0, 7},
 	} {
-		known, err := Resolve(t.Context(), c.l, head, "", markers, func(string) (bool, error) { return c.same, nil })
+		known, err := Resolve(t.Context(), c.l, head, "", "", markers, func(string) (bool, error) { return c.same, nil })
 		if err != nil || known.Name != Name(prefix, c.want) || known.Doubt != c.doubt {
 			t.Errorf("%s: %+v, %v; want counter %d and doubt %d", c.what, known, err, c.want, c.doubt)
 		}
@@ -182,7 +183,7 @@ func TestResolve(t *testing.T) {
 	stored := ledger{{Stream: Name(prefix, 0), From: 0, To: int64(len(a)), Marker: batch.Marker(a)}}
 	resolve := func(text []byte, preferred string, same bool) string {
 		t.Helper()
-		known, err := Resolve(t.Context(), stored, head, preferred,
+		known, err := Resolve(t.Context(), stored, head, "", preferred,
 			func(at []int64) (map[int64]string, error) { return MarkersOf(bytes.NewReader(text), at) },
 			func(string) (bool, error) { return same, nil })
 		if err != nil {
@@ -207,6 +208,72 @@ func TestResolve(t *testing.T) {
 		if got := resolve(c.text, c.preferred, c.same); got != Name(prefix, c.want) {
 			t.Errorf("%s: %s, want counter %d", c.what, got, c.want)
 		}
+	}
+}
+
+// TestResolveUnderSeveralNames tells contents that begin alike where hosts have shipped some.
+func TestResolveUnderSeveralNames(t *testing.T) {
+	head := []byte("the same first line\n")
+	text := append(append([]byte(nil), head...), "then this\nand this\nand that\n"...)
+	prefix := Prefix(head)
+	direct, mx1, mx2 := Name(prefix, 0), Name(prefix+Tag("mx1"), 0), Name(prefix+Tag("mx2"), 0)
+	to := func(stream string, ends ...int) (out []batch.Range) {
+		for i, end := range ends {
+			from := 0
+			if i > 0 {
+				from = ends[i-1]
+			}
+			out = append(out, batch.Range{Stream: stream, From: int64(from), To: int64(end), Marker: batch.Marker(text[:end])})
+		}
+		return out
+	}
+	strange := func(stream string) []batch.Range {
+		return []batch.Range{{Stream: stream, To: 30, Marker: "0123456789abcdef"}}
+	}
+	for _, c := range []struct {
+		what      string
+		stored    []batch.Range
+		tag       string
+		preferred string
+		want      string
+		parts     []string
+		storedTo  int64
+	}{
+		{"it was shipped", to(mx1, 30, 39), "", "", mx1, []string{mx1}, 39},
+		{"it was read directly, shipped, and has grown", slices.Concat(to(direct, 30), to(mx1, 20, 39)), "", "", mx1, []string{direct, mx1}, 39},
+		{"the same, and it is being followed", slices.Concat(to(direct, 30), to(mx1, 20, 39)), "", direct, direct, []string{direct, mx1}, 39},
+		{"another host's begins so", slices.Concat(strange(mx1), to(mx2, 30)), "", "", mx2, []string{mx2}, 30},
+		{"only others begin so", slices.Concat(strange(mx1), strange(direct)), "", "", Name(prefix, 1), nil, 0},
+		{"a shipper has another that begins so", strange(mx1), Tag("mx1"), "", Name(prefix+Tag("mx1"), 1), nil, 0},
+		{"a shipper knows others' names only", strange(direct), Tag("mx1"), "", mx1, nil, 0},
+		{"a shipper has it under the name of former versions", to(direct, 30), Tag("mx1"), "", direct, []string{direct}, 30},
+		{"a shipper has begun it under that name", nil, Tag("mx1"), direct, direct, []string{direct}, 0},
+	} {
+		known, err := Resolve(t.Context(), ledger(c.stored), head, c.tag, c.preferred,
+			func(at []int64) (map[int64]string, error) { return MarkersOf(bytes.NewReader(text), at) },
+			func(string) (bool, error) { return false, nil })
+		if err != nil || known.Name != c.want || !slices.Equal(known.Parts, c.parts) || storedTo(known.Ranges) != c.storedTo {
+			t.Errorf("%s: %+v, %v; want %s, parts %v, stored to %d", c.what, known, err, c.want, c.parts, c.storedTo)
+		}
+	}
+}
+
+func TestNames(t *testing.T) {
+	prefix := Prefix([]byte("a line\n"))
+	for name, want := range map[string]struct{ is, tagged bool }{
+		Name(prefix, 12):                {true, false},
+		Name(prefix+Tag("mx1"), 3):      {true, true},
+		"file-x-0":                      {false, false},
+		"kafka-1/maillog/0/0":           {false, false},
+		strings.TrimSuffix(prefix, "-"): {false, false},
+	} {
+		of, ok := PrefixOf(name)
+		if ok != want.is || ok && (of != prefix || Tagged(of, name) != want.tagged) {
+			t.Errorf("%s: %s, %v", name, of, ok)
+		}
+	}
+	if Tag("mx1") == Tag("mx2") {
+		t.Error("tags do not tell hosts apart")
 	}
 }
 

@@ -42,16 +42,44 @@ func recordEnd(b []byte, from int) int {
 	return from + i + 1
 }
 
+// A name is "file-", 32 hex digits of the head's hash, "-", the tag, and a counter.
+const (
+	nameStart = "file-"
+	hashBytes = 16
+	prefixLen = len(nameStart) + 2*hashBytes + 1
+)
+
 // Prefix is what the names of all streams with this head begin with.
 func Prefix(head []byte) string {
 	sum := sha256.Sum256(head)
-	return "file-" + hex.EncodeToString(sum[:16]) + "-"
+	return nameStart + hex.EncodeToString(sum[:hashBytes]) + "-"
 }
 
-// Name is the name of the stream with that prefix and counter.
+// PrefixOf returns the prefix of a stream's name, or false for what is no file.
+func PrefixOf(name string) (string, bool) {
+	if len(name) <= prefixLen || !strings.HasPrefix(name, nameStart) || name[prefixLen-1] != '-' {
+		return "", false
+	}
+	return name[:prefixLen], true
+}
+
+// Tag stands between prefix and counter in the names that a host gives to what it ships. A shipper cannot ask what is stored:
+// logs of two hosts may begin alike, as after one image was cloned, and must not get one name.
+func Tag(host string) string {
+	sum := sha256.Sum256([]byte(host))
+	return "h" + hex.EncodeToString(sum[:6]) + "-" // a letter, so that it is no counter's beginning
+}
+
+// Tagged reports whether the stream, whose name has the prefix, was named by a host that shipped it.
+func Tagged(prefix, name string) bool {
+	_, ok := Counter(prefix, name)
+	return !ok
+}
+
+// Name is the name of the stream with that prefix, which may have a tag behind it, and counter.
 func Name(prefix string, counter int) string { return fmt.Sprintf("%s%d", prefix, counter) }
 
-// Counter returns the counter of a stream's name that has the prefix.
+// Counter returns the counter of a stream's name that has the prefix and nothing else before it.
 func Counter(prefix, name string) (int, bool) {
 	rest, ok := strings.CutPrefix(name, prefix)
 	if !ok {

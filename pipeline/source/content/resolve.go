@@ -2,11 +2,14 @@ package content
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"slices"
+	"strings"
 
 	"bounceline/pipeline"
 	"bounceline/pipeline/batch"
@@ -23,29 +26,52 @@ type Ledger interface {
 // Known is what a file turned out to be.
 type Known struct {
 	Name   string
+	Parts  []string      // the streams that hold some of it: a file that was imported and then shipped is stored under two names
 	Ranges []batch.Range // what is stored of it, sorted by position
 	Doubt  int64         // before it there are rows that the ledger does not know; 0 if there are none
-	Free   int           // the lowest counter that ledger and rows know for no content that begins so
+	Free   int           // the lowest counter, behind prefix and tag, that ledger and rows know for no content that begins so
 }
 
-// Resolve names the content that begins with head. Of the streams that begin alike it is the first whose markers inside
-// the content all agree, at least one; preferred, if it is not empty, is taken where no marker lies inside; else same
-// decides, and where it knows none the content is a new stream.
+// Resolve names the content that begins with head. It is every stream that begins alike whose markers inside the content all
+// agree, at least one; preferred, if it is not empty, is taken where no marker lies inside; else same decides, and where it
+// knows none the content is a new stream, whose name has the tag.
 //
 // markers returns the marker at each of the positions, which are sorted, as far as the content reaches; same reports
 // whether a stream of which no marker lies inside the content holds the same rows at its positions: all that the content
 // gives, or, of a stream that the ledger does not know, some of them.
-func Resolve(ctx context.Context, l Ledger, head []byte, preferred string, markers func(at []int64) (map[int64]string, error),
+func Resolve(ctx context.Context, l Ledger, head []byte, tag, preferred string, markers func(at []int64) (map[int64]string, error),
 	same func(name string) (bool, error)) (Known, error) {
-	reach, err := l.Reach(ctx, Prefix(head))
+	prefix := Prefix(head)
+	reach, err := l.Reach(ctx, prefix)
 	if err != nil {
 		return Known{}, fmt.Errorf("ask what is stored: %w", err)
 	}
-	k, err := resolve(ctx, l, reach, head, preferred, markers, same)
-	if end := reach[k.Name]; end > storedTo(k.Ranges) {
-		k.Doubt = end
+	ranges, err := l.Ledger(ctx, prefix)
+	if err != nil {
+		return Known{}, fmt.Errorf("ask the ledger: %w", err)
 	}
-	return k, err
+	b := beginners{prefix: prefix, reach: reach, ranges: map[string][]batch.Range{}}
+	for _, r := range ranges {
+		b.ranges[r.Stream] = append(b.ranges[r.Stream], r)
+	}
+	k, err := b.resolve(preferred, markers, same)
+	if err != nil {
+		return Known{}, err
+	}
+	for _, name := range append(b.names(), preferred) {
+		if n, ok := Counter(prefix+tag, name); ok {
+			k.Free = max(k.Free, n+1)
+		}
+	}
+	if k.Name == "" {
+		return Known{Name: Name(prefix+tag, k.Free), Free: k.Free + 1}, nil
+	}
+	for _, name := range k.Parts {
+		if end := reach[name]; end > storedTo(k.Ranges) {
+			k.Doubt = max(k.Doubt, end)
+		}
+	}
+	return k, nil
 }
 
 // storedTo is the end of what is stored from the beginning on without a gap.
@@ -56,66 +82,102 @@ func storedTo(ranges []batch.Range) int64 {
 	return 0
 }
 
-func resolve(ctx context.Context, l Ledger, reach map[string]int64, head []byte, preferred string,
-	markers func(at []int64) (map[int64]string, error), same func(name string) (bool, error)) (Known, error) {
-	prefix := Prefix(head)
-	ranges, err := l.Ledger(ctx, prefix)
-	if err != nil {
-		return Known{}, fmt.Errorf("ask the ledger: %w", err)
+// beginners are the streams that begin alike, and what is stored of them.
+type beginners struct {
+	prefix string
+	reach  map[string]int64
+	ranges map[string][]batch.Range
+}
+
+// names are the streams' names: those with a tag behind the others, and of one tag in the order of their counters.
+func (b *beginners) names() []string {
+	all := map[string]bool{}
+	for name := range b.reach {
+		all[name] = true
 	}
-	streams := map[int][]batch.Range{}
+	for name := range b.ranges {
+		all[name] = true
+	}
+	return slices.SortedFunc(maps.Keys(all), func(x, y string) int {
+		return cmp.Or(cmp.Compare(len(x), len(y)), strings.Compare(x, y))
+	})
+}
+
+// resolve finds the streams that are the content. It returns no name if there is none.
+func (b *beginners) resolve(preferred string, markers func(at []int64) (map[int64]string, error), same func(name string) (bool, error)) (Known, error) {
 	var positions []int64
-	free := 0
-	for _, r := range ranges {
-		n, ok := Counter(prefix, r.Stream)
-		if !ok {
-			continue
+	for _, ranges := range b.ranges {
+		for _, r := range ranges {
+			positions = append(positions, r.To)
 		}
-		streams[n] = append(streams[n], r)
-		positions = append(positions, r.To)
-		free = max(free, n+1)
-	}
-	for name := range reach {
-		if n, ok := Counter(prefix, name); ok {
-			free = max(free, n+1)
-		}
-	}
-	if n, ok := Counter(prefix, preferred); ok {
-		free = max(free, n+1)
 	}
 	slices.Sort(positions)
 	positions = slices.Compact(positions)
 	var found map[int64]string
 	if len(positions) > 0 {
+		var err error
 		if found, err = markers(positions); err != nil {
 			return Known{}, err
 		}
 	}
-	var outside []int
-	for n := range free {
-		switch inside, agree := compare(streams[n], found); {
+	var alike, outside []string
+	for _, name := range b.names() {
+		switch inside, agree := compare(b.ranges[name], found); {
 		case inside > 0 && agree:
-			return Known{Name: Name(prefix, n), Ranges: streams[n], Free: free}, nil
-		case inside == 0 && (len(streams[n]) > 0 || reach[Name(prefix, n)] > 0):
-			outside = append(outside, n)
+			alike = append(alike, name)
+		case inside == 0:
+			outside = append(outside, name)
 		}
 	}
-	if _, ok := Counter(prefix, preferred); ok {
-		n, _ := Counter(prefix, preferred)
-		if inside, _ := compare(streams[n], found); inside == 0 {
-			return Known{Name: preferred, Ranges: streams[n], Free: free}, nil
+	if len(alike) > 0 {
+		return b.known(b.chosen(alike, preferred), alike), nil
+	}
+	if strings.HasPrefix(preferred, b.prefix) {
+		if inside, _ := compare(b.ranges[preferred], found); inside == 0 {
+			return b.known(preferred, []string{preferred}), nil
 		}
 	}
-	for _, n := range outside {
-		ok, err := same(Name(prefix, n))
+	for _, name := range outside {
+		ok, err := same(name)
 		if err != nil {
 			return Known{}, err
 		}
 		if ok {
-			return Known{Name: Name(prefix, n), Ranges: streams[n], Free: free}, nil
+			return b.known(name, []string{name}), nil
 		}
 	}
-	return Known{Name: Name(prefix, free), Free: free + 1}, nil
+	return Known{}, nil
+}
+
+// chosen is the stream of those alike under which more of the content is to be stored: the preferred one; else one that is
+// shipped, since more of it may be on its way under its name; else the first.
+func (b *beginners) chosen(alike []string, preferred string) string {
+	if slices.Contains(alike, preferred) {
+		return preferred
+	}
+	out := alike[0]
+	for _, name := range alike[1:] {
+		if Tagged(b.prefix, name) && (!Tagged(b.prefix, out) || end(b.ranges[name]) > end(b.ranges[out])) {
+			out = name
+		}
+	}
+	return out
+}
+
+func end(ranges []batch.Range) (at int64) {
+	for _, r := range ranges {
+		at = max(at, r.To)
+	}
+	return at
+}
+
+func (b *beginners) known(name string, parts []string) Known {
+	k := Known{Name: name, Parts: parts}
+	for _, p := range parts {
+		k.Ranges = append(k.Ranges, b.ranges[p]...)
+	}
+	slices.SortStableFunc(k.Ranges, func(x, y batch.Range) int { return cmp.Compare(x.From, y.From) })
+	return k
 }
 
 // compare counts the ranges that end inside the content and says whether all their markers agree.

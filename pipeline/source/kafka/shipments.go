@@ -6,6 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -135,7 +137,8 @@ func (s *shipments) add(o *shipped.Origin, options parsers.Options, before *ship
 	sh := &shipment{options: o.Host + "\x00" + o.Dialect + "\x00" + o.Zone,
 		stream: &pipeline.Stream{Name: o.Stream, Source: o.Source, Path: "shipped through " + s.via, Parser: options}}
 	if before != nil {
-		sh.loaded, sh.passed, sh.stream.Stored, sh.stream.Doubt = before.loaded, before.passed, before.stream.Stored, before.stream.Doubt
+		sh.loaded, sh.passed = before.loaded, before.passed
+		sh.stream.Stored, sh.stream.Doubt, sh.stream.Twins = before.stream.Stored, before.stream.Doubt, before.stream.Twins
 	}
 	s.streams[o.Stream] = sh
 	return sh
@@ -161,11 +164,11 @@ func (s *shipments) load(ctx context.Context, sh *shipment) error {
 		ranges, err := s.ledger.Ledger(ctx, sh.stream.Name)
 		var reach map[string]int64
 		if err == nil {
-			reach, err = s.ledger.Reach(ctx, sh.stream.Name)
+			reach, err = s.ledger.Reach(ctx, beginning(sh.stream.Name))
 		}
 		switch {
 		case err == nil:
-			s.settle(sh, ranges, reach[sh.stream.Name])
+			s.settle(sh, ranges, reach)
 			return nil
 		case ctx.Err() != nil:
 			return ctx.Err()
@@ -181,8 +184,16 @@ func (s *shipments) load(ctx context.Context, sh *shipment) error {
 	}
 }
 
-// settle takes in what ledger and rows say of the stream.
-func (s *shipments) settle(sh *shipment, ranges []batch.Range, reach int64) {
+// beginning is what the names of the stream and of all contents that begin like it begin with.
+func beginning(stream string) string {
+	if prefix, ok := content.PrefixOf(stream); ok {
+		return prefix
+	}
+	return stream
+}
+
+// settle takes in what ledger and rows say of the stream, and of what was read directly of contents that begin like it.
+func (s *shipments) settle(sh *shipment, ranges []batch.Range, reach map[string]int64) {
 	var all, elsewhere []batch.Range
 	for _, r := range ranges {
 		if r.Stream != sh.stream.Name {
@@ -196,8 +207,17 @@ func (s *shipments) settle(sh *shipment, ranges []batch.Range, reach int64) {
 		}
 	}
 	sh.stream.Stored, sh.loaded = content.Spans(elsewhere), true
-	if reach > 0 && !covered(all, pipeline.Span{From: reach - 1, To: reach}) {
-		sh.stream.Doubt = reach
+	if end := reach[sh.stream.Name]; end > 0 && !covered(all, pipeline.Span{From: end - 1, To: end}) {
+		sh.stream.Doubt = end
+	}
+	prefix, ok := content.PrefixOf(sh.stream.Name)
+	if !ok || !content.Tagged(prefix, sh.stream.Name) {
+		return
+	}
+	for _, name := range slices.Sorted(maps.Keys(reach)) {
+		if !content.Tagged(prefix, name) {
+			sh.stream.Twins = append(sh.stream.Twins, batch.Twin{Stream: name, End: reach[name]})
+		}
 	}
 }
 

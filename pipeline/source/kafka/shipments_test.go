@@ -14,8 +14,13 @@ import (
 	"bounceline/pipeline/shipped"
 )
 
-// shipment makes the records of lines [from, to) of a file in which line n is at position 1000 n.
+// shipmentOf makes the records of lines [from, to) of a file in which line n is at position 1000 n.
 func shipmentOf(stream string, from, to int) []kafka.Message {
+	return shipmentOfLines(stream, from, to, line)
+}
+
+// shipmentOfLines is shipmentOf for a file of other lines.
+func shipmentOfLines(stream string, from, to int, line func(int) string) []kafka.Message {
 	var out []kafka.Message
 	p, err := parsers.NewStream(parsers.Options{})
 	if err != nil {

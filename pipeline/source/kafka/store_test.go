@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"slices"
 	"strings"
@@ -59,6 +60,8 @@ var (
 		"context is read again":    testContextIsReadAgain,
 		"shipped lines":            testShippedLines,
 		"shipped lines taken over": testShippedLinesTakenOver,
+		"hosts that begin alike":   testHostsThatBeginAlike,
+		"read directly before":     testReadDirectlyBefore,
 		"partitions grow":          testPartitionsGrow,
 	}
 	patient = map[string]func(*testing.T, *broker.Broker){
@@ -108,6 +111,7 @@ type store struct {
 	tokens  map[string]bool
 	rows    map[string]int // stream, position and row number: how often it was stored
 	texts   map[string]string
+	queue   map[string]string // queue IDs
 	senders map[string]int
 	ledger  map[string]batch.Range
 	tries   int
@@ -117,7 +121,7 @@ type store struct {
 }
 
 func newStore() *store {
-	return &store{tokens: map[string]bool{}, rows: map[string]int{}, texts: map[string]string{}, senders: map[string]int{}, ledger: map[string]batch.Range{}}
+	return &store{tokens: map[string]bool{}, rows: map[string]int{}, texts: map[string]string{}, queue: map[string]string{}, senders: map[string]int{}, ledger: map[string]batch.Range{}}
 }
 
 func (s *store) Write(_ context.Context, b *batch.Batch, token string) error {
@@ -142,6 +146,7 @@ func (s *store) Write(_ context.Context, b *batch.Batch, token string) error {
 		s.rows[id]++
 		s.senders[string(column["sender"].Value(n))]++
 		s.texts[id] = string(column["recipient"].Value(n))
+		s.queue[id] = string(column["queue_id"].Value(n))
 	}
 	return nil
 }
@@ -213,6 +218,28 @@ func (s *store) Present(_ context.Context, stream string, from, to int64) (map[b
 	return out, nil
 }
 
+// QueueIDs implements pipeline.Comparer.
+func (s *store) QueueIDs(_ context.Context, stream string, from, to int64, limit int) (map[int64]string, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	all := map[int64]string{}
+	for id := range s.rows {
+		var of string
+		var pos, row int64
+		if _, err := fmt.Sscanf(id, "%s %d/%d", &of, &pos, &row); err != nil {
+			return nil, err
+		}
+		if of == stream && from <= pos && pos < to {
+			all[pos] = s.queue[id]
+		}
+	}
+	places := slices.Sorted(maps.Keys(all))
+	for _, at := range places[min(limit, len(places)):] {
+		delete(all, at)
+	}
+	return all, nil
+}
+
 // Mend implements pipeline.Auditor. There is nothing that is derived from rows.
 func (s *store) Mend(context.Context, int64, int64) error { return nil }
 
@@ -277,7 +304,7 @@ func start(t *testing.T, b *broker.Broker, s *store, topics string, setups ...se
 	conn.Transport.MetadataTTL = sessionOf(b) / 10
 	log := &syncedLog{}
 	c := Config{Conn: conn, Topics: strings.Split(topics, ","), Group: t.Name(), Ledger: s, Log: log.logger(), SessionTimeout: sessionOf(b),
-		Discover: sessionOf(b) / 6, ContextMemory: 1 << 20, Pipeline: pipeline.Config{Classifier: noClass{}, Sink: s, Audit: s, Buffers: pipeline.NewBuffers(4),
+		Discover: sessionOf(b) / 6, ContextMemory: 1 << 20, Pipeline: pipeline.Config{Classifier: noClass{}, Sink: s, Audit: s, Compare: s, Buffers: pipeline.NewBuffers(4),
 			Retryable: func(err error) bool { return errors.Is(err, errPassing) }, Log: log.logger(), MaxDelay: 50 * time.Millisecond}}
 	for _, f := range setups {
 		f(&c)

@@ -41,6 +41,7 @@ type Config struct {
 	// back later.
 	Lock func(stream string) (release func(), err error)
 	Same func(ctx context.Context, r io.Reader, o parsers.Options, stream string) (bool, error) // see content.Resolve
+	Tag  string                                                                                 // in the names of new streams, see content.Tag; optional
 	Lose pipeline.Lose                                                                          // optional
 	// Retryable says which errors of Ledger and Same may pass; what is not retryable ends Run. Default: none.
 	Retryable  func(error) bool

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"strings"
 	"time"
 
@@ -85,6 +86,7 @@ func (f *Follower) again(ctx context.Context, intent *checkpoint.Intent, audit p
 			file.Close()
 			return fmt.Errorf("ask the ledger: %w", err)
 		}
+		ranges = slices.DeleteFunc(ranges, func(l batch.Range) bool { return l.Stream != r.Stream })
 		s := &pipeline.Stream{Name: r.Stream, Source: r.Source, Path: file.Name(), Parser: input.Parser, Stored: content.Spans(ranges), Doubt: r.To}
 		at := f.begin(s, ranges)
 		if len(ranges) == 0 {

@@ -8,6 +8,7 @@ import (
 	"io"
 	"path/filepath"
 	"slices"
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -115,7 +116,7 @@ func (f *Follower) name(ctx context.Context, g *generation) error {
 		defer c.Close()
 		return f.Same(ctx, c, g.target.input.Parser, name)
 	}
-	known, err := content.Resolve(ctx, f.Ledger, head, f.remembered(g, prefix), g.markers, same)
+	known, err := content.Resolve(ctx, f.Ledger, head, f.Tag, f.remembered(g, prefix), g.markers, same)
 	if err != nil {
 		return fmt.Errorf("%s: %w", g.path, err)
 	}
@@ -172,12 +173,12 @@ func (f *Follower) head(g *generation) ([]byte, error) {
 // remembered is the stream that the content probably is: the one of this very file, else one that is looked for.
 func (f *Follower) remembered(g *generation, prefix string) string {
 	for _, s := range f.Store.State().Streams {
-		if _, ok := content.Counter(prefix, s.Name); ok && (fileID{s.Device, s.Inode}) == g.id && (g.packed || s.Next <= g.size) {
+		if strings.HasPrefix(s.Name, prefix) && (fileID{s.Device, s.Inode}) == g.id && (g.packed || s.Next <= g.size) {
 			return s.Name
 		}
 	}
 	for name, e := range f.streams {
-		if _, ok := content.Counter(prefix, name); ok && e.path == g.target.path && e.gen == nil && !e.done {
+		if strings.HasPrefix(name, prefix) && e.path == g.target.path && e.gen == nil && !e.done {
 			return name
 		}
 	}
@@ -204,10 +205,10 @@ func (f *Follower) claim(g *generation, prefix string, known *content.Known) (*f
 			return nil, &laterError{drop: true} // an earlier, shorter copy
 		}
 		n := known.Free
-		for f.streams[content.Name(prefix, n)] != nil {
+		for f.streams[content.Name(prefix+f.Tag, n)] != nil {
 			n++
 		}
-		*known = content.Known{Name: content.Name(prefix, n), Free: n + 1}
+		*known = content.Known{Name: content.Name(prefix+f.Tag, n), Free: n + 1}
 	}
 }
 
