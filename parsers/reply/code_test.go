@@ -13,3 +13,14 @@ func TestCode(t *testing.T) {
 		}
 	}
 }
+
+// TestRepeatedCode: some servers begin a reply with its code twice.
+func TestRepeatedCode(t *testing.T) {
+	for text, want := range map[string]string{
+		"550 550 5.1.1 User unknown": "5.1.1", "550 550 #5.1.0 Address rejected": "5.1.0", "550 5.7.1 550 5.1.1 x": "5.7.1", "550 551 5.1.1 x": "", "550 550": "", "550 550 ": "",
+	} {
+		if code, enhanced := Parse([]byte(text), " "); code != 550 || string(enhanced) != want {
+			t.Errorf("%q: %d %q, want %q", text, code, enhanced, want)
+		}
+	}
+}

@@ -17,6 +17,9 @@ func Parse(text []byte, sep string) (code uint16, enhanced []byte) {
 		return 0, nil
 	}
 	if len(text) > 3 && text[3] == ' ' { // one line
+		if len(text) > 7 && text[7] == ' ' && string(text[4:7]) == string(text[:3]) { // some servers send their code twice
+			text = text[4:]
+		}
 		if enhanced = Enhanced(text[4:], text[0]); enhanced == nil {
 			enhanced = parenthesised(text, text[0])
 		}

@@ -134,8 +134,15 @@ func (j *judge) decide(r *record.Row, relay int32) record.Class {
 	if f.rule.Provider != "" {
 		confidence = ByProvider
 	} else if f.rule.Vague {
-		if code, ok := lookupEnhanced(r.EnhancedCode); ok && code.Trusted {
+		code, ok := lookupEnhanced(r.EnhancedCode)
+		if ok && code.Trusted {
 			return byCodes(r)
+		}
+		if aboutRecipient(f.rule.Category) { // its words add little to what the codes prove
+			confidence = ByCode
+			if ok && code.precise() && code.Category == f.rule.Category {
+				confidence = ByDSN
+			}
 		}
 	}
 	category := f.rule.category

@@ -40,6 +40,9 @@ func (n *normalised) normalise(text []byte, names *nameTables) {
 	if out[len(out)-1] != ' ' {
 		out = append(out, ' ')
 	}
+	if w.bits&joiner != 0 {
+		separate(out, len(w.code) > 0)
+	}
 	n.text, n.signed, n.cut = out, w.signed, len(out)
 	if 0 < w.cut && w.cut < len(out) {
 		n.cut = w.cut
@@ -70,6 +73,7 @@ func (w *normaliser) pass(text []byte) {
 			bits |= t.class
 			out[j] = t.low
 		}
+		w.bits |= bits
 		if bits&special != 0 && (before&special != 0 || codeFollows(text, i)) {
 			w.out = out[:j]
 			i = start + w.masked(text[start:], i-start, bits, at)
@@ -99,6 +103,10 @@ func (w *normaliser) pass(text []byte) {
 			i += w.foldRune(text[i:]) - 1
 			j = len(w.out)
 		}
+		if out[j-1] == '\'' && contraction(out[:j-1], text[i+1:]) {
+			j = len(inFull(out[:j-1]))
+			i++
+		}
 		i++
 	}
 	w.out = out[:j]
@@ -123,6 +131,7 @@ type normaliser struct {
 	cut      int
 	nested   bool
 	signed   int32
+	bits     uint8 // what the words consist of
 }
 
 // masked replaces the word of n bytes, which stands at the end of the output too, by its mask. It returns how much of the text

@@ -37,7 +37,7 @@ func quoted(text []byte) (found []byte, whole bool) {
 			said = said[2:]
 		}
 		coded := reply.Enhanced(said, code[0]) != nil
-		announced := i == 0 || announced(text[:i]) || text[i-1] == '(' && rest[0] == ','
+		announced := i == 0 || announced(text[:i]) || text[i-1] == '#' || text[i-1] == '(' && rest[0] == ','
 		if !coded && (!announced || len(rest) > 1 && rest[0] == '-' && '0' <= rest[1] && rest[1] <= '9') {
 			continue // a number
 		}
@@ -115,8 +115,9 @@ func quotedStatus(text []byte) []byte {
 	return nil
 }
 
-// unfold makes one line of a text with line breaks. A quoted-printable soft break (RFC 2045, section 6.7) leaves nothing. qmail's
-// log writes a report with "_" for blanks and "/" for line breaks (qmail-log(5)).
+// unfold makes one line of a text with line breaks. A quoted-printable soft break (RFC 2045, section 6.7) leaves nothing, and a
+// blank that it encodes before the end of a line is one again. What the source of a page writes for signs becomes them. qmail's log
+// writes a report with "_" for blanks and "/" for line breaks (qmail-log(5)).
 func unfold(text string) string {
 	if strings.Contains(text, "Remote_host_said:_") || strings.HasSuffix(text, "/") && strings.Count(text, "_") > 2 {
 		text = strings.NewReplacer("/Remote_host_said:_", " Remote host said: ", "/Giving_up_on_", " Giving up on ", "_", " ").Replace(text)
@@ -124,8 +125,12 @@ func unfold(text string) string {
 	if strings.ContainsFunc(text, func(r rune) bool { return r >= utf8.RuneSelf }) { // the replacer takes its time
 		text = marks.Replace(text)
 	}
+	if strings.Contains(text, "&") && strings.Contains(text, ";") {
+		text = entities.Replace(text)
+	}
+	text = strings.TrimSuffix(text, "=20")
 	if strings.ContainsAny(text, "\r\n") {
-		text = strings.NewReplacer("=\r\n", "", "=\n", "").Replace(text)
+		text = strings.NewReplacer("=\r\n", "", "=\n", "", "=20\r\n", " ", "=20\n", " ").Replace(text)
 		text = strings.Join(strings.FieldsFunc(text, func(r rune) bool { return r == '\n' || r == '\r' }), " ")
 	}
 	return continued(text)
@@ -171,6 +176,9 @@ func logged(text string) string {
 
 // marks makes plain ones of the quotation marks that pages have around replies.
 var marks = strings.NewReplacer("‘", "'", "’", "'", "“", `"`, "”", `"`, "„", `"`, "«", `"`, "»", `"`, "\u00a0", " ")
+
+// entities are the signs of replies that HTML has names or numbers for.
+var entities = strings.NewReplacer("&lt;", "<", "&gt;", ">", "&quot;", `"`, "&#34;", `"`, "&#39;", "'", "&#039;", "'", "&apos;", "'", "&rsquo;", "'", "&nbsp;", " ", "&#160;", " ", "&amp;", "&")
 
 // opens reports whether a reply may begin after c: a bracket, a quotation mark or a blank, not within a word or number.
 func opens(c byte) bool { return bytes.IndexByte([]byte(" \t([<{'\"`;#:=>|"), c) >= 0 }

@@ -37,7 +37,7 @@ func newSpellings(data []byte) (spellings, error) {
 	return out, errors.Join(errs...)
 }
 
-// of returns the literal and its other spellings, maxSpellings at the most.
+// of returns the literal and its other spellings, maxSpellings at the most, as normalise leaves them.
 func (s spellings) of(literal string) []string {
 	out := []string{literal}
 	for _, group := range s {
@@ -60,5 +60,41 @@ func (s spellings) of(literal string) []string {
 			out = append(out, bare)
 		}
 	}
+	for i, l := range out {
+		out[i] = withoutContractions(l)
+	}
+	return distinct(out)
+}
+
+// distinct removes repetitions; the first stays.
+func distinct(words []string) []string {
+	out := words[:0]
+	for _, w := range words {
+		if !slices.Contains(out, w) {
+			out = append(out, w)
+		}
+	}
 	return out
+}
+
+// withoutContractions writes the contractions of a literal in full, as normalise does. One that begins in the middle of a word,
+// such as "n't want", begins with the second word then.
+func withoutContractions(l string) string {
+	if !strings.Contains(l, "n't") {
+		return l
+	}
+	out := []byte(" ") // so that the first word has a beginning
+	for i := 0; i < len(l); i++ {
+		switch {
+		case l[i] == '\'' && contraction(out, []byte(l[i+1:])):
+			out = inFull(out)
+			i++
+		case strings.HasPrefix(l, "n't") && i == 0:
+			out = append(out, "not"...)
+			i = len("n't") - 1
+		default:
+			out = append(out, l[i])
+		}
+	}
+	return string(out[1:])
 }

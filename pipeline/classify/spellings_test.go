@@ -18,10 +18,12 @@ func TestSpellings(t *testing.T) {
 		"mailbox full":  {"mailbox full", "mail box full", "mail-box full"},
 		"user's e-mail": {"user's e-mail", "user's email", "users e-mail", "users email"},
 		"doesn't have a mailbox": {
-			"doesn't have a mailbox", "does not have a mailbox", "doesnt have a mailbox",
-			"doesn't have a mail box", "does not have a mail box", "doesnt have a mail box",
-			"doesn't have a mail-box", "does not have a mail-box", "doesnt have a mail-box",
+			"does not have a mailbox", "doesnt have a mailbox",
+			"does not have a mail box", "doesnt have a mail box",
+			"does not have a mail-box", "doesnt have a mail-box",
 		},
+		"n't want it": {"not want it", "nt want it"},
+		"i can't":     {"i cannot", "i can not", "i cant"},
 	} {
 		got := s.of(literal)
 		slices.Sort(got)
@@ -62,6 +64,10 @@ func TestOtherSpellings(t *testing.T) {
 		"550 Unrouteable adress":                             "user_unknown",
 		"554 5.7.1 Your server is on our black list":         "ip_blocklisted",
 		"550 The recepient does not exist":                   "user_unknown",
+		"550 The user isn’t known here":                      "user_unknown",
+		"550 5.7.1 We aren't an MX for example.net":          "relay_denied",
+		"550 Mailbox_Full":                                   "mailbox_full",
+		"550 5.1.1 user-unknown":                             "user_unknown",
 		"450 4.7.1 Gray listing in effect, please come back": "greylisted",
 	} {
 		row := Case{Text: text}.Row()

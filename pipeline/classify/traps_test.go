@@ -185,6 +185,23 @@ func TestBareCodesProveNothing(t *testing.T) {
 	}
 }
 
+// TestVagueWordsProveNothing: what vague words say of a recipient is as sure as the code, which may prove it.
+func TestVagueWordsProveNothing(t *testing.T) {
+	for text, want := range map[string]string{
+		"550 This account cannot be used":              "user_unknown code",
+		"550 5.1.1 This account cannot be used":        "user_unknown dsn",
+		"550 5.7.1 This account cannot be used":        "user_unknown code",
+		"550 5.1.1 User unknown":                       "user_unknown text",
+		"550 5.1.1 <ann@example.org> this one does no": "user_unknown dsn",
+	} {
+		row := Case{Text: text}.Row()
+		v := engine(t).Classify(&row)
+		if got := v.Category + " " + v.Confidence; got != want {
+			t.Errorf("%s: %s by %s, want %s", text, got, v.Rule, want)
+		}
+	}
+}
+
 // TestProbesAndDeliveries: what is no failure gets no reason for one.
 func TestProbesAndDeliveries(t *testing.T) {
 	e := engine(t)

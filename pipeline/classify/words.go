@@ -110,3 +110,55 @@ func isID(w []byte) bool {
 	}
 	return i-n > 9 || i < len(w) && byteClass(w[i])&(joiner|dot) == 0
 }
+
+// contraction reports whether before ends in the verb of a word such as isn't, of which the apostrophe was just read and rest is
+// what follows.
+func contraction(before, rest []byte) bool {
+	return len(rest) > 0 && lower[rest[0]] == 't' && (len(rest) == 1 || byteClass(rest[1])&letter == 0) &&
+		len(before) > 2 && before[len(before)-1] == 'n' && byteClass(before[len(before)-2])&letter != 0
+}
+
+// inFull completes the words that end in a contraction, which lacks apostrophe and t: is not, cannot, will not. So that there is
+// one way to say no, whichever a rule has.
+func inFull(b []byte) []byte {
+	switch {
+	case bytes.HasSuffix(b, []byte(" can")):
+		return append(b, "not"...)
+	case bytes.HasSuffix(b, []byte(" won")):
+		return append(b[:len(b)-len("won")], "will not"...)
+	}
+	return append(append(b[:len(b)-1], ' '), "not"...)
+}
+
+// separate makes words of a token such as user_unknown or Mailbox-Full where it is all that a text says. In a longer text such
+// tokens are names, of tests and parameters, and what they hold is not what the text says. One with hyphens and no code before it
+// is a name too: that of a category in another program's report.
+func separate(text []byte, coded bool) {
+	words := 0
+	for word := range bytes.FieldsSeq(text) {
+		if spoken(word) {
+			words++
+		}
+	}
+	if words != 1 {
+		return
+	}
+	for i := 2; i+2 < len(text); i++ {
+		if (text[i] == '_' || text[i] == '-' && coded) && byteClass(text[i-1])&letter != 0 && byteClass(text[i+1])&letter != 0 {
+			text[i] = ' '
+		}
+	}
+}
+
+// spoken reports whether a word of a normalised text has letters and is no mask.
+func spoken(word []byte) bool {
+	letters := 0
+	for _, c := range word {
+		if byteClass(c)&letter != 0 {
+			letters++
+		} else if byteClass(c)&(digit|atSign) != 0 || c == '#' {
+			return false
+		}
+	}
+	return letters > 1 && string(word) != "host" && string(word) != "url"
+}
