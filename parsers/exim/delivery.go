@@ -103,7 +103,7 @@ func field(r *record.Row, s *scanner, out *record.Result) {
 	case "T":
 		r.Service, r.Agent = s.value, s.value
 	case "S":
-		r.Size = number(s.value)
+		r.Size = reply.Number(s.value)
 	case "H":
 		r.Relay, r.RelayHost, r.RelayIP, r.RelayPort = bytes.TrimSuffix(s.value, []byte("*")), s.host.name, s.host.ip, s.host.port
 		if s.host.reused {
@@ -128,9 +128,9 @@ func field(r *record.Row, s *scanner, out *record.Result) {
 		}
 		r.NextQueueID = reply.Queued(r.ResponseText)
 	case "QT":
-		r.Delay = duration(s.value)
+		r.Delay = reply.Duration(s.value)
 	case "DT":
-		r.DelayTransmit = duration(s.value)
+		r.DelayTransmit = reply.Duration(s.value)
 	}
 }
 
@@ -147,42 +147,6 @@ func unescape(v []byte, out *record.Result) []byte {
 		buf = append(buf, v[i])
 	}
 	return buf
-}
-
-// duration reads "1d2h3m4s", "59s" and "0.123s".
-func duration(v []byte) float32 {
-	total, n, scale := 0.0, 0.0, 0.0
-	for _, c := range v {
-		switch {
-		case '0' <= c && c <= '9':
-			if scale > 0 {
-				n += float64(c-'0') * scale
-				scale /= 10
-			} else {
-				n = n*10 + float64(c-'0')
-			}
-		case c == '.':
-			scale = 0.1
-		default:
-			unit := 0.0
-			switch c {
-			case 'w':
-				unit = 7 * 24 * 3600
-			case 'd':
-				unit = 24 * 3600
-			case 'h':
-				unit = 3600
-			case 'm':
-				unit = 60
-			case 's':
-				unit = 1
-			default:
-				return record.Unknown
-			}
-			total, n, scale = total+n*unit, 0, 0
-		}
-	}
-	return float32(total)
 }
 
 // maxReply is where Exim 4.96 cuts the texts of replies and errors, without a mark.
@@ -209,7 +173,7 @@ func deferral(r *record.Row, rest []byte) {
 			if string(s.key) == "H" {
 				r.Relay, r.RelayHost, r.RelayIP, r.RelayPort = bytes.TrimSuffix(s.value, []byte("*")), s.host.name, s.host.ip, s.host.port
 			} else if string(s.key) == "DT" {
-				r.DelayTransmit = duration(s.value)
+				r.DelayTransmit = reply.Duration(s.value)
 			}
 		}
 		message := bytes.TrimLeft(s.rest, " ")
@@ -230,7 +194,7 @@ func deliveryTime(r *record.Row, rest []byte) []byte {
 		return rest
 	}
 	value, message, ok := bytes.Cut(rest[i+len(appended):], []byte(": "))
-	if d := duration(value); ok && len(value) > 0 && d == d {
+	if d := reply.Duration(value); ok && d == d {
 		r.DelayTransmit = d
 		return message
 	}
@@ -244,7 +208,7 @@ func hostFollows(b []byte) bool {
 }
 
 func errno(b []byte) int32 {
-	n := int32(number(bytes.TrimPrefix(b, []byte("-"))))
+	n := int32(reply.Number(bytes.TrimPrefix(b, []byte("-"))))
 	if len(b) > 0 && b[0] == '-' {
 		return -n
 	}
@@ -268,12 +232,12 @@ var (
 // reason splits the text into what the far side said and to which command.
 func reason(r *record.Row, t []byte) {
 	if i := bytes.LastIndex(t, appended); i >= 0 && bytes.IndexByte(t[i+1:], ' ') < 0 {
-		if d := duration(t[i+len(appended):]); d == d {
+		if d := reply.Duration(t[i+len(appended):]); d == d {
 			r.DelayTransmit, t = d, t[:i]
 		}
 	}
 	if i := bytes.LastIndex(t, []byte(" QT=")); i >= 0 && bytes.IndexByte(t[i+1:], ' ') < 0 {
-		if d := duration(t[i+4:]); d == d {
+		if d := reply.Duration(t[i+4:]); d == d {
 			r.Delay, t = d, t[:i]
 		}
 	}

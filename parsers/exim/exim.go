@@ -6,6 +6,7 @@ import (
 	"bytes"
 
 	"bounceline/parsers/envelope"
+	"bounceline/parsers/reply"
 	"bounceline/pipeline/record"
 )
 
@@ -107,7 +108,7 @@ func reception(h *envelope.Header, id, body []byte, out *record.Result) {
 		case "A":
 			f.AuthUser = authUser(s.value)
 		case "S":
-			f.Size = number(s.value)
+			f.Size = reply.Number(s.value)
 		case "id", "id*":
 			f.MessageID = s.value
 		case "T", "for":
@@ -122,17 +123,6 @@ func authUser(v []byte) []byte {
 		return v[i+1:]
 	}
 	return nil
-}
-
-func number(b []byte) uint64 {
-	n := uint64(0)
-	for _, c := range b {
-		if c < '0' || c > '9' || n > 1<<50 {
-			break
-		}
-		n = n*10 + uint64(c-'0')
-	}
-	return n
 }
 
 // addressEnd is where the address part of a line ends: before the first field, or a colon that ends the fields.

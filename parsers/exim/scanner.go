@@ -152,7 +152,7 @@ func (s *scanner) readHost() {
 		for n < len(s.rest) && digit(s.rest[n]) {
 			n++
 		}
-		s.host.port = uint16(min(number(s.rest[1:n]), 65535))
+		s.host.port = uint16(min(reply.Number(s.rest[1:n]), 65535))
 		s.rest = s.rest[n:]
 	}
 	if len(s.rest) > 0 && s.rest[0] == '*' {

@@ -33,7 +33,7 @@ type entry struct {
 	kind, id, sender, queue, content, command, peerName, peerAddr, source, sourceName, protocol, cipher, tls, node []byte
 	code                                                                                                           uint16
 	class, subject, detail                                                                                         []byte
-	size, attempts                                                                                                 uint64
+	size                                                                                                           uint64
 	at, created                                                                                                    int64
 }
 
@@ -139,23 +139,12 @@ func addressAndPort(b []byte) (record.Addr, uint16) {
 		return record.Addr{}, 0
 	}
 	ip, _ := reply.IP(bytes.Trim(b[:i], "[]"))
-	return ip, uint16(min(number(b[i+1:]), 65535))
-}
-
-func number(b []byte) uint64 {
-	n := uint64(0)
-	for _, c := range b {
-		if c < '0' || c > '9' || n > 1<<50 {
-			break
-		}
-		n = n*10 + uint64(c-'0')
-	}
-	return n
+	return ip, uint16(min(reply.Number(b[i+1:]), 65535))
 }
 
 // seconds reads Unix seconds with a fraction, as milliseconds.
 func seconds(b []byte) int64 {
-	ms := int64(number(b)) * 1000
+	ms := int64(reply.Number(b)) * 1000
 	if i := bytes.IndexByte(b, '.'); i >= 0 {
 		scale := int64(100)
 		for _, c := range b[i+1:] {

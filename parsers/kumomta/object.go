@@ -1,6 +1,9 @@
 package kumomta
 
-import "bounceline/parsers/jsonline"
+import (
+	"bounceline/parsers/jsonline"
+	"bounceline/parsers/reply"
+)
 
 // object reads the record's members.
 func (p *Parser) object(s *jsonline.Scanner, e *entry) bool {
@@ -29,7 +32,7 @@ func (p *Parser) object(s *jsonline.Scanner, e *entry) bool {
 			}
 			switch string(key) {
 			case "size":
-				e.size = number(s.Literal())
+				e.size = reply.Number(s.Literal())
 			case "timestamp":
 				if e.at == 0 { // event_time says it more exactly
 					e.at = seconds(s.Literal())
@@ -110,7 +113,7 @@ func (e *entry) response(s *jsonline.Scanner) bool {
 		ok := true
 		switch string(key) {
 		case "code":
-			e.code = uint16(min(number(s.Literal()), 999))
+			e.code = uint16(min(reply.Number(s.Literal()), 999))
 		case "enhanced_code":
 			if s.Peek() != '{' {
 				return s.SkipValue()

@@ -158,7 +158,7 @@ func fields(r *record.Row, b []byte, status *[]byte) (stat []byte) {
 		case "relay":
 			relay(r, v)
 		case "delay":
-			r.Delay = duration(v)
+			r.Delay = reply.Duration(v)
 		case "result":
 			*status = v
 		}
@@ -197,36 +197,6 @@ func relay(r *record.Row, v []byte) {
 	if ok {
 		r.RelayHost = bytes.TrimSuffix(name, []byte(")"))
 	}
-}
-
-// duration reads "1d2h3m4s".
-func duration(v []byte) float32 {
-	total, n := 0, 0
-	for _, c := range v {
-		unit := 0
-		switch {
-		case digit(c):
-			if n = n*10 + int(c-'0'); n > 1e8 {
-				return record.Unknown
-			}
-			continue
-		case c == 'd':
-			unit = 86_400
-		case c == 'h':
-			unit = 3600
-		case c == 'm':
-			unit = 60
-		case c == 's':
-			unit = 1
-		default:
-			return record.Unknown
-		}
-		total, n = total+n*unit, 0
-	}
-	if len(v) == 0 {
-		return record.Unknown
-	}
-	return float32(total)
 }
 
 func digit(c byte) bool { return '0' <= c && c <= '9' }

@@ -190,7 +190,7 @@ func (p *Parser) Parse(h *envelope.Header, text []byte, out *record.Result) {
 		r.QueueID = v[jobID]
 	}
 	r.MessageID = bytes.Trim(v[messageID], "<>")
-	r.Size = number(v[dlvSize])
+	r.Size = reply.Number(v[dlvSize])
 	relay(r, v[dsnMta])
 	if ip, ok := reply.IP(v[dlvDestinationIP]); ok {
 		r.RelayIP = ip
@@ -299,15 +299,4 @@ func split(row []byte, values [][]byte, out *record.Result) [][]byte {
 		row = rest[n+1:]
 	}
 	return values
-}
-
-func number(b []byte) uint64 {
-	n := uint64(0)
-	for _, c := range b {
-		if c < '0' || c > '9' || n > 1<<50 {
-			break
-		}
-		n = n*10 + uint64(c-'0')
-	}
-	return n
 }

@@ -37,7 +37,7 @@ func Parse(text []byte, sep string) (code uint16, enhanced []byte) {
 	}
 	enhanced = Enhanced(line[3:], line[0])
 	if enhanced == nil {
-		for at := first; at != nil && len(at) > 3 && enhanced == nil; at = nextLine(at[4:], sep, at[:3]) {
+		for at := first; len(at) > 3 && enhanced == nil; at = nextLine(at[4:], sep, at[:3]) {
 			if at[0] == line[0] {
 				enhanced = Enhanced(at[3:], line[0])
 			}

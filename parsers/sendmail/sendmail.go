@@ -109,9 +109,9 @@ func reception(h *envelope.Header, id, rest []byte, out *record.Result) {
 		}
 		switch string(key) {
 		case "size":
-			out.Fact.Size = number(value)
+			out.Fact.Size = reply.Number(value)
 		case "nrcpts":
-			out.Fact.Recipients = uint16(min(number(value), 65535))
+			out.Fact.Recipients = uint16(min(reply.Number(value), 65535))
 		case "msgid":
 			out.Fact.MessageID = bytes.Trim(value, "<>")
 		case "authid":
@@ -154,15 +154,4 @@ func host(v []byte) (name []byte, ip record.Addr) {
 		}
 	}
 	return bytes.TrimSuffix(name, []byte(".")), ip
-}
-
-func number(b []byte) uint64 {
-	n := uint64(0)
-	for _, c := range b {
-		if c < '0' || c > '9' || n > 1<<50 {
-			break
-		}
-		n = n*10 + uint64(c-'0')
-	}
-	return n
 }
