@@ -19,7 +19,7 @@ func newHealthCommand() *cobra.Command {
 		Long: `Health asks the run or ship that listens at the address (--listen) whether it is ready, and ends with 0 if it is. If it is not,
 the reason is printed and the exit code is 1. It is meant for the health checks of containers without a shell.`,
 		Example: `  bounceline health 127.0.0.1:9311`,
-		Args:    cobra.ExactArgs(1),
+		Args:    oneArgument("the HOST:PORT that run or ship listens at"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if _, _, err := net.SplitHostPort(args[0]); err != nil {
 				return usagef("%q is no HOST:PORT such as 127.0.0.1:9311", args[0])

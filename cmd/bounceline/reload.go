@@ -39,7 +39,7 @@ func (d *daemon) reload(file string) error {
 	if file != "" {
 		c, err := config.Load(file)
 		if err == nil {
-			err = c.Validate()
+			err = config.InFile(file, c.Validate())
 		}
 		if err != nil {
 			return err

@@ -29,32 +29,49 @@ func noArguments(cmd *cobra.Command, args []string) error {
 	return nil
 }
 
+// oneArgument is the Args of commands that take exactly one; what names it.
+func oneArgument(what string) cobra.PositionalArgs {
+	return func(cmd *cobra.Command, args []string) error {
+		if len(args) != 1 {
+			return usagef("%s takes one argument: %s", cmd.Name(), what)
+		}
+		return nil
+	}
+}
+
+// noCommand is the Args of commands that have commands of their own: an argument is a mistyped name of one.
+func noCommand(cmd *cobra.Command, args []string) error {
+	if len(args) == 0 {
+		return nil
+	}
+	var names []string
+	for _, c := range cmd.Commands() {
+		if !c.Hidden {
+			names = append(names, c.Name())
+		}
+	}
+	where := "there is"
+	if cmd.HasParent() {
+		where = cmd.Name() + " has"
+	}
+	return usagef("%s no command %q%s; see %s --help", where, args[0], didYouMean(args[0], names), cmd.CommandPath())
+}
+
 // newRootCommand is the whole command line: the one list of commands.
 func newRootCommand(stdin io.Reader, stdout, stderr io.Writer) *cobra.Command {
 	var level, format string
 	root := &cobra.Command{
 		Use:   "bounceline",
 		Short: "Bounce rates and their reasons from mail server logs",
-		Long: `Bounceline reads the delivery logs of mail servers (Postfix, Exim), classifies each failure, and keeps one row for each
-recipient and attempt in ClickHouse: in the engine that comes with it, or in a server.`,
+		Long: `Bounceline reads the delivery logs of mail servers (Postfix, Exim, sendmail, OpenSMTPD, PowerMTA, KumoMTA), classifies each
+failure, and keeps one row for each recipient and attempt in ClickHouse: in the engine that comes with it, or in a server.`,
 		Example: `  bounceline import /var/log/mail.log*     store finished logs
   bounceline report                        bounce rates, worst domains, reasons
   bounceline run /var/log/mail.log         follow a log for ever`,
 		SilenceUsage:  true,
 		SilenceErrors: true,
-		Args: func(cmd *cobra.Command, args []string) error {
-			if len(args) == 0 {
-				return nil
-			}
-			var names []string
-			for _, c := range cmd.Commands() {
-				if !c.Hidden {
-					names = append(names, c.Name())
-				}
-			}
-			return usagef("there is no command %q%s; see bounceline --help", args[0], didYouMean(args[0], names))
-		},
-		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+		Args:          noCommand,
+		RunE:          func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 		PersistentPreRunE: func(cmd *cobra.Command, _ []string) error {
 			return setLogger(cmd.ErrOrStderr(), level, format)
 		},
@@ -125,7 +142,7 @@ func flagError(cmd *cobra.Command, err error) error {
 // didYouMean suggests the name that is nearest to a mistyped word, or nothing where none is near.
 func didYouMean(word string, names []string) string {
 	best := spell.Nearest(word, names)
-	if best == "" {
+	if best == "" || word == "" {
 		return ""
 	}
 	return fmt.Sprintf(" (did you mean %s?)", best)

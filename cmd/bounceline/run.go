@@ -72,6 +72,9 @@ state but the database: members on one machine may share a state directory, memb
 			}
 			c.Rules = append(rules, c.Rules...)
 			if err := c.Validate(); err != nil {
+				if file != "" {
+					err = config.InFile(file, err)
+				}
 				return usagef("%v", err)
 			}
 			if c.Ship.Used() {

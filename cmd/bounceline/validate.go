@@ -5,6 +5,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"bounceline/pipeline/classify"
 	"bounceline/pipeline/config"
 )
 
@@ -14,14 +15,18 @@ func newValidateCommand() *cobra.Command {
 		Use:   "validate FILE",
 		Short: "Check a configuration without running it",
 		Long: `Validate reads a configuration as run would and says what is wrong with it: unknown keys with the nearest known one, values
-that make no sense, references that lead nowhere. Nothing is opened and nothing is changed.`,
+that make no sense, references that lead nowhere, and mistakes in the rules that it names. Logs, databases and topics are not
+opened, and nothing is changed.`,
 		Example: `  bounceline validate /etc/bounceline.yaml && systemctl reload bounceline
   bounceline validate --print /etc/bounceline.yaml`,
-		Args: cobra.ExactArgs(1),
+		Args: oneArgument("a configuration file"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			c, err := config.Load(args[0])
 			if err == nil {
-				err = c.Validate()
+				err = config.InFile(args[0], c.Validate())
+			}
+			if err == nil {
+				_, err = classify.New(classify.Options{UserRules: c.Rules})
 			}
 			if err != nil {
 				return usagef("%v", err)

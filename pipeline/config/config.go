@@ -3,6 +3,7 @@ package config
 
 import (
 	"bytes"
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
@@ -12,6 +13,7 @@ import (
 	"path/filepath"
 	"reflect"
 	"regexp"
+	"slices"
 	"strings"
 	"time"
 
@@ -76,6 +78,9 @@ type ClickHouse struct {
 	PasswordFile string `yaml:"password_file"`
 }
 
+// automatic is the parser where none is named: each line's own.
+const automatic = "auto"
+
 // Duration is a time.Duration written as in "1.5s" or "5m".
 type Duration time.Duration
 
@@ -108,16 +113,33 @@ func Load(path string) (Config, error) {
 	dec := yaml.NewDecoder(bytes.NewReader(data))
 	dec.KnownFields(true)
 	if err := dec.Decode(&c); err != nil && !errors.Is(err, io.EOF) {
-		return Config{}, fmt.Errorf("%s: %w", path, explain(err))
+		return Config{}, InFile(path, explain(err))
 	}
 	if err := expand(reflect.ValueOf(&c).Elem()); err != nil {
-		return Config{}, fmt.Errorf("%s: %w", path, err)
+		return Config{}, InFile(path, err)
 	}
 	return c, nil
 }
 
-// Redacted returns the configuration as YAML without its secrets.
+// InFile puts the name of the file before each line of an error about it.
+func InFile(path string, err error) error {
+	if err == nil {
+		return nil
+	}
+	lines := strings.Split(err.Error(), "\n")
+	for i, l := range lines {
+		lines[i] = path + ": " + l
+	}
+	return errors.New(strings.Join(lines, "\n"))
+}
+
+// Redacted returns the configuration as YAML with its defaults and without its secrets.
 func (c Config) Redacted() ([]byte, error) {
+	c.Inputs = slices.Clone(c.Inputs)
+	for i := range c.Inputs {
+		c.Inputs[i].Parser = cmp.Or(c.Inputs[i].Parser, automatic)
+	}
+	c.Journal.Parser, c.Kafka.Parser = cmp.Or(c.Journal.Parser, automatic), cmp.Or(c.Kafka.Parser, automatic)
 	if u, err := url.Parse(c.ClickHouse.DSN); err == nil && c.ClickHouse.DSN != "" {
 		if _, has := u.User.Password(); has {
 			u.User = url.UserPassword(u.User.Username(), "redacted")
@@ -135,7 +157,7 @@ func (c Config) Validate() error {
 	var errs []error
 	bad := func(format string, args ...any) { errs = append(errs, fmt.Errorf(format, args...)) }
 	if len(c.Inputs) == 0 && !c.Kafka.Used() && !c.Journal.Follow {
-		bad("inputs: name at least one, or brokers under kafka")
+		bad("inputs: name at least one, or say journal: {follow: true}, or brokers under kafka")
 	}
 	if _, err := c.Journal.Options(); err != nil {
 		bad("journal: %v", err)
@@ -173,10 +195,7 @@ func (c Config) Validate() error {
 }
 
 func (in Input) options() (parsers.Options, error) {
-	o := parsers.Options{Dialect: in.Parser, AssumedZone: time.Local, Host: in.Host, InternalRelays: in.Relays}
-	if o.Dialect == "" {
-		o.Dialect = "auto"
-	}
+	o := parsers.Options{Dialect: cmp.Or(in.Parser, automatic), AssumedZone: time.Local, Host: in.Host, InternalRelays: in.Relays}
 	if in.Zone != "" {
 		zone, err := time.LoadLocation(in.Zone)
 		if err != nil {

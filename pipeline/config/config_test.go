@@ -49,6 +49,23 @@ func TestWrongConfigurations(t *testing.T) {
 	}
 }
 
+// TestEveryMistakeNamesTheFile: a message of several lines is read by people who look for one of them.
+func TestEveryMistakeNamesTheFile(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "c.yaml")
+	if err := os.WriteFile(path, []byte("files: []\ninput: []\nbatsh: {}\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	_, err := Load(path)
+	if err == nil || strings.Count(err.Error(), "\n") != 2 {
+		t.Fatalf("%v", err)
+	}
+	for line := range strings.Lines(err.Error()) {
+		if !strings.HasPrefix(line, path+": line ") {
+			t.Errorf("%q does not name the file", line)
+		}
+	}
+}
+
 func TestConfiguration(t *testing.T) {
 	secret := filepath.Join(t.TempDir(), "password")
 	if err := os.WriteFile(secret, []byte("s3cret\n"), 0o600); err != nil {
@@ -88,7 +105,8 @@ clickhouse:
 		t.Errorf("DSN %s", c.ClickHouse.DSN)
 	}
 	shown, err := c.Redacted()
-	if err != nil || strings.Contains(string(shown), "s3cret") || !strings.Contains(string(shown), "writer:redacted@") || !strings.Contains(string(shown), "poll: 250ms") {
+	if err != nil || strings.Contains(string(shown), "s3cret") || !strings.Contains(string(shown), "writer:redacted@") || !strings.Contains(string(shown), "poll: 250ms") ||
+		!strings.Contains(string(shown), "parser: auto") || strings.Contains(string(shown), `parser: ""`) || inputs[0].Parser.Dialect != "auto" {
 		t.Errorf("%v\n%s", err, shown)
 	}
 }
