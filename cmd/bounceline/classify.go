@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"strings"
@@ -44,7 +45,7 @@ type classifyOutput struct {
 	Error          string          `json:"error,omitempty"`
 }
 
-// maxReply is how long a line of input may be.
+// maxReply is how much of a line of input is read.
 const maxReply = 16 << 20
 
 func newClassifyCommand() *cobra.Command {
@@ -71,16 +72,12 @@ the text as the rules see it with what matched in it, the rules that lost and wh
 			if err != nil {
 				return err
 			}
-			ways, err := classify.NewWays()
-			if err != nil {
-				return err
-			}
-			lists, err := classify.NewBlocklists()
+			guides, err := newGuides()
 			if err != nil {
 				return err
 			}
 			out := bufio.NewWriter(cmd.OutOrStdout())
-			c := &classifier{engine: engine, ways: ways, lists: lists, out: out, table: output == "table"}
+			c := &classifier{engine: engine, guides: guides, out: out, table: output == "table"}
 			var in io.Reader = cmd.InOrStdin()
 			if len(args) > 0 && !(len(args) == 1 && args[0] == "-") {
 				in = strings.NewReader(argumentLines(args))
@@ -110,48 +107,72 @@ func argumentLines(args []string) string {
 // classifier prints verdicts.
 type classifier struct {
 	engine *classify.Engine
-	ways   classify.Ways
-	lists  classify.Blocklists
-	out    *bufio.Writer
-	table  bool
+	guides
+	out   *bufio.Writer
+	table bool
 }
 
-// all classifies each line. A line that is no object gets an answer that says so: answers and lines stay in step.
+// all classifies each line. Answers of --output ndjson and lines stay in step: a line that is no object, and an empty reply, get
+// one too. Only between objects empty lines mean nothing.
 func (c *classifier) all(in io.Reader, objects bool) error {
-	lines := bufio.NewScanner(in)
-	lines.Buffer(make([]byte, 64<<10), maxReply)
-	for lines.Scan() {
-		line := lines.Bytes()
-		if len(bytes.TrimSpace(line)) == 0 {
+	lines := bufio.NewReaderSize(in, 64<<10)
+	for {
+		line, cut, err := readLine(lines)
+		if err == io.EOF && len(line) == 0 {
+			return nil
+		}
+		if err != nil && err != io.EOF {
+			return fmt.Errorf("read: %w", err)
+		}
+		line = bytes.TrimRight(line, "\r\n")
+		if len(bytes.TrimSpace(line)) == 0 && (objects || c.table) {
 			continue
 		}
-		var in classifyInput
-		var bad error
-		if objects {
-			bad = json.Unmarshal(line, &in)
-		} else {
-			in.Text = string(line)
-		}
-		switch {
-		case bad != nil && c.table:
-			fmt.Fprintf(c.out, "no object: %s\n\n", escapeTerminal([]byte(bad.Error())))
-		case bad != nil:
-			if err := c.print(classifyOutput{Error: "no object: " + bad.Error(), BounceCategory: "other", Confidence: classify.ByNothing}); err != nil {
-				return err
-			}
-		case c.table:
-			row := in.row()
-			c.explain(in.Text, &row)
-		default:
-			if err := c.print(c.verdict(in)); err != nil {
-				return err
-			}
+		if err := c.one(line, cut, objects); err != nil {
+			return err
 		}
 	}
-	if err := lines.Err(); err != nil {
-		return fmt.Errorf("read: %w", err)
+}
+
+// readLine reads a line with its end, and at most maxReply bytes of it; cut says that it has more.
+func readLine(r *bufio.Reader) (line []byte, cut bool, err error) {
+	for {
+		part, err := r.ReadSlice('\n')
+		kept := min(len(part), maxReply-len(line))
+		line, cut = append(line, part[:kept]...), cut || kept < len(part)
+		if err != bufio.ErrBufferFull {
+			return line, cut, err
+		}
 	}
-	return nil
+}
+
+// one classifies a line: a reply, or an object with one.
+func (c *classifier) one(line []byte, cut, object bool) error {
+	in := classifyInput{Text: string(line)}
+	var bad error
+	if object {
+		in = classifyInput{}
+		switch err := json.Unmarshal(line, &in); {
+		case cut:
+			bad = fmt.Errorf("it is longer than %d bytes", maxReply)
+		case err != nil:
+			bad = fmt.Errorf("no object: %w", err)
+		case in.Text == "" && in.SMTPCode == 0 && in.EnhancedCode == "" && in.Status == "":
+			bad = errors.New("there is nothing to classify: no text, smtp_code, enhanced_code or status")
+		}
+	}
+	switch {
+	case bad != nil && c.table:
+		_, err := fmt.Fprintf(c.out, "%s\n\n", escapeTerminal([]byte(bad.Error())))
+		return err
+	case bad != nil:
+		return c.print(classifyOutput{ID: in.ID, Error: bad.Error(), BounceCategory: "other", Confidence: classify.ByNothing})
+	case c.table:
+		row := in.row()
+		c.explain(in.Text, &row)
+		return nil
+	}
+	return c.print(c.verdict(in))
 }
 
 // row is what is classified.

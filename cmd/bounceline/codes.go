@@ -16,29 +16,27 @@ import (
 func newCodesCommand() *cobra.Command {
 	var output string
 	cmd := &cobra.Command{
-		Use:   "codes [CODE|TOKEN|CATEGORY|BLOCKLIST...]",
+		Use:   "codes [CODE|TOKEN|CATEGORY|BLOCKLIST|PROVIDER...]",
 		Short: "Say what reply codes and categories mean, and the way back to providers and off blocklists",
 		Long: `Codes explains SMTP reply codes, enhanced status codes, the codes of large providers, and the categories that replies are put
 into: what each means, what it is taken for where a reply says nothing else, and what to do. Of a blocklist, by its name or a
-zone of it, it says where to look an address up and have it removed. Without an argument it lists the whole tables.`,
+zone of it, it says where to look an address up and have it removed; of a provider, all that it documents about refusals.
+Without an argument it lists the whole tables.`,
 		Example: `  bounceline codes 550 5.7.26 S3140
   bounceline codes zen.spamhaus.org
   bounceline codes ip_blocklisted
+  bounceline codes "Microsoft 365"
   bounceline codes --output csv > codes.csv`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if err := checkOutput(output); err != nil {
 				return err
 			}
-			ways, err := classify.NewWays()
-			if err != nil {
-				return err
-			}
-			lists, err := classify.NewBlocklists()
+			guides, err := newGuides()
 			if err != nil {
 				return err
 			}
 			out := bufio.NewWriter(cmd.OutOrStdout())
-			entries, err := codeEntries(args, ways, lists)
+			entries, err := codeEntries(args, guides)
 			if err != nil {
 				return err
 			}
@@ -79,7 +77,7 @@ type codeEntry struct {
 }
 
 // codeEntries finds what the arguments name; without one it is everything.
-func codeEntries(args []string, ways classify.Ways, lists classify.Blocklists) ([]codeEntry, error) {
+func codeEntries(args []string, g guides) ([]codeEntry, error) {
 	var out []codeEntry
 	if len(args) == 0 {
 		for i := range classify.BasicCodes {
@@ -95,12 +93,15 @@ func codeEntries(args []string, ways classify.Ways, lists classify.Blocklists) (
 	}
 	for _, a := range args {
 		found, err := codeEntry1(a)
-		about, list := ways.About(a), lists.About(a)
+		about, list := g.ways.About(a), g.lists.About(a)
+		kind := "token"
 		if err != nil && len(about) == 0 && list == nil {
-			return nil, err
+			if kind, about = "provider", g.of(a); len(about) == 0 {
+				return nil, err
+			}
 		}
 		if err != nil {
-			found = codeEntry{kind: "token", code: a}
+			found = codeEntry{kind: kind, code: a}
 		}
 		found.ways, found.list = about, list
 		out = append(out, found)
@@ -129,11 +130,15 @@ func codeEntry1(arg string) (codeEntry, error) {
 			return entry, nil
 		}
 	}
-	var names []string
+	return codeEntry{}, usagef("%q is neither a code such as 550 or 5.7.1, nor a category, a provider or a token of one, nor a blocklist%s", arg, didYouMean(arg, categoryNames()))
+}
+
+func categoryNames() []string {
+	names := make([]string, len(classify.Categories))
 	for i := range classify.Categories {
-		names = append(names, classify.Categories[i].Name)
+		names[i] = classify.Categories[i].Name
 	}
-	return codeEntry{}, usagef("%s is neither a code such as 550 or 5.7.1, nor a category, a token of a provider or a blocklist%s", arg, didYouMean(arg, names))
+	return names
 }
 
 func basicEntry(b *classify.BasicCode) codeEntry {
@@ -207,6 +212,8 @@ func (e codeEntry) describe(out io.Writer) {
 			how := "where the reply's words say nothing"
 			if e.trusted {
 				how = "even where the reply's words are vague"
+			} else if c.Permanent == classify.Hard && c.Name != "other" {
+				how += "; suppress does not take that for proof"
 			}
 			fmt.Fprintf(out, "  taken for:  %s (%s), %s\n", c.Name, e.types(), how)
 		} else {

@@ -22,6 +22,9 @@ func (c *classifier) explain(text string, row *record.Row) {
 	fmt.Fprintf(c.out, "  %s (%s): %s\n", x.Class.Category, x.Class.BounceType, category.Meaning)
 	line("to do", "%s", category.Advice)
 	line("action", "%s; severity %s", x.Class.Action, category.Severity)
+	if x.Class.BounceType == classify.Hard && x.Class.Confidence == classify.ByCode {
+		line("proof", "none: a code alone is often wrong, so suppress does not list the address")
+	}
 	if x.Class.Provider != "" {
 		line("provider", "%s", x.Class.Provider)
 	}

@@ -9,12 +9,10 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
-
-	"bounceline/pipeline/classify"
 )
 
 // groups are the values of --by.
-var groups = []string{"domain", "provider", "sender", "host", "category", "day", "hour"}
+var groups = []string{"domain", "provider", "sender", "host", "category", "refusal", "day", "hour"}
 
 type reportOptions struct {
 	db     databaseFlags
@@ -31,7 +29,8 @@ func newReportCommand() *cobra.Command {
 		Use:   "report",
 		Short: "Bounce rates, and what is behind them",
 		Long: `Report shows on one screen how much mail bounced, at which providers and domains, for which reasons, and what to do about
-each. With --by it shows the rates of each domain, provider, sender domain, host, category, day or hour.
+each. With --by it shows the rates of each domain, provider, sender domain, host, category, day or hour; --by refusal shows who
+refuses or slows down the sending side, why, and the way back that they document.
 
 The bounce rate is (bounced + expired) / (delivered + bounced + expired): of the recipients whose delivery has ended, the
 part that did not get the message. Deferrals are tries that will be repeated; they, address probes, discarded mail and hops
@@ -40,6 +39,7 @@ side was refused.`,
 		Example: `  bounceline report
   bounceline report --since 7d --by day
   bounceline report --by domain --provider Google --limit 50
+  bounceline report --by refusal --since 24h
   bounceline report --since 2026-11-01 --until 2026-12-01 --by sender --output csv > november.csv
   bounceline report --since 30d --output html > report.html      with charts, for a browser`,
 		Args: noArguments,
@@ -80,9 +80,14 @@ func (o *reportOptions) run(cmd *cobra.Command) error {
 	defer db.Close()
 	r := &report{db: db, zone: zone, filter: &o.filter}
 	out := bufio.NewWriter(cmd.OutOrStdout())
-	if o.by != "" {
+	switch {
+	case o.by == "refusal":
+		err = r.refused(cmd.Context(), out, o.output, o.limit)
+	case o.by == "category":
+		err = r.categories(cmd.Context(), out, o.output, o.limit)
+	case o.by != "":
 		err = r.groups(cmd.Context(), out, o.by, o.output, o.limit, cmd.Flags().Changed("limit"))
-	} else {
+	default:
 		err = r.overview(cmd.Context(), out, o.output)
 	}
 	if err != nil {
@@ -150,11 +155,11 @@ type group struct {
 type reason struct {
 	category, kind string
 	failures       uint64
-	mostlyAt       string
+	provider       string // the known provider that gave most of them, empty if none is known
+	atProvider     uint64 // how many it gave
 	before         string // the categories of the recipients' last real answers, where the reason is none of them
 	example        string
-	way            *classify.Way       // nil where the provider documents none
-	list           *classify.Blocklist // that the example names, nil if none
+	back           wayBack // from what the example says
 }
 
 // totals reads what all rows together are.

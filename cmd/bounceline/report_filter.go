@@ -8,6 +8,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"bounceline/pipeline/classify"
 	"bounceline/sinks/clickhouse/queries"
 )
 
@@ -35,7 +36,7 @@ func (f *reportFilter) register(cmd *cobra.Command) {
 	fl.StringSliceVar(&f.sources, "source", nil, "only these inputs, by name")
 }
 
-// resolve reads the times in the zone.
+// resolve checks the filter and reads its times in the zone.
 func (f *reportFilter) resolve(zone *time.Location, now time.Time) error {
 	for _, t := range []struct {
 		flag, value string
@@ -50,11 +51,20 @@ func (f *reportFilter) resolve(zone *time.Location, now time.Time) error {
 		}
 		*t.to = at
 	}
+	for _, c := range f.categories {
+		if classify.Lookup(c) == nil {
+			return usagef("--category %s: there is no such category%s; bounceline codes lists them", c, didYouMean(c, categoryNames()))
+		}
+	}
 	if !f.sinceAt.IsZero() && !f.untAt.IsZero() && !f.sinceAt.Before(f.untAt) {
 		return usagef("--since %s is not before --until %s", f.since, f.until)
 	}
 	return nil
 }
+
+// filterNames are the filter's columns as its flags name them.
+var filterNames = map[string]string{"recipient_domain": "domain", "provider": "provider", "sender_domain": "sender domain", "host": "host",
+	"bounce_category": "category", "source": "source"}
 
 // columns are the columns that the filter looks at, besides the time.
 func (f *reportFilter) columns() map[string][]string {

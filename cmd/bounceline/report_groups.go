@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -132,16 +133,12 @@ func (r *report) groups(ctx context.Context, out *bufio.Writer, by, output strin
 	var all uint64
 	var err error
 	columns := append([]string{by}, countColumns...)
-	switch by {
-	case "category":
-		return r.categories(ctx, out, output, limit)
-	case "day", "hour":
+	if by == "day" || by == "hour" {
 		if !chosen {
 			limit = 0
 		}
-		columns[0] = by
 		list, all, err = r.times(ctx, by, limit)
-	default:
+	} else {
 		list, all, err = r.by(ctx, by, limit)
 	}
 	if err != nil {
@@ -172,8 +169,10 @@ func (r *report) groups(ctx context.Context, out *bufio.Writer, by, output strin
 	if output == "table" && len(list) > 0 {
 		fmt.Fprintf(out, "Failures: %s hard, %s soft, %s block; the longest bar is %s.\n", shades[0], shades[1], shades[2], thousands(most))
 	}
-	r.footing(out, output, len(list), all)
-	return nil
+	if output == "table" && by == "host" && slices.ContainsFunc(list, func(g group) bool { return g.name == groupColumns[by].empty }) {
+		fmt.Fprintln(out, "(unknown): lines that name no host, as those of Exim's own main log. Say which it is with --log-host when they are read.")
+	}
+	return r.footing(ctx, out, output, len(list), all)
 }
 
 // barWidth is how many characters the longest bar takes.
@@ -242,22 +241,22 @@ ORDER BY failures DESC, deferrals DESC, category, type%[4]s`, t.weight, t.name, 
 	if err := w.Close(); err != nil {
 		return err
 	}
-	r.footing(out, output, n, all)
-	return nil
+	return r.footing(ctx, out, output, n, all)
 }
 
 // heading says which rows a table is about.
 func (r *report) heading(out *bufio.Writer) {
-	fmt.Fprintf(out, "Times are those of %s.%s\n", r.zone, r.describe())
+	fmt.Fprintf(out, "Times in zone %s.%s\n", r.zone, r.describe())
 }
 
 // footing says what a table does not show.
-func (r *report) footing(out *bufio.Writer, output string, shown int, all uint64) {
+func (r *report) footing(ctx context.Context, out *bufio.Writer, output string, shown int, all uint64) error {
 	switch {
 	case output != "table":
 	case shown == 0:
-		fmt.Fprintln(out, "No rows match.")
+		return r.nothing(ctx, out, "")
 	case uint64(shown) < all:
 		fmt.Fprintf(out, "%d of %d; --limit 0 shows all.\n", shown, all)
 	}
+	return nil
 }

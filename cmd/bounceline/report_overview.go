@@ -68,20 +68,16 @@ ORDER BY failures DESC, category, type`+limited(limit), params)
 
 // examples gives each reason the newest reply of the provider that gave most of them.
 func (r *report) examples(ctx context.Context, where string, params map[string]string, reasons []reason) error {
-	ways, err := classify.NewWays()
-	if err != nil {
-		return err
-	}
-	lists, err := classify.NewBlocklists()
+	g, err := newGuides()
 	if err != nil {
 		return err
 	}
 	rows, err := r.query(ctx, `WITH argMaxIf(({{reply}}, smtp_code, toString(enhanced_code), toString(list_name)), (event_time, stream, pos, row), {{reply}} != '') AS newest
-SELECT toString(bounce_category) AS category, toString(bounce_type) AS type, toString(provider) AS at, newest.1, newest.2, newest.3, newest.4
+SELECT toString(bounce_category) AS category, toString(bounce_type) AS type, toString(provider) AS at, count() AS n, newest.1, newest.2, newest.3, newest.4
 FROM delivery_events
 WHERE `+where+`
 GROUP BY category, type, at
-ORDER BY category, type, at != '' DESC, count() DESC, at
+ORDER BY category, type, at != '' DESC, n DESC, at
 LIMIT 1 BY category, type`, params)
 	if err != nil {
 		return err
@@ -89,15 +85,16 @@ LIMIT 1 BY category, type`, params)
 	defer rows.Close()
 	for rows.Next() {
 		var category, kind, at, reply, enhanced, list string
+		var n uint64
 		var code uint16
-		if err := rows.Scan(&category, &kind, &at, &reply, &code, &enhanced, &list); err != nil {
+		if err := rows.Scan(&category, &kind, &at, &n, &reply, &code, &enhanced, &list); err != nil {
 			return err
 		}
 		for i := range reasons {
 			if x := &reasons[i]; x.category == category && x.kind == kind {
-				x.mostlyAt, x.example, x.list = at, reply, lists.Find(list)
-				if kind != "hard" { // it is the address that is at fault: there is no way back
-					x.way = ways.Find(at, []byte(reply), code, enhanced)
+				x.example, x.back = reply, g.back(kind, at, list, reply, code, enhanced)
+				if at != "" {
+					x.provider, x.atProvider = at, n
 				}
 			}
 		}
@@ -114,12 +111,7 @@ func (r *report) overview(ctx context.Context, out *bufio.Writer, output string)
 		return r.sections(out, o, output)
 	}
 	if o.rows == 0 {
-		if r.describe() == "" {
-			fmt.Fprintln(out, "Nothing is stored yet: bounceline import FILES stores finished logs, bounceline run FILES follows them.")
-		} else {
-			fmt.Fprintf(out, "No rows match.%s\n", r.describe())
-		}
-		return nil
+		return r.nothing(ctx, out, r.describe())
 	}
 	if output == "html" {
 		return r.page(ctx, out, o)
@@ -128,16 +120,35 @@ func (r *report) overview(ctx context.Context, out *bufio.Writer, output string)
 	return nil
 }
 
+// nothing says why there is nothing to show: nothing is stored at all, or not what is asked for, which asked describes.
+func (r *report) nothing(ctx context.Context, out *bufio.Writer, asked string) error {
+	var stored uint64
+	var first, last time.Time
+	if err := r.one(ctx, "SELECT count(), min(event_time), max(event_time) FROM delivery_events", nil, &stored, &first, &last); err != nil {
+		return err
+	}
+	if stored == 0 {
+		where := "the server"
+		if r.db.lease != nil {
+			where = r.db.StateDir
+		}
+		_, err := fmt.Fprintf(out, "Nothing is stored yet in %s: bounceline import FILES stores finished logs, bounceline run FILES follows them.\n", where)
+		return err
+	}
+	_, err := fmt.Fprintf(out, "No rows match.%s What is stored is from %s to %s.\n", asked, first.In(r.zone).Format(time.DateTime), last.In(r.zone).Format(time.DateTime))
+	return err
+}
+
 // describe says which filters there are, or nothing.
 func (r *report) describe() string {
 	var parts []string
 	for name, at := range map[string]time.Time{"since": r.filter.sinceAt, "until": r.filter.untAt} {
 		if !at.IsZero() {
-			parts = append(parts, name+" "+at.In(r.zone).Format("2006-01-02 15:04:05"))
+			parts = append(parts, name+" "+at.In(r.zone).Format(time.DateTime))
 		}
 	}
 	for column, values := range r.filter.columns() {
-		parts = append(parts, column+" "+strings.Join(values, " or "))
+		parts = append(parts, filterNames[column]+" "+strings.Join(values, " or "))
 	}
 	if len(parts) == 0 {
 		return ""
@@ -147,8 +158,7 @@ func (r *report) describe() string {
 }
 
 func (r *report) screen(out *bufio.Writer, o *overview) {
-	layout := "2006-01-02 15:04:05"
-	fmt.Fprintf(out, "%s to %s, zone %s. %s rows.%s\n\n", o.first.In(r.zone).Format(layout), o.last.In(r.zone).Format(layout), r.zone, thousands(o.rows), r.describe())
+	fmt.Fprintf(out, "%s to %s, zone %s. %s rows.%s\n\n", o.first.In(r.zone).Format(time.DateTime), o.last.In(r.zone).Format(time.DateTime), r.zone, thousands(o.rows), r.describe())
 	if o.rate == nil {
 		fmt.Fprintf(out, "Bounce rate: none, because no delivery has ended.\n\n")
 	} else {
@@ -207,8 +217,8 @@ func reasons(out *bufio.Writer, o *overview) {
 	fmt.Fprintln(out, "Reasons, with one reply each, and what to do")
 	for i, x := range o.reasons {
 		at := ""
-		if x.mostlyAt != "" {
-			at = ", mostly at " + x.mostlyAt
+		if x.provider != "" {
+			at = fmt.Sprintf(", %s of them at %s", thousands(x.atProvider), x.provider)
 		}
 		meaning := ""
 		if c := classify.Lookup(x.category); c != nil {
@@ -225,12 +235,7 @@ func reasons(out *bufio.Writer, o *overview) {
 		if advice := classify.Advice(x.category); advice != "" {
 			paragraph(out, "    = ", advice)
 		}
-		if b := x.list; b != nil {
-			paragraph(out, "    + ", b.Name+": "+b.Advice())
-		}
-		if w := x.way; w != nil {
-			paragraph(out, "    + ", w.Provider+": "+w.Meaning+". "+capital(strings.Join(w.Steps, "; "))+". "+w.Page)
-		}
+		x.back.print(out)
 	}
 	fmt.Fprintln(out)
 }
@@ -287,7 +292,7 @@ func rightAlign(t table.Writer, columns ...int) {
 
 // sections prints the overview as rows, each with the section that it belongs to.
 func (r *report) sections(out *bufio.Writer, o *overview, output string) error {
-	columns := append(append([]string{"section", "name"}, countColumns...), "events", "type", "mostly_at", "before", "example", "advice", "from", "to", "zone")
+	columns := append(append([]string{"section", "name"}, countColumns...), "events", "type", "provider", "at_provider", "before", "example", "advice", "from", "to", "zone")
 	w := newRowWriter(out, output, columns)
 	var failed error
 	write := func(section, name string, c *counts, rest ...any) {
@@ -307,7 +312,7 @@ func (r *report) sections(out *bufio.Writer, o *overview, output string) error {
 	if o.rows > 0 {
 		from, to = o.first.In(r.zone), o.last.In(r.zone)
 	}
-	write("totals", "all", &o.counts, o.rows, nil, nil, nil, nil, nil, from, to, r.zone.String())
+	write("totals", "all", &o.counts, o.rows, nil, nil, nil, nil, nil, nil, from, to, r.zone.String())
 	for _, g := range o.providers {
 		write("providers", g.name, &g.counts)
 	}
@@ -315,7 +320,7 @@ func (r *report) sections(out *bufio.Writer, o *overview, output string) error {
 		write("domains", g.name, &g.counts)
 	}
 	for _, x := range o.reasons {
-		write("reasons", x.category, nil, x.failures, x.kind, x.mostlyAt, x.before, x.example, classify.Advice(x.category))
+		write("reasons", x.category, nil, x.failures, x.kind, x.provider, x.atProvider, x.before, x.example, classify.Advice(x.category))
 	}
 	for _, l := range o.left {
 		write("left_out", l.name, nil, l.rows)

@@ -50,9 +50,9 @@ type pageRow struct {
 }
 
 type pageReason struct {
-	Category, Kind, Failures, Share, At, Meaning, Example, Before, Advice string
-	List                                                                  *classify.Blocklist
-	Way                                                                   *classify.Way
+	Category, Kind, Failures, Share, AtProvider, Provider, Meaning, Example, Before, Advice string
+	List                                                                                    *classify.Blocklist
+	Way                                                                                     *classify.Way
 }
 
 type pageLeft struct{ Name, Rows, Meaning string }
@@ -98,8 +98,8 @@ func (r *report) page(ctx context.Context, out *bufio.Writer, o *overview) error
 		if c := classify.Lookup(x.category); c != nil {
 			meaning = c.Meaning
 		}
-		p.Reasons = append(p.Reasons, pageReason{x.category, x.kind, thousands(x.failures), percent(x.failures, o.failed()), x.mostlyAt, meaning,
-			excerpt(x.example), x.before, classify.Advice(x.category), x.list, x.way})
+		p.Reasons = append(p.Reasons, pageReason{x.category, x.kind, thousands(x.failures), percent(x.failures, o.failed()), thousands(x.atProvider), x.provider, meaning,
+			excerpt(x.example), x.before, classify.Advice(x.category), x.back.list, x.back.way})
 	}
 	for _, l := range o.left {
 		if l.rows > 0 {

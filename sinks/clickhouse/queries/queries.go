@@ -71,15 +71,23 @@ const reply = "multiIf(remote_text != '', remote_text, last_reply != '', last_re
 // The line ends that Exim writes as a backslash and an n are spaces.
 const shape = `replaceRegexpAll(replaceRegexpAll(replaceAll(` + reply + `, '\\n', ' '), '<[^>]*>|[^ ]+@[^ ]+', '<address>'), '[0-9a-zA-Z]*[0-9][0-9a-zA-Z.:-]*', '#')`
 
+// refused says which outcomes are the doing of somebody who refuses the sending side, not the recipient, or slows it down.
+const refused = "outcome IN ('bounced', 'deferred') AND (bounce_type = 'block' OR bounce_category = 'rate_limited')"
+
+// refuser is who did: the provider, where it is known, else the host that was asked.
+const refuser = "if(provider != '', provider, relay_host)"
+
 var functions = template.FuncMap{
 	"counted": func() string { return counted },
 	"rate":    func() string { return rate },
 	"rates":   rates,
 	"reply":   func() string { return reply },
 	"shape":   func() string { return shape },
+	"refused": func() string { return refused },
+	"refuser": func() string { return refuser },
 }
 
-// Expand replaces {{counted}}, {{rate}}, {{rates "weight"}}, {{reply}} and {{shape}} by the SQL that they stand for.
+// Expand replaces {{counted}}, {{rate}}, {{rates "weight"}} and the like by the SQL that they stand for: the functions above.
 func Expand(text string) (string, error) {
 	t, err := template.New("query").Funcs(functions).Parse(text)
 	if err != nil {

@@ -175,7 +175,7 @@ func TestLibrary(t *testing.T) {
 		{"bounce_rate_by_domain", nil, "UTC", []string{"b.example||2|3|1|2|66.67|2|1|1", "a.example||1|3|0|0|75|3|0|0"}},
 		{"bounce_rate_by_domain", map[string]string{"min": "5"}, "UTC", []string{"b.example||2|3|1|2|66.67|2|1|1"}},
 		{"bounce_rate_by_domain", map[string]string{"since": "2026-11-22T22:32", "until": "2026-11-22T22:34"}, "UTC", []string{"a.example||1|1|0|0|50|1|0|0"}},
-		{"bounce_rate_by_provider", nil, "UTC", []string{"(other)|2|3|4|1|2|62.5|3|1|1", "acme|1|0|2|0|0|100|2|0|0"}},
+		{"bounce_rate_by_provider", nil, "UTC", []string{"(no known provider)|2|3|4|1|2|62.5|3|1|1", "acme|1|0|2|0|0|100|2|0|0"}},
 		{"bounce_rate_by_sender", nil, "UTC", []string{"s.example|3|6|1|2|70|5|1|1"}},
 		{"bounce_rate_by_host", nil, "UTC", []string{"mx1|3|6|1|2|70|5|1|1"}},
 		{"bounce_rate_by_day", nil, "UTC", []string{"22 00:00|3|6|0|2|66.67|5|0|1", "23 00:00|0|0|1|0|100|0|1|0"}},
@@ -198,7 +198,7 @@ func TestLibrary(t *testing.T) {
 			"22 22:37||# blocked using zen.spamhaus.org|1|ip_blocklisted|554 blocked using zen.spamhaus.org",
 		}},
 		// Dan got it, Eve still waits; how long it took was not logged.
-		{"retries", nil, "UTC", []string{"(other)|2|1|0|1|50|1|NaN"}},
+		{"retries", nil, "UTC", []string{"(no known provider)|2|1|0|1|50|1|NaN"}},
 		{"ingested", nil, "UTC", []string{"mail.log|1|14|14|0|0|0|14|22 22:30"}},
 	}
 	asked := map[string]bool{"recipient_history": true, "message_trace": true}

@@ -3,7 +3,7 @@
 -- param until DateTime64(3, 'UTC') = 2298-01-01: to before this time
 -- param min UInt64 = 1: only where at least so many recipients have a final outcome
 -- param limit UInt64 = 50: at most so many rows
-SELECT if(provider = '', '(other)', provider) AS mailbox_provider, uniq(recipient_domain) AS domains,
+SELECT if(provider = '', '(no known provider)', provider) AS mailbox_provider, uniq(recipient_domain) AS domains,
        {{rates "1"}}
 FROM delivery_events
 WHERE event_time >= {since:DateTime64(3, 'UTC')} AND event_time < {until:DateTime64(3, 'UTC')} AND {{counted}}

@@ -2,7 +2,7 @@
 -- param since DateTime64(3, 'UTC') = 1900-01-02: from this time on
 -- param until DateTime64(3, 'UTC') = 2298-01-01: to before this time
 -- param limit UInt64 = 50: at most so many rows
-SELECT if(last_provider = '', '(other)', last_provider) AS mailbox_provider,
+SELECT if(last_provider = '', '(no known provider)', last_provider) AS mailbox_provider,
        count() AS deferred,
        countIf(fate = 'delivered') AS delivered_later,
        countIf(fate IN ('bounced', 'expired')) AS given_up,

@@ -8,7 +8,7 @@ SELECT bounce_category,
        count() AS failures,
        round(100 * failures / everything, 2) AS share,
        uniq(recipient) AS recipients,
-       topKIf(1)(provider, provider != '')[1] AS mostly_at,
+       topKIf(1)(provider, provider != '')[1] AS most_at,
        max(event_time) AS last_seen,
        argMax({{reply}}, event_time) AS example
 FROM delivery_events

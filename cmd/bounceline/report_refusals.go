@@ -1,0 +1,116 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"fmt"
+	"strings"
+	"time"
+
+	"bounceline/pipeline/classify"
+)
+
+// A refusal is one reason for which somebody refuses or slows down the sending side, with the newest reply that says so.
+type refusal struct {
+	by, list, category, kind, hosts string
+	recipients, bounced, deferrals  uint64
+	last                            time.Time
+	reply                           string
+	back                            wayBack
+}
+
+// refusals reads who refuses the sending side and why, those with the most replies first, and says how many there are.
+func (r *report) refusals(ctx context.Context, limit uint64) ([]refusal, uint64, error) {
+	g, err := newGuides()
+	if err != nil {
+		return nil, 0, err
+	}
+	where, params := r.filter.where("event_time")
+	rows, err := r.query(ctx, `WITH argMaxIf(({{reply}}, smtp_code, toString(enhanced_code), toString(provider)), (event_time, stream, pos, row), {{reply}} != '') AS newest
+SELECT {{refuser}} AS refused_by, toString(list_name) AS list, toString(bounce_category) AS category, toString(bounce_type) AS type,
+       arrayStringConcat(arraySort(topKIf(3)(toString(host), host != '')), ', '), uniq(recipient),
+       countIf(outcome = 'bounced') AS bounced, countIf(outcome = 'deferred') AS deferrals, max(event_time),
+       newest.1, newest.2, newest.3, newest.4, count() OVER () AS labels
+FROM delivery_events
+WHERE `+where+` AND {{counted}} AND {{refused}}
+GROUP BY refused_by, list, category, type
+ORDER BY bounced + deferrals DESC, refused_by, list, category, type`+limited(limit), params)
+	if err != nil {
+		return nil, 0, err
+	}
+	defer rows.Close()
+	var out []refusal
+	var all uint64
+	for rows.Next() {
+		var x refusal
+		var code uint16
+		var enhanced, provider string
+		if err := rows.Scan(&x.by, &x.list, &x.category, &x.kind, &x.hosts, &x.recipients, &x.bounced, &x.deferrals, &x.last,
+			&x.reply, &code, &enhanced, &provider, &all); err != nil {
+			return nil, 0, err
+		}
+		x.back = g.back(x.kind, provider, x.list, x.reply, code, enhanced)
+		out = append(out, x)
+	}
+	return out, all, rows.Err()
+}
+
+// refused prints the refusals: for people each with what to do, for programs a row for each.
+func (r *report) refused(ctx context.Context, out *bufio.Writer, output string, limit uint64) error {
+	list, all, err := r.refusals(ctx, limit)
+	if err != nil {
+		return err
+	}
+	if output != "table" {
+		return r.refusalRows(out, output, list)
+	}
+	r.heading(out)
+	for i, x := range list {
+		by := x.by
+		if by == "" {
+			by = "(no host named)"
+		}
+		if x.list != "" {
+			by += ", by " + x.list
+		}
+		meaning := ""
+		if c := classify.Lookup(x.category); c != nil {
+			meaning = ": " + c.Meaning
+		}
+		paragraph(out, fmt.Sprintf("%2d. ", i+1), escapeTerminal([]byte(x.category+" ("+x.kind+") at "+by))+meaning)
+		from := ""
+		if x.hosts != "" {
+			from = " from " + x.hosts
+		}
+		paragraph(out, "    ", fmt.Sprintf("%s bounced, %s deferrals, %s recipients%s; last %s", thousands(x.bounced), thousands(x.deferrals),
+			thousands(x.recipients), escapeTerminal([]byte(from)), x.last.In(r.zone).Format(time.DateTime)))
+		if x.reply != "" {
+			paragraph(out, "    > ", excerpt(x.reply))
+		}
+		if advice := classify.Advice(x.category); advice != "" {
+			paragraph(out, "    = ", advice)
+		}
+		x.back.print(out)
+	}
+	return r.footing(ctx, out, output, len(list), all)
+}
+
+// refusalRows prints the refusals as rows.
+func (r *report) refusalRows(out *bufio.Writer, output string, list []refusal) error {
+	w := newRowWriter(out, output, []string{"refused_by", "blocklist", "category", "type", "hosts", "recipients", "bounced", "deferrals", "last_seen", "reply",
+		"advice", "meaning", "steps", "page", "blocklist_page", "zone"})
+	for _, x := range list {
+		var meaning, steps, page, listPage any
+		if way := x.back.way; way != nil {
+			meaning, steps, page = way.Meaning, strings.Join(way.Steps, "; "), way.Page
+		}
+		if l := x.back.list; l != nil {
+			listPage = l.Page
+		}
+		if err := w.Write([]any{x.by, x.list, x.category, x.kind, x.hosts, x.recipients, x.bounced, x.deferrals, x.last.In(r.zone), x.reply,
+			classify.Advice(x.category), meaning, steps, page, listPage, r.zone.String()}); err != nil {
+			return err
+		}
+	}
+	return w.Close()
+}
