@@ -32,7 +32,7 @@ run stops that file; after checkpoint repair it goes on from what the ledger has
 		Example: `  bounceline checkpoint list
   bounceline checkpoint show run.checkpoint
   bounceline checkpoint repair`,
-		Args: noArguments,
+		Args: noCommand,
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	cmd.AddCommand(newCheckpointListCommand(), newCheckpointShowCommand(), newCheckpointSetCommand(), newCheckpointRepairCommand())
@@ -89,7 +89,7 @@ func newCheckpointListCommand() *cobra.Command {
 			return listCheckpoints(cmd.OutOrStdout(), output, db.directory(), names)
 		},
 	}
-	db.register(cmd)
+	db.registerState(cmd)
 	registerOutput(cmd, &output)
 	return cmd
 }
@@ -146,6 +146,9 @@ func newCheckpointShowCommand() *cobra.Command {
 				return usagef("%s is no checkpoint of %s: see bounceline checkpoint list", name, db.directory())
 			}
 			st, err := checkpoint.Read(filepath.Join(db.directory(), name))
+			if errors.Is(err, fs.ErrNotExist) {
+				return fmt.Errorf("there is no %s in %s: see bounceline checkpoint list", name, db.directory())
+			}
 			if err != nil {
 				return err
 			}
@@ -154,7 +157,7 @@ func newCheckpointShowCommand() *cobra.Command {
 			return w.Encode(st)
 		},
 	}
-	db.register(cmd)
+	db.registerState(cmd)
 	return cmd
 }
 
@@ -200,7 +203,7 @@ Bounceline run must not be running.`,
 			})
 		},
 	}
-	db.register(cmd)
+	db.registerState(cmd)
 	return cmd
 }
 

@@ -28,17 +28,21 @@ type databaseFlags struct {
 	cert, key    string
 }
 
+// registerState adds the one flag of commands that need no database, or only the local engine.
+func (f *databaseFlags) registerState(cmd *cobra.Command) {
+	cmd.Flags().StringVar(&f.stateDir, "state-dir", os.Getenv("BOUNCELINE_STATE_DIR"), "directory of local engine and checkpoints (BOUNCELINE_STATE_DIR; default "+defaultStateDir()+")")
+	cmd.Flags().Lookup("state-dir").DefValue = "" // the environment is no place for the values that help prints
+}
+
 func (f *databaseFlags) register(cmd *cobra.Command) {
+	f.registerState(cmd)
 	fl := cmd.Flags()
-	fl.StringVar(&f.stateDir, "state-dir", os.Getenv("BOUNCELINE_STATE_DIR"), "directory of local engine and checkpoints (BOUNCELINE_STATE_DIR; default "+defaultStateDir()+")")
 	fl.StringVar(&f.dsn, "clickhouse", os.Getenv("BOUNCELINE_CLICKHOUSE"), "server, as clickhouse://user@host:9000/bounceline, instead of the local engine (BOUNCELINE_CLICKHOUSE)")
 	fl.StringVar(&f.passwordFile, "clickhouse-password-file", os.Getenv("BOUNCELINE_CLICKHOUSE_PASSWORD_FILE"), "file with the server's password (BOUNCELINE_CLICKHOUSE_PASSWORD_FILE)")
 	fl.StringVar(&f.ca, "clickhouse-ca", "", "PEM file of the authority that signed the server's certificate")
 	fl.StringVar(&f.cert, "clickhouse-cert", "", "PEM file of a client certificate")
 	fl.StringVar(&f.key, "clickhouse-key", "", "PEM file of its key")
-	// The environment is no place for the values that help prints.
 	fl.Lookup("clickhouse").DefValue = ""
-	fl.Lookup("state-dir").DefValue = ""
 	fl.Lookup("clickhouse-password-file").DefValue = ""
 }
 

@@ -10,7 +10,6 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"bounceline/pipeline/classify"
 	"bounceline/pipeline/dlq"
 )
 
@@ -31,7 +30,7 @@ what is a line.`,
   bounceline dlq show file-0c5c…-0:18922
   bounceline dlq replay --all
   bounceline dlq remove bWFpbA/maillog/3/0:1207`,
-		Args: noArguments,
+		Args: noCommand,
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	cmd.AddCommand(newDLQListCommand(), newDLQShowCommand(), newDLQReplayCommand(), newDLQRemoveCommand())
@@ -44,8 +43,13 @@ type letterFlags struct {
 	path string
 }
 
-func (f *letterFlags) register(cmd *cobra.Command) {
-	f.databaseFlags.register(cmd)
+// register adds the flags; the database's where letters are to be stored.
+func (f *letterFlags) register(cmd *cobra.Command, stores bool) {
+	if stores {
+		f.databaseFlags.register(cmd)
+	} else {
+		f.registerState(cmd)
+	}
 	cmd.Flags().StringVar(&f.path, "file", "", "dead-letter file, instead of the state directory's")
 }
 
@@ -87,7 +91,7 @@ func newDLQListCommand() *cobra.Command {
 			return w.Close()
 		},
 	}
-	letters.register(cmd)
+	letters.register(cmd, false)
 	registerOutput(cmd, &output)
 	return cmd
 }
@@ -117,7 +121,7 @@ func newDLQShowCommand() *cobra.Command {
 			return nil
 		},
 	}
-	letters.register(cmd)
+	letters.register(cmd, false)
 	return cmd
 }
 
@@ -130,7 +134,7 @@ func showLetter(w io.Writer, e *dlq.Entry) error {
 	case e.Line() == nil:
 		line = "(there is none)"
 	}
-	fields := [][2]string{{"source", e.Source}, {"time", e.Time.String()}, {"buried", e.Buried.String()}, {"rules", e.RuleSet}, {"reason", e.Reason},
+	fields := [][2]string{{"source", e.Source}, {"time", formatValue(e.Time)}, {"buried", formatValue(e.Buried)}, {"rules", e.RuleSet}, {"reason", e.Reason},
 		{"record", recordOf(e)}}
 	if e.Record != nil {
 		fields = append(fields, [2]string{"key", e.Record.KeyText + string(e.Record.Key)})
@@ -174,6 +178,7 @@ func namedOrAll(all *bool) cobra.PositionalArgs {
 func newDLQReplayCommand() *cobra.Command {
 	var letters letterFlags
 	var reading readingFlags
+	var rules ruleFlags
 	var all bool
 	cmd := &cobra.Command{
 		Use:   "replay LINE...|--all",
@@ -204,7 +209,7 @@ where the database is and name it with --file.`,
 						nameOf(&chosen[i]), r.Topic, file.Path)
 				}
 			}
-			engine, err := classify.New(classify.Options{})
+			engine, err := rules.engine()
 			if err != nil {
 				return err
 			}
@@ -217,8 +222,9 @@ where the database is and name it with --file.`,
 			return r.run(cmd.Context(), chosen)
 		},
 	}
-	letters.register(cmd)
+	letters.register(cmd, true)
 	reading.register(cmd)
+	rules.register(cmd)
 	cmd.Flags().BoolVar(&all, "all", false, "all of them")
 	return cmd
 }
@@ -243,7 +249,7 @@ func newDLQRemoveCommand() *cobra.Command {
 			return err
 		},
 	}
-	letters.register(cmd)
+	letters.register(cmd, false)
 	cmd.Flags().BoolVar(&all, "all", false, "all of them")
 	return cmd
 }

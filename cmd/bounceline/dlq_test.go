@@ -19,6 +19,7 @@ func TestPoison(t *testing.T) {
 		switch {
 		case n%97 == 5: // 11 of them
 			line = strings.ReplaceAll(line, "user", "refused")
+			line = strings.Replace(line, "status=sent (250 2.0.0 Ok: queued as 6D01F22A)", "status=bounced (550 5.7.1 xyzzy)", 1)
 		case n%400 == 7: // 3 of them
 			line = strings.Replace(line, "2026-", "2526-", 1)
 		}
@@ -45,8 +46,9 @@ func TestPoison(t *testing.T) {
 	if out := bounceline(t, "import", "--state-dir", s.dir, log); !strings.Contains(out, "already stored: 1000 lines") {
 		t.Errorf("imported again: %s", out)
 	}
+	rules := write(t, filepath.Join(t.TempDir(), "mine.yaml"), []byte("- {id: house, category: spam_content, any: [xyzzy], match: [550 5.7.1 xyzzy]}\n"))
 	replay := func() string {
-		out, _ := command("dlq", "replay", "--state-dir", s.dir, "--all").CombinedOutput()
+		out, _ := command("dlq", "replay", "--state-dir", s.dir, "--rules", rules, "--all").CombinedOutput()
 		return string(out)
 	}
 	if out := replay(); !strings.Contains(out, "0 of 14 dead letters are stored") {
@@ -59,7 +61,7 @@ func TestPoison(t *testing.T) {
 	if n := s.rows(t); n != 1000-outOfTime {
 		t.Errorf("%d rows are stored after the replay", n)
 	}
-	if n := s.number(t, "SELECT count() FROM delivery_events WHERE startsWith(recipient, 'refused') AND queue_id != ''"); n != refused {
+	if n := s.number(t, "SELECT count() FROM delivery_events WHERE startsWith(recipient, 'refused') AND queue_id != '' AND rule = 'house'"); n != refused {
 		t.Errorf("%d of the refused are stored", n)
 	}
 	bounceline(t, "verify", "--state-dir", s.dir)

@@ -21,9 +21,6 @@ ClickHouse client connects to it. Other commands start and share the same engine
   bounceline engine --dsn          print, on one line, how to reach the running engine, and exit`,
 		Args: noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			if db.dsn != "" {
-				return usagef("engine is the local engine: leave --clickhouse out")
-			}
 			d, err := db.open(cmd.Context(), true)
 			if err != nil {
 				return err
@@ -39,7 +36,7 @@ ClickHouse client connects to it. Other commands start and share the same engine
 			return nil
 		},
 	}
-	db.register(cmd)
+	db.registerState(cmd)
 	cmd.Flags().BoolVar(&dsn, "dsn", false, "print how to reach the engine, and exit")
 	return cmd
 }

@@ -170,7 +170,7 @@ func (im *importer) run(ctx context.Context, paths []string, raw bool, rows int)
 	})
 	for i, path := range paths {
 		if err := im.file(ctx, path, i < len(paths)-1); err != nil {
-			return fmt.Errorf("%s: %w", path, err)
+			return fmt.Errorf("%s: %w", path, cutShort(err, "stored"))
 		}
 	}
 	return nil
@@ -184,7 +184,7 @@ func (im *importer) file(ctx context.Context, path string, followed bool) error 
 	}
 	defer in.close()
 	if in.head == nil {
-		fmt.Fprintf(im.out, "%s: empty\n", path)
+		fmt.Fprintf(im.out, "%s: empty\n", escapeTerminal([]byte(path)))
 		return nil
 	}
 	if looksBinary(in.read) {
@@ -224,7 +224,7 @@ func (im *importer) file(ctx context.Context, path string, followed bool) error 
 	}
 	already := linesOf(known.Ranges)
 	if !followed && in.size >= 0 && covers(s.Stored, 0, in.size) {
-		fmt.Fprintf(im.out, "%s: already stored: %d lines\n", path, already)
+		fmt.Fprintf(im.out, "%s: already stored: %d lines\n", escapeTerminal([]byte(path)), already)
 		return store.Remove()
 	}
 	before := im.totals()
@@ -264,7 +264,7 @@ func (im *importer) claim(ctx context.Context, in *input) (content.Known, *check
 		path := filepath.Join(im.state, known.Name)
 		store, notes, err := checkpoint.Open(path, false)
 		if errors.Is(err, checkpoint.ErrLocked) {
-			fmt.Fprintf(im.progress, "%s is being stored by another process; waiting for it\n", in.path)
+			fmt.Fprintf(im.progress, "%s is being stored by another process; waiting for it\n", escapeTerminal([]byte(in.path)))
 			store, notes, err = checkpoint.Open(path, true)
 			if err == nil {
 				store.Close()
@@ -323,12 +323,12 @@ func (im *importer) totals() totals {
 func (im *importer) summary(path string, before totals, already uint64) {
 	t := im.totals()
 	if already > 0 {
-		fmt.Fprintf(im.out, "%s: already stored: %d lines\n", path, already)
+		fmt.Fprintf(im.out, "%s: already stored: %d lines\n", escapeTerminal([]byte(path)), already)
 		if t.lines == before.lines {
 			return
 		}
 	}
-	fmt.Fprintf(im.out, "%s: %d lines, %d rows added (%d events, %d context, %d other, %d malformed)\n", path,
+	fmt.Fprintf(im.out, "%s: %d lines, %d rows added (%d events, %d context, %d other, %d malformed)\n", escapeTerminal([]byte(path)),
 		t.lines-before.lines, t.rows-before.rows, t.events-before.events, t.context-before.context, t.other-before.other,
 		t.malformed-before.malformed)
 }

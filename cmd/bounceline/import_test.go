@@ -2,11 +2,16 @@ package main
 
 import (
 	"bytes"
+	"compress/gzip"
+	"errors"
+	"fmt"
 	"math/rand/v2"
 	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"bounceline/pipeline"
 )
 
 func TestLooksBinary(t *testing.T) {
@@ -41,6 +46,15 @@ func TestWrongInputs(t *testing.T) {
 	}
 	write(t, binary, noise.Bytes())
 	config := write(t, filepath.Join(dir, "c.yaml"), []byte("inputs:\n  - name: a\n    pathes: [x]\n"))
+	var zipped bytes.Buffer
+	w := gzip.NewWriter(&zipped)
+	_, err := w.Write(demoLog(t, "postfix.log.zst"))
+	if err := errors.Join(err, w.Close()); err != nil {
+		t.Fatal(err)
+	}
+	cut := write(t, filepath.Join(dir, "cut.gz"), zipped.Bytes()[:zipped.Len()/2])
+	badRules := write(t, filepath.Join(dir, "rules.yaml"), []byte("- {id: a, category: spam}\n"))
+	withRules := write(t, filepath.Join(dir, "r.yaml"), []byte("inputs: [{name: a, paths: [x]}]\nrules: ["+badRules+"]\n"))
 	for _, c := range []struct {
 		args []string
 		code int
@@ -50,6 +64,11 @@ func TestWrongInputs(t *testing.T) {
 		{[]string{"import", "--state-dir", s.dir, dir}, 1, "is a directory"},
 		{[]string{"import", "--state-dir", s.dir, binary}, 1, "binary data"},
 		{[]string{"import", "--state-dir", s.dir}, 2, "name at least one file"},
+		{[]string{"import", "--state-dir", s.dir, cut}, 1, "cut.gz: unexpected EOF: the compressed file is cut short; the lines before that are stored"},
+		{[]string{"parse", cut}, 1, "│ bounced "}, // what can be read is shown
+		{[]string{"parse", cut}, 1, "cut short; the lines before that are shown"},
+		{[]string{"validate", withRules}, 2, `rules.yaml:1: rule a: there is no category "spam"`},
+		{[]string{"validate", config}, 2, config + ": line 3: unknown key"},
 		{[]string{"run", "--state-dir", s.dir, "--config", config}, 2, `line 3: unknown key "pathes"; did you mean "paths"?`},
 		{[]string{"run", "--state-dir", s.dir}, 2, "name the files to follow"},
 		{[]string{"parse", "--parser", "qmail", binary}, 2, `no dialect "qmail"`},
@@ -65,5 +84,15 @@ func TestWrongInputs(t *testing.T) {
 		if exit.ExitCode() != c.code || !strings.Contains(string(out), c.want) || strings.Contains(string(out), "topsecret") {
 			t.Errorf("%q: exit %d, %s", c.args, exit.ExitCode(), out)
 		}
+	}
+}
+
+// TestPositionsBehindALongLine: a line of which only the head is read takes all of its place.
+func TestPositionsBehindALongLine(t *testing.T) {
+	text := strings.Repeat("x", pipeline.MaxLine+1000) + "\n"
+	want := fmt.Sprintf(`"pos":%d,`, len(text))
+	code, out, errs := callWith(t, text+delivery(1), "parse", "--output", "ndjson")
+	if code != exitOK || !strings.Contains(out, want) {
+		t.Errorf("exit %d, %s\n%.500s, not %s", code, errs, out, want)
 	}
 }

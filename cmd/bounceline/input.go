@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -52,6 +53,14 @@ func (im *importer) open(path string) (*input, error) {
 	}
 	in.file.Reader = content.WithHead(in.read, in.file.Reader)
 	return in, nil
+}
+
+// cutShort says of the error of a compressed file that ends in the middle what became of its lines.
+func cutShort(err error, done string) error {
+	if !errors.Is(err, io.ErrUnexpectedEOF) {
+		return err
+	}
+	return fmt.Errorf("%w: the compressed file is cut short; the lines before that are %s, the others when it is read whole", err, done)
 }
 
 // markers reads the content to its end, for the marker at each position and its size.

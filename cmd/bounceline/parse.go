@@ -89,13 +89,10 @@ func (o *parseOptions) run(cmd *cobra.Command, args []string) error {
 	}
 	for _, path := range args {
 		if err := p.file(cmd.Context(), path, options, cmd.InOrStdin()); err != nil {
-			return errors.Join(out.Flush(), err)
+			return errors.Join(p.end(), err)
 		}
 	}
-	if p.table != nil && p.table.Length() > 0 {
-		fmt.Fprintln(out, p.table.Render())
-	}
-	if err := out.Flush(); err != nil {
+	if err := p.end(); err != nil {
 		return err
 	}
 	fmt.Fprintf(cmd.ErrOrStderr(), "%d lines: %d events, %d context, %d other, %d malformed; %d rows\n",
@@ -117,6 +114,14 @@ type printer struct {
 
 	lines, rows int
 	classes     [5]int
+}
+
+// end prints what is left.
+func (p *printer) end() error {
+	if p.table != nil && p.table.Length() > 0 {
+		fmt.Fprintln(p.out, p.table.Render())
+	}
+	return p.out.Flush()
 }
 
 // file prints one file. It reads while it prints.
@@ -150,10 +155,7 @@ func (p *printer) file(ctx context.Context, path string, options parsers.Options
 			} else {
 				data = nil
 			}
-			if len(line) > pipeline.MaxLine {
-				line = line[:pipeline.MaxLine]
-			}
-			if err := p.line(parser, s, line, at); err != nil {
+			if err := p.line(parser, s, line[:min(len(line), pipeline.MaxLine)], at); err != nil {
 				return err
 			}
 			at += int64(len(line)) + 1
@@ -161,7 +163,7 @@ func (p *printer) file(ctx context.Context, path string, options parsers.Options
 		pool.Give(c.Buffer)
 	}
 	if err := <-failed; err != nil {
-		return fmt.Errorf("%s: %w", path, err)
+		return fmt.Errorf("%s: %w", path, cutShort(err, "shown"))
 	}
 	return nil
 }
@@ -242,9 +244,7 @@ func (p *printer) object(res *record.Result) error {
 }
 
 func newEventTable() table.Writer {
-	t := table.NewWriter()
-	t.SetStyle(table.StyleLight)
-	t.AppendHeader(table.Row{"time (UTC)", "queue id", "recipient", "relay", "outcome", "type", "category", "code", "reply"})
+	t := newTable("time (UTC)", "queue id", "recipient", "relay", "outcome", "type", "category", "code", "reply")
 	t.SetColumnConfigs([]table.ColumnConfig{{Name: "reply", WidthMax: 80}, {Name: "recipient", WidthMax: 48}, {Name: "relay", WidthMax: 40}})
 	return t
 }

@@ -3,10 +3,12 @@ package main
 import (
 	"bufio"
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 	"time"
 
+	driver "github.com/ClickHouse/clickhouse-go/v2"
 	"github.com/spf13/cobra"
 
 	"bounceline/sinks/clickhouse"
@@ -104,11 +106,11 @@ func (o *queryOptions) run(cmd *cobra.Command, args []string) error {
 	defer db.Close()
 	rows, err := db.Query(cmd.Context(), sql, params)
 	if err != nil {
-		return err
+		return queryError(err, db.lease != nil)
 	}
 	n, err := printRows(rows, zone, func(columns []string) rowWriter { return newRowWriter(out, o.output, columns) })
 	if err != nil {
-		return err
+		return queryError(err, db.lease != nil)
 	}
 	if n >= maxAnswer && db.lease != nil {
 		fmt.Fprintf(cmd.ErrOrStderr(), "the answer stops at %d rows; ask for a part, or connect a ClickHouse client (see bounceline engine --help)\n", n)
@@ -117,6 +119,21 @@ func (o *queryOptions) run(cmd *cobra.Command, args []string) error {
 		fmt.Fprintln(cmd.ErrOrStderr(), "no rows")
 	}
 	return out.Flush()
+}
+
+// queryError says what the error of a query means to whoever typed it. Reader says that it ran as the user who may only read.
+func queryError(err error, reader bool) error {
+	switch code := clickhouse.Code(err); {
+	case code == clickhouse.CodeAccessDenied && reader:
+		var refused *driver.Exception
+		if errors.As(err, &refused) {
+			err = refused // without the advice to those who write
+		}
+		return fmt.Errorf("%w (query only reads, and nothing but bounceline's tables)", err)
+	case code == clickhouse.CodeNoParameter:
+		return fmt.Errorf("%w (give it with --param NAME=value)", err)
+	}
+	return err
 }
 
 // values reads the --param flags.

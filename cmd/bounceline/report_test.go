@@ -151,6 +151,25 @@ func testGroups(t *testing.T, s *store, all map[string]any) {
 	if got := answer(t, s, "report", "--by", "domain", "--domain", "GMail.com", "--provider", "google", "--zone", "UTC"); len(got) != 1 || got[0]["domain"] != "gmail.com" {
 		t.Errorf("--domain GMail.com --provider google: %v", got)
 	}
+	refused := 0.0
+	pages := map[string]bool{}
+	for _, o := range answer(t, s, "report", "--by", "refusal", "--limit", "0", "--zone", "UTC") {
+		refused += o["bounced"].(float64) + o["deferrals"].(float64)
+		for _, page := range []string{"page", "blocklist_page"} {
+			pages[fmt.Sprint(o[page])] = true
+		}
+		if o["reply"] == "" || o["advice"] == "" {
+			t.Errorf("a refusal without a reply or advice: %v", o)
+		}
+	}
+	if n := s.number(t, "SELECT count() FROM delivery_events WHERE event_type = 'attempt' AND internal_hop = 0 AND outcome IN ('bounced', 'deferred') AND (bounce_type = 'block' OR bounce_category = 'rate_limited')"); float64(n) != refused || n == 0 {
+		t.Errorf("%v refusals, and %d rows that are one", refused, n)
+	}
+	for _, page := range []string{"https://support.google.com/a/answer/81126", "https://check.spamhaus.org/"} {
+		if !pages[page] {
+			t.Errorf("no refusal tells of %s", page)
+		}
+	}
 	if got := answer(t, s, "report", "--by", "host", "--source", "nowhere", "--zone", "UTC"); len(got) != 0 {
 		t.Errorf("--source nowhere: %v", got)
 	}
@@ -182,11 +201,13 @@ func testRollups(t *testing.T, s *store) {
 func testScreen(t *testing.T, s *store) {
 	_, out, errs := call(t, "report", "--state-dir", s.dir, "--zone", "Europe/Berlin")
 	for _, want := range []string{"zone Europe/Berlin", "2026-11-22 06:16:22 to", "BOUNCE RATE ", "Providers with the most failures", "gmail.com",
-		"user_unknown (hard)", "    = Stop mailing the address.", "look up and delist here: https://", "left out of the rates", "suspended"} {
+		"user_unknown (hard)", "    = Stop mailing the address.", "    + Barracuda: ", "      https://www.barracudacentral.org/rbl/removal-request\n", "left out of the rates", "suspended"} {
 		if !strings.Contains(out, want) {
 			t.Errorf("the screen lacks %q:\n%s%s", want, out, errs)
 		}
 	}
+	_, refusals, _ := call(t, "report", "--state-dir", s.dir, "--zone", "UTC", "--by", "refusal", "--provider", "Google", "--limit", "1")
+	holds(t, refusals, "Only provider Google.", " 1. ", " at Google: ", " bounced, ", " recipients from mx", "    > ", "    = ", "    + Google: ", "; --limit 0 shows all.")
 	_, demo, _ := strings.Cut(document(t, "README.md"), "<!-- demo -->")
 	demo, _, _ = strings.Cut(demo, "<!-- /demo -->")
 	if len(strings.TrimSpace(demo)) == 0 {
@@ -203,12 +224,15 @@ func testScreen(t *testing.T, s *store) {
 		}
 	}
 	_, out, _ = call(t, "report", "--state-dir", s.dir, "--zone", "UTC", "--since", "2027-01-01")
-	if !strings.Contains(out, "No rows match. Only since 2027-01-01 00:00:00.") {
+	if !strings.Contains(out, "No rows match. Only since 2027-01-01 00:00:00. What is stored is from 2026-11-22 05:16:22 to 2026-11-22 05:") {
 		t.Errorf("%q", out)
 	}
-	_, out, _ = call(t, "report", "--state-dir", filepath.Join(s.dir, "empty"), "--zone", "UTC")
-	if !strings.Contains(out, "Nothing is stored yet: bounceline import FILES") {
-		t.Errorf("%q", out)
+	empty := filepath.Join(s.dir, "empty")
+	for _, by := range [][]string{nil, {"--by", "host"}, {"--by", "category", "--since", "2027-01-01"}, {"--by", "refusal"}} {
+		_, out, _ = call(t, append([]string{"report", "--state-dir", empty, "--zone", "UTC"}, by...)...)
+		if !strings.Contains(out, "Nothing is stored yet in "+empty+": bounceline import FILES") {
+			t.Errorf("%v: %q", by, out)
+		}
 	}
 }
 
@@ -227,6 +251,12 @@ func testQuery(t *testing.T, s *store) {
 			t.Errorf("%s: exit %d, %s", sql, code, errs)
 		}
 	}
+	if _, _, errs := call(t, "query", "--state-dir", s.dir, "--zone", "UTC", "DROP TABLE delivery_events"); !strings.Contains(errs, "(query only reads, ") || strings.Contains(errs, "grant it") {
+		t.Errorf("what may not be done: %s", errs)
+	}
+	if _, _, errs := call(t, "query", "--state-dir", s.dir, "--zone", "UTC", "SELECT count() FROM delivery_events WHERE host = {h:String}"); !strings.Contains(errs, "(give it with --param NAME=value)") {
+		t.Errorf("a parameter that is missing: %s", errs)
+	}
 	code, out, errs := call(t, "query", "--state-dir", s.dir, "--zone", "UTC", "suppress", "--output", "csv")
 	if code != exitOK || !strings.HasPrefix(out, "recipient,why,category,") || strings.Count(out, "\n") < 50 {
 		t.Errorf("suppress: exit %d, %s\n%.300s", code, errs, out)
@@ -240,6 +270,9 @@ func testQuery(t *testing.T, s *store) {
 	}
 	if code, few, errs := call(t, "suppress", "--state-dir", s.dir, "--limit", "3", "--output", "ndjson"); code != exitOK || strings.Count(few, "\n") != 3 || !strings.Contains(errs, "stops at 3 addresses") {
 		t.Errorf("suppress --limit: exit %d, %s", code, errs)
+	}
+	if _, _, errs := call(t, "suppress", "--state-dir", s.dir, "--limit", "1"); !strings.Contains(errs, "1 address to stop mailing\nthe list stops at 1 address; raise --limit") {
+		t.Errorf("suppress --limit 1: %s", errs)
 	}
 	if code, _, errs := call(t, "suppress", "--state-dir", s.dir, "--confidence", "txt"); code != exitUsage || !strings.Contains(errs, "did you mean text?") {
 		t.Errorf("suppress --confidence txt: exit %d, %s", code, errs)

@@ -6,11 +6,17 @@ import (
 	"testing"
 )
 
-// call runs a command line in this process.
+// call runs a command line in this process, with nothing on standard input.
 func call(t *testing.T, args ...string) (code int, stdout, stderr string) {
 	t.Helper()
+	return callWith(t, "", args...)
+}
+
+// callWith runs a command line in this process.
+func callWith(t *testing.T, stdin string, args ...string) (code int, stdout, stderr string) {
+	t.Helper()
 	var out, errs bytes.Buffer
-	code = run(args, strings.NewReader(""), &out, &errs)
+	code = run(args, strings.NewReader(stdin), &out, &errs)
 	return code, out.String(), errs.String()
 }
 
@@ -22,7 +28,14 @@ func TestUsageErrors(t *testing.T) {
 		{"reprot", "did you mean report?"},
 		{"quary", "did you mean query?"},
 		{"zzzzzz", `there is no command "zzzzzz"; see`},
+		{"checkpoint lst", "checkpoint has no command \"lst\" (did you mean list?); see bounceline checkpoint --help"},
+		{"dlq zzzzzz", `dlq has no command "zzzzzz"; see`},
+		{"rules lnt", "did you mean lint?"},
+		{"health", "health takes one argument: the HOST:PORT"},
+		{"validate a b", "validate takes one argument: a configuration file"},
 		{"report --sinse 7d", "did you mean --since?"},
+		{"report --category user_unknwn", "did you mean user_unknown?"},
+		{"codes gogle", "neither a code such as 550"},
 		{"report --limit x", "invalid argument"},
 		{"report extra", `report takes no arguments, but got "extra"`},
 		{"report --by domein", "did you mean domain?"},

@@ -32,12 +32,7 @@ func newRulesCommand() *cobra.Command {
 		Example: `  bounceline rules list --rules my-rules.yaml
   bounceline rules lint my-rules.yaml
   bounceline rules test --rules my-rules.yaml my-cases.yaml`,
-		Args: func(cmd *cobra.Command, args []string) error {
-			if len(args) > 0 {
-				return usagef("rules has no command %q%s; see bounceline rules --help", args[0], didYouMean(args[0], []string{"list", "lint", "test"}))
-			}
-			return nil
-		},
+		Args: noCommand,
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	cmd.AddCommand(newRulesListCommand(), newRulesLintCommand(), newRulesTestCommand())

@@ -72,6 +72,34 @@ func TestClassifyExplains(t *testing.T) {
 	}
 }
 
+// TestClassifyStaysInStep: each line of input has its answer, whatever it holds.
+func TestClassifyStaysInStep(t *testing.T) {
+	long := "550 5.1.1 User unknown " + strings.Repeat("x", maxReply)
+	code, out, errs := callWith(t, "550 5.1.1 User unknown\n\n"+long+"\n552 5.2.2 Mailbox full", "classify", "--output", "ndjson")
+	if code != exitOK {
+		t.Errorf("exit %d, %s", code, errs)
+	}
+	var got []string
+	for line := range strings.Lines(out) {
+		_, category, _ := strings.Cut(line, `"bounce_category":"`)
+		category, _, _ = strings.Cut(category, `"`)
+		got = append(got, category)
+	}
+	if want := "user_unknown other user_unknown mailbox_full"; strings.Join(got, " ") != want {
+		t.Errorf("the answers are %v, not %s", got, want)
+	}
+	objects := "{\"text\": \"552 5.2.2 Mailbox full\", \"id\": 7}\n\n{\"txt\": \"x\", \"id\": 8}\n{\n{\"text\": \"" + long + "\"}\n{\"smtp_code\": 552}\n"
+	code, out, errs = callWith(t, objects, "classify", "--input", "ndjson", "--output", "ndjson")
+	if code != exitOK || strings.Count(out, "\n") != 5 {
+		t.Fatalf("exit %d, %s\n%.2000s", code, errs, out)
+	}
+	for i, want := range []string{`{"id":7,"bounce_type":"soft","bounce_category":"mailbox_full"`, "there is nothing to classify: no text", "no object: ", "it is longer than 16777216 bytes", `"bounce_category":"mailbox_full"`} {
+		if line := strings.Split(out, "\n")[i]; !strings.Contains(line, want) {
+			t.Errorf("answer %d: %.300s, not %s", i, line, want)
+		}
+	}
+}
+
 func TestCodesCommand(t *testing.T) {
 	code, out, _ := call(t, "codes", "550", "5.7.26", "S3140", "x.7.999", "ip_blocklisted", "443")
 	if code != exitOK {
@@ -84,6 +112,13 @@ func TestCodesCommand(t *testing.T) {
 	}
 	holds(t, out, "blocklist:  Spamhaus ZEN; look up and delist here: https://check.spamhaus.org/", "Barracuda; look up and delist here: https://www.barracudacentral.org/",
 		"SORBS; the list ended in 2024; ask the receiver to stop using it: ")
+	if code, out, _ = call(t, "codes", "microsoft 365", "550"); code != exitOK {
+		t.Errorf("exit %d", code)
+	}
+	holds(t, out, "microsoft 365\n  Microsoft 365: ", "https://learn.microsoft.com/", "where the reply's words say nothing; suppress does not take that for proof")
+	if code, _, errs := call(t, "codes", ""); code != exitUsage || !strings.Contains(errs, `"" is neither a code`) || strings.Contains(errs, "did you mean") {
+		t.Errorf("exit %d, %s", code, errs)
+	}
 	if code, _, errs := call(t, "codes", "user_unknwn"); code != exitUsage || !strings.Contains(errs, "did you mean user_unknown?") {
 		t.Errorf("exit %d, %s", code, errs)
 	}

@@ -42,7 +42,8 @@ Each record is one line and says in a header which one: the run that reads the t
 store, however often a line is sent, and importing the file there as well adds nothing.
 
 All lines go to one partition, in their order. Its number is chosen by the host's name and kept in the state directory. A line
-counts as sent when all replicas in sync have it. Lines that the brokers refuse are kept in the state directory, see dlq. While the brokers do not answer, ship waits; nothing is queued but in the log itself.
+counts as sent when all replicas in sync have it. Lines that the brokers refuse are kept in the state directory, see dlq. While the
+brokers do not answer, ship waits; nothing is queued but in the log itself.
 
 A named pipe is read too; what goes through one cannot be read again, so a killed ship loses what was on its way.
 

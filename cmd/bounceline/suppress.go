@@ -41,8 +41,8 @@ reply. An address is listed for one of three reasons, counted since the last del
   full      its mailbox has been full for weeks
 
 A refusal of the sender or its content lists nobody; blocklists that refused it are told below the table, with their own pages.
-Nor does a code without words list anybody: --confidence provider,text,dsn,code would
-believe those too, and lose good addresses.`,
+Nor does a code without words list anybody: --confidence provider,text,dsn,code would believe those too, and lose good
+addresses.`,
 		Example: `  bounceline suppress
   bounceline suppress --since 30d --output csv > suppress.csv
   bounceline suppress --output ndjson | jq -r 'select(.what_to_do == "suppress_address") | .recipient'`,
@@ -120,15 +120,19 @@ func (o *suppressOptions) run(cmd *cobra.Command) error {
 	if err != nil {
 		return err
 	}
-	if o.output == "table" {
-		fmt.Fprintf(cmd.ErrOrStderr(), "%d addresses to stop mailing\n", n)
-		if err := tellBlocklists(cmd.Context(), db, cmd.ErrOrStderr(), bound); err != nil {
-			return err
-		}
-	} else if uint(n) == o.limit {
-		fmt.Fprintf(cmd.ErrOrStderr(), "the list stops at %d addresses; raise --limit, or take it in parts with --since and --until\n", n)
+	if err := out.Flush(); err != nil {
+		return err
 	}
-	return out.Flush()
+	if o.output == "table" {
+		fmt.Fprintf(cmd.ErrOrStderr(), "%s to stop mailing\n", plural(n, "address", "addresses"))
+	}
+	if n > 0 && uint(n) == o.limit {
+		fmt.Fprintf(cmd.ErrOrStderr(), "the list stops at %s; raise --limit, or take it in parts with --since and --until\n", plural(n, "address", "addresses"))
+	}
+	if o.output == "table" {
+		return tellBlocklists(cmd.Context(), db, cmd.ErrOrStderr(), bound)
+	}
+	return nil
 }
 
 // tellBlocklists says which blocklists refused mail in the same time, so that nobody looks for those recipients in the list: it

@@ -79,7 +79,7 @@ func (d *DB) Reach(ctx context.Context, prefix string) (map[string]int64, error)
 func (d *DB) running(ctx context.Context) (map[string]bool, error) {
 	rows, err := d.conn.Query(ctx, "SELECT query_id FROM system.processes WHERE query_kind = 'Insert' AND position(query, 'delivery_events') > 0")
 	if err != nil {
-		if Code(err) == codeAccessDenied { // we may not look: what we can wait for is nothing
+		if Code(err) == CodeAccessDenied { // we may not look: what we can wait for is nothing
 			return nil, nil
 		}
 		return nil, explain(err)

@@ -49,7 +49,7 @@ func (c Config) parse() (*clickhouse.Options, error) {
 	o, err := clickhouse.ParseDSN(c.DSN)
 	if err != nil {
 		if u, e := url.Parse(c.DSN); e == nil {
-			return nil, permanent{fmt.Errorf("ClickHouse DSN %s: %v", u.Redacted(), strings.ReplaceAll(err.Error(), c.DSN, u.Redacted()))}
+			return nil, permanent{fmt.Errorf("ClickHouse DSN %s: %v; write clickhouse://user@host:9000/bounceline", u.Redacted(), strings.ReplaceAll(err.Error(), c.DSN, u.Redacted()))}
 		}
 		return nil, permanent{errors.New("the ClickHouse DSN is no URL: write clickhouse://user@host:9000/bounceline")}
 	}

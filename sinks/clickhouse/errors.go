@@ -11,12 +11,13 @@ import (
 	"bounceline/pipeline"
 )
 
-// Codes are of ClickHouse's src/Common/ErrorCodes.cpp.
+// Codes are of ClickHouse's src/Common/ErrorCodes.cpp. Those that mean something to whoever typed a query are exported.
 const (
 	codeNoSuchTable    = 60
 	codeNoSuchDatabase = 81
 	codeTooManyParts   = 252
-	codeAccessDenied   = 497
+	CodeNoParameter    = 456
+	CodeAccessDenied   = 497
 )
 
 // A reaction is what an error's code calls for.
@@ -71,7 +72,7 @@ var codes = map[int32]struct {
 	194:                {stop, "the password is missing: give it in a file with --clickhouse-password-file"},
 	195:                {stop, "the server does not accept this address for the user"},
 	291:                {stop, "the user may not use the database: grant it"},
-	codeAccessDenied:   {stop, "the user may not do this: grant it SELECT, INSERT, ALTER and CREATE on the database"},
+	CodeAccessDenied:   {stop, "the user may not do this: grant it SELECT, INSERT, ALTER and CREATE on the database"},
 	516:                {stop, "user or password is wrong: check the DSN or the password file"},
 
 	6:   {poison, ""}, // CANNOT_PARSE_TEXT
