@@ -3,6 +3,7 @@
 package batch
 
 import (
+	"cmp"
 	"crypto/sha256"
 	"encoding/binary"
 	"encoding/hex"
@@ -33,6 +34,11 @@ type Range struct {
 
 	FirstEvent int64 // Unix milliseconds of the earliest and latest row; 0 if there is none
 	LastEvent  int64
+}
+
+// Compare orders ranges by stream and position.
+func (r Range) Compare(x Range) int {
+	return cmp.Or(strings.Compare(r.Stream, x.Stream), cmp.Compare(r.From, x.From), cmp.Compare(r.To, x.To))
 }
 
 // A Batch is rows in columns. It is filled by one goroutine, sealed, given to a sink, and reused after Reset.

@@ -23,7 +23,7 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-func engine(t *testing.T) *local.Lease {
+func engine(t testing.TB) *local.Lease {
 	t.Helper()
 	library, err := filepath.Abs("../../.engine/node_modules/@chdb/lib-linux-x64-gnu/libchdb.so")
 	if err != nil {
@@ -37,7 +37,7 @@ func engine(t *testing.T) *local.Lease {
 	return l
 }
 
-func open(t *testing.T, dsn string) *DB {
+func open(t testing.TB, dsn string) *DB {
 	t.Helper()
 	d, err := Open(t.Context(), Config{DSN: dsn})
 	if err != nil {
@@ -47,7 +47,7 @@ func open(t *testing.T, dsn string) *DB {
 	return d
 }
 
-func migrated(t *testing.T) *DB {
+func migrated(t testing.TB) *DB {
 	t.Helper()
 	d := open(t, engine(t).DSN())
 	if err := d.Migrate(t.Context(), false, nil); err != nil {

@@ -19,8 +19,6 @@ import (
 	"github.com/ClickHouse/ch-go"
 	"github.com/ClickHouse/clickhouse-go/v2"
 	"github.com/ClickHouse/clickhouse-go/v2/lib/driver"
-
-	"bounceline/pipeline/batch"
 )
 
 // Database is where the tables are.
@@ -182,29 +180,6 @@ func (d *DB) Number(ctx context.Context, sql string) (n uint64, err error) {
 
 // Exec runs a statement that changes something.
 func (d *DB) Exec(ctx context.Context, sql string) error { return explain(d.conn.Exec(ctx, sql)) }
-
-// Ledger returns the stored ranges of the streams whose name begins with prefix, sorted by stream and position.
-func (d *DB) Ledger(ctx context.Context, prefix string) ([]batch.Range, error) {
-	rows, err := d.conn.Query(ctx, `SELECT stream, from_pos, to_pos, marker, source, via, anchor, lines, event_lines, rows,
-		dead_lines, context, other, malformed FROM ingest_batches FINAL WHERE startsWith(stream, ?)
-		ORDER BY stream, from_pos, to_pos`, prefix)
-	if err != nil {
-		return nil, explain(err)
-	}
-	defer rows.Close()
-	var out []batch.Range
-	for rows.Next() {
-		var r batch.Range
-		var from, to uint64
-		if err := rows.Scan(&r.Stream, &from, &to, &r.Marker, &r.Source, &r.Via, &r.Anchor, &r.Lines, &r.EventLines, &r.Rows,
-			&r.DeadLines, &r.Context, &r.Other, &r.Malformed); err != nil {
-			return nil, err
-		}
-		r.From, r.To = int64(from), int64(to)
-		out = append(out, r)
-	}
-	return out, explain(rows.Err())
-}
 
 // QueueIDs implements pipeline.Comparer.
 func (d *DB) QueueIDs(ctx context.Context, stream string, from, to int64, limit int) (map[int64]string, error) {

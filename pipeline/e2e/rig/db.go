@@ -137,15 +137,8 @@ func (d *DB) Ledger(_ context.Context, prefix string) ([]batch.Range, error) {
 			out = append(out, r)
 		}
 	}
-	slices.SortFunc(out, compareRanges)
+	slices.SortFunc(out, batch.Range.Compare)
 	return out, nil
-}
-
-func compareRanges(a, b batch.Range) int {
-	if c := strings.Compare(a.Stream, b.Stream); c != 0 {
-		return c
-	}
-	return int(a.From - b.From)
 }
 
 // Same implements what content.Resolve asks: whether the content holds the rows of the stream's first positions.
@@ -275,7 +268,7 @@ func (d *DB) Check(accounted bool) error {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	ledger := slices.Clone(d.ledger)
-	slices.SortFunc(ledger, compareRanges)
+	slices.SortFunc(ledger, batch.Range.Compare)
 	rows := 0
 	for i, r := range ledger {
 		rows += int(r.Rows)

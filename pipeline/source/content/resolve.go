@@ -17,7 +17,8 @@ import (
 
 // A Ledger knows what is stored.
 type Ledger interface {
-	// Ledger returns the stored ranges of all streams whose name begins with prefix, sorted by stream and position.
+	// Ledger returns the stored ranges of all streams whose name begins with prefix, sorted by stream and position. A range may stand
+	// for several that follow one another: it has the anchor of the first and the marker of the last.
 	Ledger(ctx context.Context, prefix string) ([]batch.Range, error)
 	// Reach returns, for each such stream that has rows, the position after its last row, ledger or not.
 	Reach(ctx context.Context, prefix string) (map[string]int64, error)

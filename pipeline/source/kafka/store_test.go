@@ -174,12 +174,7 @@ func (s *store) Ledger(_ context.Context, prefix string) ([]batch.Range, error) 
 			out = append(out, r)
 		}
 	}
-	slices.SortFunc(out, func(a, b batch.Range) int {
-		if c := strings.Compare(a.Stream, b.Stream); c != 0 {
-			return c
-		}
-		return int(a.From - b.From)
-	})
+	slices.SortFunc(out, batch.Range.Compare)
 	return out, nil
 }
 

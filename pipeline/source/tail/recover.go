@@ -48,11 +48,8 @@ func (f *Follower) unsettled(ctx context.Context, intent *checkpoint.Intent) (bo
 		if err != nil {
 			return false, fmt.Errorf("ask the ledger: %w", err)
 		}
-		found := false
-		for _, l := range ranges {
-			found = found || l.Stream == r.Stream && l.From == r.From && l.To == r.To
-		}
-		if !found {
+		ranges = slices.DeleteFunc(ranges, func(l batch.Range) bool { return l.Stream != r.Stream })
+		if !slices.ContainsFunc(content.Spans(ranges), func(s pipeline.Span) bool { return s.From <= r.From && r.To <= s.To }) {
 			return true, nil
 		}
 	}
