@@ -58,7 +58,7 @@ func (d *DB) HasRow(ctx context.Context, stream string, pos, row uint64) (bool, 
 // Reach returns, for each stream whose name begins with prefix and that has rows, the position after its last row, whether
 // the ledger knows of it or not.
 func (d *DB) Reach(ctx context.Context, prefix string) (map[string]int64, error) {
-	rows, err := d.conn.Query(ctx, "SELECT toString(stream), max(pos) + 1 FROM delivery_events WHERE startsWith(toString(stream), ?) GROUP BY stream", prefix)
+	rows, err := d.conn.Query(ctx, "SELECT toString(stream), max(pos) + 1 FROM delivery_events WHERE startsWith(stream, ?) GROUP BY stream", prefix)
 	if err != nil {
 		return nil, explain(err)
 	}
