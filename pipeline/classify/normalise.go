@@ -312,18 +312,40 @@ func (w *normaliser) url(text []byte, n, start int) int {
 	return len(url)
 }
 
-// topic leaves readable what a provider's page is about, where its URL says so in words: ?p=NoSuchUser. Behind a reply that was
-// cut to its last line nothing else does.
+// topic leaves readable what a provider's page is about, where its URL says so: ?p=NoSuchUser, ?c=rdns, #BL000001. Behind a reply
+// that was cut to its last line nothing else does. The name of a chapter, as in #spam-and-abuse, is no topic but a word.
 func (w *normaliser) topic(rest []byte) {
-	i := bytes.Index(rest, []byte("?p="))
+	for _, key := range topicKeys {
+		if i := bytes.Index(rest, key); i >= 0 {
+			n := i + len(key)
+			end := n + wordLength(rest[n:])
+			w.out = append(w.out, '?')
+			w.fold(rest[i+1 : end])
+			return
+		}
+	}
+	i := bytes.IndexByte(rest, '#')
 	if i < 0 {
 		return
 	}
-	n := i + len("?p=")
-	for n < len(rest) && byteClass(rest[n])&(letter|digit) != 0 {
+	var bits uint8
+	end := i + 1 + wordLength(rest[i+1:])
+	for _, c := range rest[i+1 : end] {
+		bits |= byteClass(c)
+	}
+	if bits&letter != 0 && bits&digit != 0 {
+		w.fold(rest[i:end])
+	}
+}
+
+var topicKeys = [][]byte{[]byte("?p="), []byte("?c="), []byte("&c=")}
+
+func wordLength(b []byte) int {
+	n := 0
+	for n < len(b) && byteClass(b[n])&(letter|digit) != 0 {
 		n++
 	}
-	w.fold(rest[i:n])
+	return n
 }
 
 func hostLength(b []byte) int {
