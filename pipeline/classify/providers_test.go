@@ -38,6 +38,17 @@ func TestProviders(t *testing.T) {
 		"554 5.7.1 xyzzy, see https://ya.cc/1IrBc":                                                                            "Yandex",
 		"550 xyzzy [X1]. https://service.mail.qq.com/detail/0/92":                                                             "Tencent QQ",
 		"554 Reject ANTISPAM_BAT[01201311R846a]: xyzzy":                                                                       "Alibaba",
+		"554-gmx.net (mxgmx104) Nemesis ESMTP Service not available":                                                          "GMX/web.de",
+		"421-perfora.net (mxeueus003) Nemesis ESMTP Service not available":                                                    "IONOS",
+		"550 5.1.1 mx3.tb.mail.iss.as9143.net MXIN501 xyzzy":                                                                  "Ziggo",
+		"554 5.7.1 mx4.mnd.ukmail.iss.as9143.net MXIN603 xyzzy":                                                               "Virgin Media",
+		"550 5.1.1 RUSR 192.0.2.1: xyzzy":                                                                                     "Daum",
+		"450 4.7.1 xyzzy (G1F)":                                                                                               "Rackspace",
+		"550 csi.mimecast.org xyzzy":                                                                                          "Mimecast",
+		"550 cuda_nsu ann@example.org... xyzzy":                                                                               "Barracuda",
+		"550 5.7.1 xyzzy - ELNK0001_999":                                                                                      "EarthLink",
+		"550 5.7.1 xyzzy [AB] https://console.mailchannels.net/insights":                                                      "MailChannels",
+		"550 5.7.1 messages from [192.0.2.1] weren't sent. xyzzy (S3140)":                                                     "Outlook.com",
 	} {
 		row := answer(text)
 		if got := e.Classify(&row).Provider; got != want {
