@@ -61,6 +61,7 @@ func TestNormalise(t *testing.T) {
 		{"contractions", "550 It isn't here, we CAN'T find it and won't look. Don't", "550 it is not here, we cannot find it and will not look. do not"},
 		{"no contractions", "550 'n't' isn'ta o'clock mustn'", "550 'n't' isn'ta o'clock mustn'"},
 		{"one token", "550 5.1.1 USER_UNKNOWN <ann@example.org>", "550 5.1.1 user unknown <@>"},
+		{"list's page alone", "550 https://www.mail-abuse.com/cgi-bin/lookup?192.0.2.1", "550 www.mail-abuse.com/cgi-bin"},
 		{"one token with hyphens", "550 Mailbox-Full", "550 mailbox full"},
 		{"a category of another program", "bad-mailbox", "bad-mailbox"},
 		{"tokens in a text", "550 HTML_MESSAGE and non-existent", "550 html_message and non-existent"},

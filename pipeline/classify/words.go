@@ -136,6 +136,9 @@ func inFull(b []byte) []byte {
 func separate(text []byte, coded bool) {
 	words := 0
 	for word := range bytes.FieldsSeq(text) {
+		if bytes.IndexByte(word, '/') >= 0 { // a list's page
+			return
+		}
 		if spoken(word) {
 			words++
 		}
