@@ -40,7 +40,7 @@ type daemon struct {
 }
 
 func (d *daemon) close() {
-	for _, c := range d.opened {
+	for _, c := range d.opened { // a follower before its checkpoint
 		_ = c.Close()
 	}
 }
@@ -130,40 +130,56 @@ func (d *daemon) runner(journal pipeline.Journal) pipeline.Config {
 }
 
 // files follows files, once the batch that was being sent when the last run ended is settled.
-func (d *daemon) files(ctx context.Context, inputs []tail.Input) (flow, error) {
-	if len(inputs) == 0 {
+func (d *daemon) files(ctx context.Context, f *tail.Follower) (flow, error) {
+	if f == nil {
 		return flow{}, nil
 	}
-	store, notes, err := checkpoint.Open(filepath.Join(d.db.StateDir, "run.checkpoint"), false)
-	if errors.Is(err, checkpoint.ErrLocked) {
-		return flow{}, fmt.Errorf("another bounceline run uses %s: stop it, or give this one its own --state-dir", d.db.StateDir)
-	}
-	if err != nil {
+	f.Ledger = d.db
+	if err := f.Recover(ctx, d.runner(f.Store)); err != nil {
 		return flow{}, err
 	}
+	runner := pipeline.NewRunner(d.runner(f.Store))
+	run := func(ctx context.Context) error {
+		defer d.tellLosses(f.Store)()
+		return pipeline.Drive(ctx, f.Run, runner)
+	}
+	return flow{name: "files", run: run, counts: runner.Counts, unread: runner.Unread,
+		counters: func() []admin.Counter { return tailCounters(f) }, streams: func() []admin.Stream { return followed(f.Store) }}, nil
+}
+
+// follower returns what follows the inputs, with its checkpoint, or nil if there are none. It needs the database to read them, and not
+// to hold them.
+func (d *daemon) follower(ctx context.Context, inputs []tail.Input, stateDir string) (*tail.Follower, error) {
+	if len(inputs) == 0 {
+		return nil, nil
+	}
+	locks := filepath.Join(stateDir, "import")
+	for _, dir := range []string{stateDir, locks} {
+		if err := os.MkdirAll(dir, 0o700); err != nil {
+			return nil, fmt.Errorf("state directory: %w", err)
+		}
+	}
+	store, notes, err := checkpoint.Open(filepath.Join(stateDir, runCheckpoint), false)
+	if errors.Is(err, checkpoint.ErrLocked) {
+		return nil, fmt.Errorf("another bounceline run uses %s: stop it, or give this one its own --state-dir", stateDir)
+	}
+	if err != nil {
+		return nil, err
+	}
 	store.WhenFull(waitForRoom(ctx))
-	d.opened = append(d.opened, store)
 	for _, n := range notes {
 		slog.Warn("checkpoint", "note", n)
 	}
-	locks := filepath.Join(d.db.StateDir, "import")
-	if err := os.MkdirAll(locks, 0o700); err != nil {
-		return flow{}, fmt.Errorf("state directory: %w", err)
-	}
-	follower := tail.New(tail.Config{Inputs: inputs, Ledger: d.db, Store: store, Buffers: d.buffers, Watch: true, Log: slog.Default(),
-		Lock: func(stream string) (func(), error) { return lockStream(locks, stream) },
-		Lose: d.lose,
+	f := tail.New(tail.Config{Inputs: inputs, Store: store, Buffers: d.buffers, Watch: true, Log: slog.Default(),
+		Lock:       func(stream string) (func(), error) { return lockStream(locks, stream) },
+		KeepLosses: true,
 		Same: func(ctx context.Context, r io.Reader, options parsers.Options, stream string) (bool, error) {
 			return d.db.sameRows(ctx, r, options, time.Now(), stream)
 		},
 		Retryable: clickhouse.Retryable,
 		Poll:      time.Duration(d.config.Poll), RotateWait: time.Duration(d.config.RotateWait)})
-	if err := follower.Recover(ctx, d.runner(store)); err != nil {
-		return flow{}, err
-	}
-	runner := pipeline.NewRunner(d.runner(store))
-	return flow{name: "files", run: driven(follower.Run, runner), counts: runner.Counts, unread: runner.Unread,
-		counters: func() []admin.Counter { return tailCounters(follower) }, streams: func() []admin.Stream { return followed(store) }}, nil
+	d.opened = append(d.opened, f, store)
+	return f, nil
 }
 
 // roomEvery is how often a full disk is tried again.
@@ -182,15 +198,58 @@ func waitForRoom(ctx context.Context) func(error) error {
 	}
 }
 
-// loseWithin is how long noting a loss may hold up reading.
+// loseWithin is how long noting losses may hold up anything.
 const loseWithin = 5 * time.Second
 
 // lose notes a loss in the database. Where that cannot be, it has been counted and logged.
 func (d *daemon) lose(stream string, from, to int64, reason string) {
+	if err := d.note(checkpoint.Loss{Stream: stream, From: from, To: to, Reason: reason}); err != nil {
+		slog.Warn("a loss is not noted in the database: verify will not know of it", "stream", stream, "from", from, "to", to, "error", err)
+	}
+}
+
+func (d *daemon) note(losses ...checkpoint.Loss) error {
 	ctx, cancel := context.WithTimeout(context.Background(), loseWithin)
 	defer cancel()
-	if err := d.db.Lose(ctx, stream, from, to, reason); err != nil {
-		slog.Warn("a loss is not noted in the database: verify will not know of it", "stream", stream, "from", from, "to", to, "error", err)
+	return d.db.Lose(ctx, losses...)
+}
+
+// tellEvery is how often the checkpoint is looked at for losses.
+const tellEvery = 5 * time.Second
+
+// tellLosses brings the losses that the checkpoint keeps into the database, as soon as it takes them, until the function that it
+// returns is called: that tries once more, and leaves the rest to the next run.
+func (d *daemon) tellLosses(store *checkpoint.Store) (end func()) {
+	ending, ended := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(ended)
+		tick := time.NewTicker(tellEvery)
+		defer tick.Stop()
+		said := false
+		for last := false; ; {
+			if losses := store.State().Losses; len(losses) > 0 {
+				err := d.note(losses...)
+				if err == nil {
+					err = store.Update(func(st *checkpoint.State) { st.Told(losses) })
+				}
+				if err != nil && !said {
+					slog.Warn("losses are not noted in the database yet; they are kept in the checkpoint", "losses", len(losses), "error", err)
+				}
+				said = err != nil
+			}
+			if last {
+				return
+			}
+			select {
+			case <-tick.C:
+			case <-ending:
+				last = true
+			}
+		}
+	}()
+	return func() {
+		close(ending)
+		<-ended
 	}
 }
 

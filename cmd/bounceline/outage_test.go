@@ -110,9 +110,14 @@ func TestServerGoesAndComes(t *testing.T) {
 	g := newGate(t, s)
 	g.shut()
 	path, state := filepath.Join(t.TempDir(), "mail.log"), t.TempDir()
-	appendTo(t, path, 0, 100)
+	appendTo(t, path, 0, 50)
 	cmd, log := startServerRun(t, g, state, path) // before the server is there
 	eventually(t, "run says that it waits", func() bool { return strings.Contains(log(), "waiting for it") })
+	eventually(t, "run holds the file", func() bool { return len(openFiles(t, cmd.Process.Pid, path)) == 1 })
+	if err := os.Remove(path); err != nil {
+		t.Fatal(err)
+	}
+	appendTo(t, path, 50, 100)
 	g.open(t)
 	eventually(t, "the first lines", s.has(t, 100))
 	g.shut()
@@ -156,6 +161,60 @@ func TestServerGoesAndComes(t *testing.T) {
 	}
 	if n := s.number(t, "SELECT toUInt64(count() - uniqExact(event_id)) FROM delivery_events"); n != 0 {
 		t.Errorf("%d rows are there twice", n)
+	}
+}
+
+// openFiles are the process's open files whose names begin so.
+func openFiles(t *testing.T, pid int, prefix string) (names []string) {
+	t.Helper()
+	links, err := filepath.Glob(fmt.Sprintf("/proc/%d/fd/*", pid))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, l := range links {
+		if name, err := os.Readlink(l); err == nil && strings.HasPrefix(name, prefix) {
+			names = append(names, name)
+		}
+	}
+	return names
+}
+
+// TestLossOfAnOutage cuts a log while the server is away, and stops run: the next run brings the loss into the database.
+func TestLossOfAnOutage(t *testing.T) {
+	s := newStore(t)
+	g := newGate(t, s)
+	path, state := filepath.Join(t.TempDir(), "mail.log"), t.TempDir()
+	appendTo(t, path, 0, 10)
+	config := write(t, filepath.Join(state, "c.yaml"), fmt.Appendf(nil, "inputs: [{name: mail, paths: [%s]}]\npoll: 50ms\nrotate_wait: 1s\n", path))
+	args := []string{"run", "--state-dir", state, "--clickhouse", g.dsn, "--config", config}
+	p := launch(t, command(args...))
+	eventually(t, "the first lines", s.has(t, 10))
+	g.shut()
+	if err := os.Rename(path, path+".1"); err != nil {
+		t.Fatal(err)
+	}
+	appendTo(t, path, 10, 20) // it cannot be looked up
+	eventually(t, "run holds both files", func() bool { return len(openFiles(t, p.Process.Pid, path)) == 2 })
+	if err := os.Truncate(path, 0); err != nil {
+		t.Fatal(err)
+	}
+	lost := 10 * len(delivery(10))
+	eventually(t, "run says what is lost", func() bool { return strings.Contains(p.log.String(), fmt.Sprintf("bytes=%d", lost)) })
+	if n := s.number(t, "SELECT count() FROM ingest_losses"); n != 0 {
+		t.Errorf("%d losses are noted through a gate that is shut", n)
+	}
+	p.stop(t)
+	g.open(t)
+	p = launch(t, command(args...))
+	eventually(t, "the loss is noted", func() bool {
+		return s.number(t, "SELECT sum(toUInt64(to_pos - from_pos)) FROM ingest_losses FINAL") == uint64(lost)
+	})
+	p.stop(t)
+	if out := bounceline(t, "checkpoint", "show", "--state-dir", state); strings.Contains(out, "losses") {
+		t.Errorf("the checkpoint still holds it: %s", out)
+	}
+	if out := bounceline(t, "verify", "--state-dir", s.dir); !strings.Contains(out, fmt.Sprintf("%d positions were lost", lost)) {
+		t.Errorf("verify says %s", out)
 	}
 }
 

@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"sync"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -13,7 +14,9 @@ import (
 	"bounceline/pipeline"
 	"bounceline/pipeline/classify"
 	"bounceline/pipeline/config"
+	"bounceline/pipeline/source/tail"
 	"bounceline/sinks/clickhouse"
+	"bounceline/sinks/clickhouse/local"
 )
 
 func newRunCommand() *cobra.Command {
@@ -114,12 +117,21 @@ func follow(ctx context.Context, d *daemon, file string, flags *databaseFlags) e
 		return err
 	}
 	d.reloadOnHangup(ctx, file)
-	if d.db, err = openPatiently(ctx, flags); err != nil || d.db == nil {
+	defer d.close()
+	if flags.dsn == "" { // what is in it is believed
+		if err := local.PrivateDir(flags.directory()); err != nil {
+			return err
+		}
+	}
+	follower, err := d.follower(ctx, inputs, flags.directory())
+	if err != nil {
+		return err
+	}
+	if d.db, err = openHolding(ctx, flags, follower); err != nil || d.db == nil {
 		return err
 	}
 	defer d.db.Close()
-	defer d.close()
-	files, err := d.files(ctx, inputs)
+	files, err := d.files(ctx, follower)
 	if err != nil {
 		return err
 	}
@@ -132,6 +144,18 @@ func follow(ctx context.Context, d *daemon, file string, flags *databaseFlags) e
 		return err
 	}
 	return d.run(ctx, listener, files, d.pipes(inputs), entries, topics)
+}
+
+// openHolding opens the database as openPatiently does, and holds the follower's files meanwhile.
+func openHolding(ctx context.Context, flags *databaseFlags, f *tail.Follower) (*database, error) {
+	if f != nil {
+		var holding sync.WaitGroup
+		waiting, opened := context.WithCancel(ctx)
+		defer holding.Wait()
+		defer opened()
+		holding.Go(func() { f.Hold(waiting) })
+	}
+	return openPatiently(ctx, flags)
 }
 
 // openPatiently opens the database, and waits for a server that does not answer yet. It returns nil if ctx is done first.

@@ -29,7 +29,8 @@ func newVerifyCommand() *cobra.Command {
 		Short: "Prove that each line is stored once, and mend what is not",
 		Long: `Verify proves by SQL over all that is stored: the ranges in the ledger leave no gap and do not overlap, no row is there
 twice, ledger and rows agree, and the rollups are the sums of the rows. It may run beside pipelines. Months of rows that were
-dropped because nobody keeps them that long are no loss: what is older than the oldest rows is not compared.
+dropped because nobody keeps them that long are no loss: what is older than the oldest rows is not compared. That is said; to
+programs by a finding of its own, not_kept, which like a loss is no problem.
 
 With --repair second copies are removed and rollups mended. Rows that are missing, and ranges that the ledger has twice or
 not at all, need the log files with the lines: name them, compressed or not, and what is missing of them is stored.
@@ -49,8 +50,8 @@ The exit code is 0 if all is well, at the end, and 1 if not.`,
 			return nil
 		},
 		RunE: func(cmd *cobra.Command, args []string) error {
-			if output != "table" && output != "ndjson" {
-				return usagef("--output %s: it is table or ndjson", output)
+			if err := checkOutput(output); err != nil {
+				return err
 			}
 			options, err := reading.options()
 			if err != nil {
@@ -80,7 +81,7 @@ The exit code is 0 if all is well, at the end, and 1 if not.`,
 	}
 	db.register(cmd)
 	reading.register(cmd)
-	cmd.Flags().StringVarP(&output, "output", "o", "table", "table or ndjson")
+	registerOutput(cmd, &output)
 	cmd.Flags().BoolVar(&repair, "repair", false, "mend what is wrong, as far as it can be")
 	return cmd
 }
@@ -151,10 +152,10 @@ func (v *verifier) repair(ctx context.Context, im *importer, files []string) err
 	return nil
 }
 
-// faults counts what is wrong: what was lost before it could be read is not.
+// faults counts what is wrong: what was lost before it could be read, or is no longer kept, is not.
 func faults(found []clickhouse.Finding) (n int) {
 	for _, f := range found {
-		if f.Problem != clickhouse.Loss {
+		if f.Problem != clickhouse.Loss && f.Problem != clickhouse.NotKept {
 			n++
 		}
 	}
@@ -162,11 +163,14 @@ func faults(found []clickhouse.Finding) (n int) {
 }
 
 func (v *verifier) print(found []clickhouse.Finding, extent clickhouse.Extent) error {
-	if v.output == "table" && extent.Dropped > 0 {
-		if _, err := fmt.Fprintf(v.out, "%d ranges have rows from before %d-%02d, which are no longer kept: these are not compared\n",
-			extent.Dropped, extent.Oldest/100, extent.Oldest%100); err != nil {
+	notKept, ok := extent.NotKept()
+	switch {
+	case ok && v.output == "table":
+		if _, err := fmt.Fprintln(v.out, notKept); err != nil {
 			return err
 		}
+	case ok:
+		found = append([]clickhouse.Finding{notKept}, found...)
 	}
 	if v.output == "table" && faults(found) == 0 {
 		_, err := fmt.Fprintf(v.out, "all is well: %d rows, %d ranges of %d streams; no gap, no overlap, no duplicate; ledger, rows and rollups agree\n",
@@ -179,13 +183,13 @@ func (v *verifier) print(found []clickhouse.Finding, extent clickhouse.Extent) e
 		}
 	}
 	columns := []string{"problem", "where", "what"}
-	if v.output == "ndjson" {
+	if v.output != "table" {
 		columns = []string{"problem", "stream", "from", "to", "table", "hour", "count", "what"}
 	}
 	w := newRowWriter(v.out, v.output, columns)
 	for _, f := range found {
 		values := []any{string(f.Problem), f.Where(), f.String()}
-		if v.output == "ndjson" {
+		if v.output != "table" {
 			hour := ""
 			if f.Table != "" {
 				hour = f.Hour.Format(time.RFC3339)

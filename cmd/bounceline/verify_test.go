@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"bounceline/pipeline/checkpoint"
 	"bounceline/sinks/clickhouse/local"
 )
 
@@ -22,7 +23,7 @@ func TestVerifyAndRepair(t *testing.T) {
 	if out := bounceline(t, "verify", "--state-dir", s.dir); !strings.Contains(out, fmt.Sprintf("all is well: %d rows", rows)) {
 		t.Fatalf("verify says %q", out)
 	}
-	if err := s.db.Lose(t.Context(), "file-other-0", 5, 12, "the file was deleted"); err != nil {
+	if err := s.db.Lose(t.Context(), checkpoint.Loss{Stream: "file-other-0", From: 5, To: 12, Reason: "the file was deleted"}); err != nil {
 		t.Fatal(err)
 	}
 	if out := bounceline(t, "verify", "--state-dir", s.dir); !strings.Contains(out, "all is well") || !strings.Contains(out, "7 positions were lost before they could be read: the file was deleted") {
@@ -72,6 +73,14 @@ func TestMonthsThatAreNoLongerKept(t *testing.T) {
 	for range 2 {
 		if out := bounceline(t, "verify", "--state-dir", s.dir); !strings.Contains(out, "1 ranges have rows from before 2026-") || !strings.Contains(out, "all is well") {
 			t.Errorf("verify says %s", out)
+		}
+		for output, want := range map[string]string{
+			"ndjson": `{"problem":"not_kept","stream":"","from":0,"to":0,"table":"delivery_events","hour":"2026-11-01T00:00:00Z","count":1,`,
+			"csv":    "problem,stream,from,to,table,hour,count,what\nnot_kept,,0,0,delivery_events,2026-11-01T00:00:00Z,1,",
+		} {
+			if out := bounceline(t, "verify", "--state-dir", s.dir, "--output", output); !strings.HasPrefix(out, want) || strings.Count(out, "not_kept") != 1 {
+				t.Errorf("verify says, as %s: %s", output, out)
+			}
 		}
 		for _, file := range []string{whole, part} {
 			if out := bounceline(t, "import", "--state-dir", s.dir, file); !strings.Contains(out, "already stored") {

@@ -28,6 +28,7 @@ type State struct {
 	Streams []Stream `json:"streams"`
 	Intent  *Intent  `json:"intent,omitempty"` // the batch that may be in flight
 	Ship    *Ship    `json:"ship,omitempty"`   // of a shipper: what the topic has
+	Losses  []Loss   `json:"losses,omitempty"` // that the database is to be told of
 }
 
 // A Ship is what was sent to a topic. It stands in for the ledger of a database: a file that is found again, under whatever
@@ -272,7 +273,7 @@ func (s *Store) Remove() error {
 
 // Release gives the lock back, and removes the lock file and the checkpoint if it holds nothing.
 func (s *Store) Release() error {
-	if st := s.State(); len(st.Streams) == 0 && st.Intent == nil {
+	if st := s.State(); len(st.Streams) == 0 && st.Intent == nil && len(st.Losses) == 0 {
 		return s.Remove()
 	}
 	return s.Close()

@@ -3,17 +3,27 @@ package clickhouse
 import (
 	"context"
 	"crypto/rand"
+	"errors"
 	"fmt"
 	"slices"
+
+	"bounceline/pipeline/checkpoint"
 )
 
-// Lose notes that [from, to) of the stream was lost before it could be read, so that a gap there explains itself. It may be
-// noted again, and does not keep the lines from being stored if somebody has them after all.
-func (d *DB) Lose(ctx context.Context, stream string, from, to int64, reason string) error {
-	err := d.conn.Exec(withToken(ctx, "lost/"+rand.Text()), "INSERT INTO ingest_losses (stream, from_pos, to_pos, reason) VALUES (?, ?, ?, ?)",
-		stream, uint64(from), uint64(to), reason)
+// Lose notes losses, so that gaps explain themselves. One may be noted again, and does not keep the lines from being stored if
+// somebody has them after all.
+func (d *DB) Lose(ctx context.Context, losses ...checkpoint.Loss) error {
+	b, err := d.conn.PrepareBatch(withToken(ctx, "lost/"+rand.Text()), "INSERT INTO ingest_losses (stream, from_pos, to_pos, reason)")
 	if err != nil {
-		return fmt.Errorf("note a loss: %w", explain(err))
+		return fmt.Errorf("note losses: %w", explain(err))
+	}
+	for _, l := range losses {
+		if err := b.Append(l.Stream, uint64(l.From), uint64(l.To), l.Reason); err != nil {
+			return errors.Join(fmt.Errorf("note losses: %w", err), b.Abort())
+		}
+	}
+	if err := b.Send(); err != nil {
+		return fmt.Errorf("note losses: %w", explain(err))
 	}
 	return nil
 }

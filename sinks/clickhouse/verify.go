@@ -34,6 +34,7 @@ const (
 	Excess     Problem = "excess"     // lines that have rows and that the ledger does not count
 	Unledgered Problem = "unledgered" // rows of which the ledger says nothing
 	Rollup     Problem = "rollup"     // an hour of a rollup that is not the sum of its rows
+	NotKept    Problem = "not_kept"   // ranges with rows from before the oldest: no fault, but nothing is proved of them
 )
 
 // String says in words what is wrong.
@@ -58,6 +59,8 @@ func (f Finding) String() string {
 			return fmt.Sprintf("%d rows are missing from the sums", -f.Count)
 		}
 		return fmt.Sprintf("the sums hold %d rows too many, or rows in the wrong group", f.Count)
+	case NotKept:
+		return fmt.Sprintf("%d ranges have rows from before %s, which are no longer kept: these are not compared", f.Count, f.Hour.Format("2006-01"))
 	}
 	return string(f.Problem)
 }
@@ -67,6 +70,12 @@ type Extent struct {
 	Rows, Ranges, Streams uint64
 	Dropped               uint64 // ranges with rows of months that are no longer kept: these are not looked at
 	Oldest                uint32 // month of the oldest rows, as 202611; 0 if there are none
+}
+
+// NotKept says what was not looked at, if anything was not: rows from before the hour.
+func (e Extent) NotKept() (Finding, bool) {
+	first := time.Date(int(e.Oldest/100), time.Month(e.Oldest%100), 1, 0, 0, 0, 0, time.UTC)
+	return Finding{Problem: NotKept, Table: "delivery_events", Hour: first, Count: int64(e.Dropped)}, e.Dropped > 0
 }
 
 // maxFindings is how many findings of one kind are reported.

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"bounceline/pipeline/batch"
+	"bounceline/pipeline/checkpoint"
 )
 
 // piece fills a batch with n lines of the stream of sample, a row each, from the position on; every line has 10 bytes.
@@ -164,6 +165,9 @@ func TestWhatIsNoLongerKeptIsTold(t *testing.T) {
 		if ext.Dropped != c.dropped || ext.Oldest != c.oldest || (len(found) == 0) != (c.oldest > 0) {
 			t.Errorf("without %s: %+v, %d findings", c.drop, ext, len(found))
 		}
+		if f, ok := ext.NotKept(); ok != (c.dropped > 0) || ok && (f.Count != 3 || !strings.HasPrefix(f.String(), "3 ranges have rows from before 2026-12,")) {
+			t.Errorf("without %s: %v, %q", c.drop, ok, f)
+		}
 	}
 }
 
@@ -176,7 +180,7 @@ func TestLossesAreToldFromGaps(t *testing.T) {
 		}
 	}
 	lose := func(from, to int64) {
-		if err := d.Lose(t.Context(), "file-x-0", from, to, "it was cut"); err != nil {
+		if err := d.Lose(t.Context(), checkpoint.Loss{Stream: "file-x-0", From: from, To: to, Reason: "it was cut"}); err != nil {
 			t.Fatal(err)
 		}
 	}

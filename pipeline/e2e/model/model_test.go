@@ -257,6 +257,8 @@ func (m *model) finish(seed uint64) {
 		m.Errorf("%d bytes are lost, and %d are counted", missing+m.destroyed, m.lost)
 	case known > 0 && m.lost+m.vanished == 0:
 		m.Errorf("%d bytes are lost, and nobody said so", known)
+	case m.clean && m.db.Noted() != m.lost:
+		m.Errorf("%d bytes are counted as lost, and %d noted", m.lost, m.db.Noted())
 	}
 	if m.Failed() {
 		m.Logf("again: go test ./pipeline/e2e/model -seed %d -v\n%s", seed, &m.story)

@@ -12,7 +12,7 @@ import (
 )
 
 // following reports whether a process sees what happens to the files.
-func (m *model) following() bool { return m.p != nil && m.p.Following() }
+func (m *model) following() bool { return m.p != nil && !m.p.Dead() }
 
 func (m *model) start() {
 	if m.p != nil {

@@ -15,6 +15,7 @@ import (
 
 	"bounceline/parsers"
 	"bounceline/pipeline/batch"
+	"bounceline/pipeline/checkpoint"
 	"bounceline/pipeline/record"
 	"bounceline/pipeline/source/stream"
 )
@@ -43,14 +44,16 @@ type DB struct {
 	ledger []batch.Range
 	down   bool
 	unsaid int // so many acknowledgements are lost from now on
-	noted  int64
+	losses map[checkpoint.Loss]struct{}
 }
 
 // Window is how many tokens the database remembers.
 const Window = 1000
 
 // NewDB returns an empty database.
-func NewDB() *DB { return &DB{rows: map[string][]place{}, places: map[place]row{}} }
+func NewDB() *DB {
+	return &DB{rows: map[string][]place{}, places: map[place]row{}, losses: map[checkpoint.Loss]struct{}{}}
+}
 
 // SetDown makes the database refuse everything, or no longer.
 func (d *DB) SetDown(down bool) {
@@ -210,18 +213,27 @@ func (d *DB) Present(_ context.Context, stream string, from, to int64) (map[batc
 // Mend has nothing to do: there are no rollups.
 func (d *DB) Mend(context.Context, int64, int64) error { return nil }
 
-// Lose implements pipeline.Lose.
-func (d *DB) Lose(_ string, from, to int64, _ string) {
+// Lose notes losses, each once.
+func (d *DB) Lose(losses []checkpoint.Loss) error {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	d.noted += to - from
+	if d.down {
+		return ErrDown
+	}
+	for _, l := range losses {
+		d.losses[l] = struct{}{}
+	}
+	return nil
 }
 
 // Noted is how much was noted as lost.
-func (d *DB) Noted() int64 {
+func (d *DB) Noted() (n int64) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	return d.noted
+	for l := range d.losses {
+		n += l.To - l.From
+	}
+	return n
 }
 
 // Rows is how many rows there are.

@@ -47,8 +47,6 @@ type Process struct {
 	done    chan struct{}
 	err     error
 
-	following atomic.Bool
-
 	mu     sync.Mutex
 	points int
 	dead   bool
@@ -77,7 +75,7 @@ func Start(o Options) (*Process, error) {
 	retryable := func(err error) bool { return errors.Is(err, ErrDown) }
 	p.Follower = tail.New(tail.Config{
 		Inputs: []tail.Input{{Name: "mail", Paths: o.Paths, Exclude: o.Exclude, Parser: parsers.Options{Zone: time.UTC}}},
-		Ledger: o.DB, Same: o.DB.Same, Lose: o.DB.Lose, Store: store, Buffers: p.buffers, Log: o.Log, Retryable: retryable, Hints: o.Hints,
+		Ledger: o.DB, Same: o.DB.Same, KeepLosses: true, Store: store, Buffers: p.buffers, Log: o.Log, Retryable: retryable, Hints: o.Hints,
 		Lock: func(string) (func(), error) { return func() {}, nil },
 	})
 	config := pipeline.Config{Classifier: o.Rules, Context: qctx.New(1 << 20), Sink: (*sink)(p), Audit: o.DB, Journal: (*sink)(p), Buffers: p.buffers,
@@ -85,25 +83,52 @@ func Start(o Options) (*Process, error) {
 	p.Runner = pipeline.NewRunner(config)
 	go func() {
 		defer close(p.done)
-		if p.err = p.recover(ctx, config); p.err == nil {
-			p.following.Store(true)
-			p.err = pipeline.Drive(ctx, p.Follower.Run, p.Runner)
-		}
+		p.err = p.run(ctx, config)
 	}()
 	return p, nil
 }
 
-// recover settles the last batch, and like a service manager tries again while the database is down.
-func (p *Process) recover(ctx context.Context, c pipeline.Config) error {
+// run waits for the database, and for it holds files, as bounceline does.
+func (p *Process) run(ctx context.Context, c pipeline.Config) error {
+	err := p.await(ctx)
+	if err == nil {
+		err = p.Follower.Recover(ctx, c)
+	}
+	if err != nil || ctx.Err() != nil {
+		return errors.Join(err, p.Follower.Close())
+	}
+	var telling sync.WaitGroup
+	defer telling.Wait()
+	telling.Go(func() { p.tell(ctx) })
+	return pipeline.Drive(ctx, p.Follower.Run, p.Runner)
+}
+
+// await returns when the database answers.
+func (p *Process) await(ctx context.Context) error {
 	for {
-		err := p.Follower.Recover(ctx, c)
+		_, err := p.options.DB.Ledger(ctx, "")
 		if !errors.Is(err, ErrDown) {
 			return err
+		}
+		waiting, stop := context.WithTimeout(ctx, time.Second)
+		p.Follower.Hold(waiting)
+		stop()
+		if ctx.Err() != nil {
+			return nil
+		}
+	}
+}
+
+// tell tells the database of losses, until ctx is done.
+func (p *Process) tell(ctx context.Context) {
+	for ctx.Err() == nil && !p.Dead() {
+		losses := p.store.State().Losses
+		if len(losses) > 0 && p.options.DB.Lose(losses) == nil {
+			_ = p.store.Update(func(st *checkpoint.State) { st.Told(losses) })
 		}
 		select {
 		case <-time.After(time.Second):
 		case <-ctx.Done():
-			return nil
 		}
 	}
 }
@@ -144,9 +169,6 @@ func (p *Process) Dead() bool {
 	defer p.mu.Unlock()
 	return p.dead
 }
-
-// Following reports whether the process looks at its files: it does not before the last batch is settled.
-func (p *Process) Following() bool { return p.following.Load() && !p.Dead() }
 
 // Lost is how many bytes the process has counted as lost, until it died.
 func (p *Process) Lost() int64 {

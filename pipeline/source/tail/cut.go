@@ -1,10 +1,12 @@
 package tail
 
 import (
+	"cmp"
 	"slices"
 	"strings"
 	"time"
 
+	"bounceline/pipeline/checkpoint"
 	"bounceline/pipeline/source/content"
 )
 
@@ -29,7 +31,7 @@ func (f *Follower) measure() {
 		if g.cut > 0 {
 			f.startScan(g.target, g.found)
 			f.Truncations.Add(1)
-			if e := f.followedBefore(g); e != nil {
+			if e := f.followedBefore(g.id, g.cutHead, g.cut); e != nil {
 				e.peak, e.cut = max(e.peak, g.cut), true
 			} else {
 				f.cuts = append(f.cuts, cutContent{g.target, g.cutHead, g.cut, time.Now().Add(f.RotateWait)})
@@ -51,16 +53,17 @@ func (f *Follower) accounted(c cutContent) bool {
 	}
 	f.Lost.Truncated.Add(c.size)
 	f.Log.Error("lines are lost: the file was cut before they were read", "path", c.target.path, "bytes", c.size)
+	f.failed = cmp.Or(f.failed, f.note(checkpoint.Loss{Stream: checkpoint.Unnamed(), To: c.size, Reason: wasCut}))
 	return true
 }
 
-// followedBefore is the stream that was followed in this very file when the checkpoint was written, and is still looked for, if
-// that is what was cut before it could be looked up.
-func (f *Follower) followedBefore(g *generation) *followed {
-	head, named := content.Head(g.cutHead, false)
+// followedBefore is the stream that was followed in the file of that identity when the checkpoint was written, and is still
+// looked for, if that is what the file held before it could be looked up: a content that begins so and is so long.
+func (f *Follower) followedBefore(id fileID, beginning []byte, size int64) *followed {
+	head, named := content.Head(beginning, false)
 	for _, s := range f.Store.State().Streams {
 		e := f.streams[s.Name]
-		if e == nil || e.stream != nil || e.done || (fileID{s.Device, s.Inode}) != g.id || s.Next > g.cut {
+		if e == nil || e.stream != nil || e.done || (fileID{s.Device, s.Inode}) != id || s.Next > size {
 			continue
 		}
 		if !named || strings.HasPrefix(s.Name, content.Prefix(head)) {
@@ -73,11 +76,6 @@ func (f *Follower) followedBefore(g *generation) *followed {
 // patient buffers look at the files while none is free.
 type patient struct{ f *Follower }
 
-func (p patient) Take() []byte {
-	return p.f.Buffers.TakeWhile(p.f.tick.C, func() {
-		p.f.discover()
-		p.f.measure()
-	})
-}
+func (p patient) Take() []byte { return p.f.Buffers.TakeWhile(p.f.tick.C, p.f.see) }
 
 func (p patient) Give(buf []byte) { p.f.Buffers.Give(buf) }

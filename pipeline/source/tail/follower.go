@@ -10,6 +10,7 @@ package tail
 
 import (
 	"context"
+	"errors"
 	"io"
 	"log/slog"
 	"os"
@@ -42,7 +43,8 @@ type Config struct {
 	Lock func(stream string) (release func(), err error)
 	Same func(ctx context.Context, r io.Reader, o parsers.Options, stream string) (bool, error) // see content.Resolve
 	Tag  string                                                                                 // in the names of new streams, see content.Tag; optional
-	Lose pipeline.Lose                                                                          // optional
+	// KeepLosses notes in Store what is lost, for who brings it to where the lines would be.
+	KeepLosses bool
 	// Retryable says which errors of Ledger and Same may pass; what is not retryable ends Run. Default: none.
 	Retryable  func(error) bool
 	Watch      bool            // let the system say when something may have changed, so that it is seen at once
@@ -105,30 +107,26 @@ func New(c Config) *Follower {
 		waiting: map[string]string{}}
 }
 
+// Hold looks for files and opens them, as Run does, but reads none, until ctx is done. It is for the time in which nothing can be
+// stored yet: what is deleted meanwhile is not lost. It may be called again and again before Run; who then does not call Run calls
+// Close.
+func (f *Follower) Hold(ctx context.Context) {
+	f.open()
+	f.search()
+	for {
+		f.see()
+		if !f.rest(ctx) {
+			return
+		}
+	}
+}
+
 // Run sends the lines of all files until ctx is done. It blocks while the receiver is busy. Files that are missing or
 // cannot be read are waited for. Its error is the checkpoint's, a lock's, or one of the ledger's that is not retryable.
-func (f *Follower) Run(ctx context.Context, out chan<- pipeline.Chunk) error {
-	defer func() {
-		f.measure() // what was cut since the last look is known to nobody else
-		for _, g := range f.live {
-			f.abandon(g)
-		}
-		for _, l := range f.left {
-			l.file.Close()
-		}
-		for _, c := range f.cuts {
-			f.Vanished.Add(1)
-			f.Log.Error("a file was cut before it could be read, and no copy of it has been found yet", "path", c.target.path, "bytes", c.size)
-		}
-	}()
-	if f.Watch {
-		f.watcher = newWatcher(f.Log)
-		defer f.watcher.close()
-		f.Hints = f.watcher.hints
-	}
-	f.resume()
-	f.tick, f.every = time.NewTicker(f.Poll), f.Poll
-	defer f.tick.Stop()
+func (f *Follower) Run(ctx context.Context, out chan<- pipeline.Chunk) (err error) {
+	f.open()
+	defer func() { err = errors.Join(err, f.Close()) }()
+	f.search()
 	for {
 		busy, err := f.round(ctx, out)
 		if ctx.Err() != nil {
@@ -137,25 +135,79 @@ func (f *Follower) Run(ctx context.Context, out chan<- pipeline.Chunk) error {
 		if err != nil {
 			return err
 		}
-		if busy {
-			continue
-		}
-		select {
-		case <-f.tick.C:
-		case <-f.Hints:
-		case <-ctx.Done():
+		if !busy && !f.rest(ctx) {
 			return nil
 		}
 	}
 }
 
+// open begins to look at files.
+func (f *Follower) open() {
+	if f.tick != nil {
+		return
+	}
+	if f.Watch {
+		f.watcher = newWatcher(f.Log)
+		f.Hints = f.watcher.hints
+	}
+	f.tick, f.every = time.NewTicker(f.Poll), f.Poll
+}
+
+// Close lets go of all files. What only the follower knows of them goes into the checkpoint. Run closes by itself.
+func (f *Follower) Close() error {
+	if f.tick == nil {
+		return nil
+	}
+	f.tick.Stop()
+	f.tick = nil
+	if f.watcher != nil {
+		f.watcher.close()
+	}
+	f.measure() // what was cut since the last look is known to nobody else
+	failed := f.save()
+	for _, g := range f.live {
+		failed = errors.Join(failed, f.abandon(g))
+	}
+	for _, e := range f.streams {
+		if e.gen == nil && !e.done && e.peak > 0 {
+			failed = errors.Join(failed, f.end(e.name, e.peak))
+		}
+	}
+	for _, l := range f.left {
+		l.file.Close()
+	}
+	for _, c := range f.cuts {
+		f.Vanished.Add(1)
+		f.Log.Error("a file was cut before it could be read, and no copy of it has been found yet", "path", c.target.path, "bytes", c.size)
+		failed = errors.Join(failed, f.note(checkpoint.Loss{Stream: checkpoint.Unnamed(), To: c.size, Reason: wasCut}))
+	}
+	f.live, f.left, f.cuts = nil, nil, nil
+	return failed
+}
+
+// rest waits until something may have changed. It returns false if ctx is done first.
+func (f *Follower) rest(ctx context.Context) bool {
+	select {
+	case <-f.tick.C:
+	case <-f.Hints:
+	case <-ctx.Done():
+		return false
+	}
+	return true
+}
+
+// see looks at all paths and at all open files.
+func (f *Follower) see() {
+	f.discover()
+	f.measure()
+}
+
 // round looks at each path and reads each open file once. It reports whether there may be more to read at once.
 func (f *Follower) round(ctx context.Context, out chan<- pipeline.Chunk) (busy bool, err error) {
-	f.discover()
+	f.see()
 	if f.failed != nil {
 		return false, f.failed
 	}
-	f.measure()
 	for _, g := range slices.Clone(f.live) {
 		if g.gone {
 			f.anew(g)
@@ -204,8 +256,7 @@ func (f *Follower) send(ctx context.Context, out chan<- pipeline.Chunk, c pipeli
 		case out <- c:
 			return nil
 		case <-f.tick.C:
-			f.discover()
-			f.measure()
+			f.see()
 		case <-ctx.Done():
 			f.Buffers.Give(c.Buffer)
 			return ctx.Err()

@@ -308,7 +308,9 @@ func (f *Follower) settle(ctx context.Context, g *generation, out chan<- pipelin
 	f.Log.Info("a rotated file is done", "path", g.path, "stream", g.stream.Name, "bytes", c.Next)
 	e := f.streams[g.stream.Name]
 	if e.peak > c.Next { // a copy, shorter than the file had been when it was truncated
-		f.lose(e, &f.Lost.Truncated, c.Next, e.peak)
+		if err := f.lose(e, &f.Lost.Truncated, c.Next, e.peak); err != nil {
+			return err
+		}
 	}
 	return f.leave(g, e)
 }

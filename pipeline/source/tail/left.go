@@ -5,6 +5,8 @@ import (
 	"slices"
 	"syscall"
 	"time"
+
+	"bounceline/pipeline/checkpoint"
 )
 
 // maxLeft is how many rotated files that were read to their end stay open.
@@ -57,12 +59,35 @@ func (f *Follower) revisit() {
 // nameless reports whether a file was deleted.
 func nameless(st os.FileInfo) bool { return st.Sys().(*syscall.Stat_t).Nlink == 0 }
 
-// abandon closes the file when the follower ends. What has no name in the file system and is not known by its content is lost.
-func (f *Follower) abandon(g *generation) {
+// abandon closes the file when the follower ends. Where nobody can read on, since the file has no name any more or another content,
+// the checkpoint is told how long the content was, so that what is not stored of it counts as lost. What is not known by its content
+// is lost at once.
+func (f *Follower) abandon(g *generation) error {
+	defer g.close()
 	st, err := g.file.Stat()
-	if err == nil && g.stream == nil && st.Size() > 0 && nameless(st) {
-		f.Vanished.Add(1)
-		f.Log.Error("a file was deleted before it could be read; its lines are lost, unless they are stored already", "path", g.path, "bytes", st.Size())
+	switch {
+	case err != nil || g.size == 0 || !g.gone && !nameless(st):
+		return nil
+	case g.stream != nil && g.packed: // its length is not known
+		return nil
+	case g.stream != nil:
+		return f.end(g.stream.Name, g.size)
 	}
-	g.close()
+	if e := f.followedBefore(g.id, g.head, g.size); e != nil && !g.packed {
+		return f.end(e.name, g.size)
+	}
+	f.Vanished.Add(1)
+	f.Log.Error("a file was deleted before it could be read; its lines are lost, unless they are stored already", "path", g.path, "bytes", g.size)
+	return f.note(checkpoint.Loss{Stream: checkpoint.Unnamed(), To: g.size, Reason: wasDeleted})
+}
+
+// end notes how long a content was that is not to be read any more, unless a copy is found.
+func (f *Follower) end(stream string, size int64) error {
+	return f.Store.Update(func(st *checkpoint.State) {
+		for i := range st.Streams {
+			if x := &st.Streams[i]; x.Name == stream && x.End >= 0 {
+				x.End = max(x.End, size)
+			}
+		}
+	})
 }

@@ -14,13 +14,10 @@ import (
 // TestLostBatchIsCountedOnce deletes the file of a batch that was being sent when the process ended.
 func TestLostBatchIsCountedOnce(t *testing.T) {
 	inWorld(t, func(w *world) {
-		w.write("mail.log", w.lines(10))
-		w.settle()
+		w.log(10)
 		w.db.SetDown(true)
-		first := w.next
-		text := w.lines(10)
-		w.write("mail.log", text)
-		w.settle()
+		text := w.log(10)
+		w.missing(10, w.next)
 		w.rename("mail.log", "mail.log.1")
 		w.pass(2 * time.Minute)
 		w.stop()
@@ -33,15 +30,7 @@ func TestLostBatchIsCountedOnce(t *testing.T) {
 			w.pass(2 * time.Minute)
 			w.stop()
 		}
-		if w.counted != int64(len(text)) {
-			t.Errorf("%d bytes are counted as lost, not %d", w.counted, len(text))
-		}
-		if n := w.db.Noted(); n != int64(len(text)) {
-			t.Errorf("%d bytes are noted as lost in the database, not %d", n, len(text))
-		}
-		for n := first; n < w.next; n++ {
-			w.times[n] = 0
-		}
+		w.loses(int64(len(text)))
 		w.start()
 	})
 }
@@ -49,27 +38,19 @@ func TestLostBatchIsCountedOnce(t *testing.T) {
 // TestCutBeforeItWasKnownAgain cuts a file, of which a part is stored, before the process that was started again can look it up.
 func TestCutBeforeItWasKnownAgain(t *testing.T) {
 	inWorld(t, func(w *world) {
-		w.write("mail.log", w.lines(10))
-		w.settle()
+		w.log(10)
 		w.stop()
-		first := w.next
-		text := w.lines(5)
-		w.write("mail.log", text)
 		w.db.SetDown(true)
 		w.start()
-		w.settle()
+		text := w.log(5)
+		w.missing(10, w.next)
 		w.must(os.Truncate(w.path("mail.log"), 0))
 		w.settle()
 		w.db.SetDown(false)
 		w.pass(2 * time.Minute)
-		if n := w.p.Follower.Lost.Truncated.Load(); n != int64(len(text)) || n != w.p.Lost() || w.p.Follower.Vanished.Load() != 0 {
-			t.Errorf("%d bytes are counted as cut and %d as lost, not %d", n, w.p.Lost(), len(text))
-		}
-		if n := w.db.Noted(); n != int64(len(text)) {
-			t.Errorf("%d bytes are noted as lost in the database, not %d", n, len(text))
-		}
-		for n := first; n < w.next; n++ {
-			w.times[n] = 0
+		w.loses(int64(len(text)))
+		if n := w.p.Follower.Lost.Truncated.Load(); n != int64(len(text)) {
+			t.Errorf("%d bytes are counted as cut", n)
 		}
 	})
 }
@@ -84,24 +65,154 @@ func TestCutTwice(t *testing.T) {
 		w.must(os.Truncate(w.path("mail.log"), 0))
 		w.settle()
 		half := w.lines(1)[:40]
+		w.missing(1, 2)
 		w.write("mail.log", half)
 		w.settle()
 		w.must(os.Truncate(w.path("mail.log"), 0))
 		w.settle()
 		w.db.SetDown(false)
 		w.pass(2 * time.Minute)
-		if n := w.p.Lost(); n != 40 {
-			t.Errorf("%d bytes are counted as lost, not 40", n)
+		w.loses(int64(len(half)))
+	})
+}
+
+// TestLossesAreNotedLater: what is lost while the database is away is noted in it when it is back, also by the next process.
+func TestLossesAreNotedLater(t *testing.T) {
+	for _, restart := range []bool{false, true} {
+		t.Run(fmt.Sprint("restart ", restart), func(t *testing.T) {
+			inWorld(t, func(w *world) {
+				w.log(10)
+				w.db.SetDown(true)
+				w.rename("mail.log", "mail.log.1")
+				first := w.log(10) // of a content that cannot be looked up
+				w.must(os.Truncate(w.path("mail.log"), 0))
+				w.pass(2 * time.Minute)
+				second := w.log(5)
+				w.must(os.Truncate(w.path("mail.log"), 0))
+				w.pass(2 * time.Minute)
+				w.missing(10, w.next)
+				if n := w.db.Noted(); n != 0 {
+					t.Fatalf("%d bytes are noted by a database that is away", n)
+				}
+				if restart {
+					w.stop()
+					w.start()
+				}
+				w.db.SetDown(false)
+				w.settle()
+				w.loses(int64(len(first) + len(second)))
+			})
+		})
+	}
+}
+
+// TestDeletedBeforeTheDatabaseAnswers has files deleted, or rotated out of reach, while a process that was just started waits for the
+// database, with and without a batch that was being sent: it holds them.
+func TestDeletedBeforeTheDatabaseAnswers(t *testing.T) {
+	for _, intent := range []bool{false, true} {
+		t.Run(fmt.Sprint("intent ", intent), func(t *testing.T) {
+			inWorld(t, func(w *world) {
+				w.log(10)
+				if intent {
+					w.db.SetDown(true)
+					w.log(10)
+				}
+				w.stop()
+				w.db.SetDown(true)
+				w.write("mail.log", w.lines(10))
+				w.start()
+				w.settle()
+				for range 3 {
+					w.log(10)
+					w.rename("mail.log", "mail.log.1")
+					w.log(10)
+					w.must(os.Remove(w.path("mail.log.1")))
+					w.pass(10 * time.Minute)
+				}
+				w.must(os.Remove(w.path("mail.log")))
+				w.pass(10 * time.Minute)
+				w.db.SetDown(false)
+				w.settle()
+				w.log(1)
+				w.pass(2 * time.Minute)
+				w.loses(0)
+			})
+		})
+	}
+}
+
+// TestDeletedFileIsMeasured stops a process that has the only handle of a file that was not stored to its end, or that had been known
+// by its content before: what is lost is known to the byte.
+func TestDeletedFileIsMeasured(t *testing.T) {
+	for _, known := range []bool{false, true} {
+		t.Run(fmt.Sprint("known again ", known), func(t *testing.T) {
+			inWorld(t, func(w *world) {
+				w.log(10)
+				if known {
+					w.db.SetDown(true)
+				} else {
+					w.stop()
+					w.db.SetDown(true)
+					w.start()
+				}
+				text := w.log(10)
+				w.missing(10, w.next)
+				w.must(os.Remove(w.path("mail.log")))
+				w.settle()
+				w.stop()
+				w.db.SetDown(false)
+				w.start()
+				w.pass(2 * time.Minute)
+				w.loses(int64(len(text)))
+			})
+		})
+	}
+}
+
+// TestCutAndStopped cuts a file of which all was read, or more is there than can be, and stops the process: the next one knows how long
+// the content was.
+func TestCutAndStopped(t *testing.T) {
+	for _, lines := range []int{10, 4000} {
+		inWorld(t, func(w *world) {
+			w.log(10)
+			w.db.SetDown(true)
+			text := w.log(lines)
+			w.missing(10, w.next)
+			w.must(os.Truncate(w.path("mail.log"), 0))
+			w.settle()
+			w.stop()
+			w.db.SetDown(false)
+			w.start()
+			w.pass(2 * time.Minute)
+			w.loses(int64(len(text)))
+		})
+	}
+}
+
+// TestBatchIsTakenFromItsOwnFile has another file, that begins alike, where the lines of a batch were that was being sent.
+func TestBatchIsTakenFromItsOwnFile(t *testing.T) {
+	inWorld(t, func(w *world) {
+		w.log(10)
+		w.db.SetDown(true)
+		text := w.log(10)
+		w.missing(10, w.next)
+		w.stop()
+		w.must(os.Remove(w.path("mail.log")))
+		w.db.SetDown(false)
+		w.write("mail.log", rig.Line(0)+w.lines(60))
+		w.times[0] = 2
+		w.start()
+		w.pass(2 * time.Minute)
+		if n, _ := w.losses(); n != int64(len(text)) {
+			t.Errorf("%d bytes are counted as lost, not %d", n, len(text))
 		}
-		w.times[1] = 0
 	})
 }
 
 // TestWaitingIsSaidOnce has a rotated file that cannot be looked up for hours while none is at its path.
 func TestWaitingIsSaidOnce(t *testing.T) {
 	inWorld(t, func(w *world) {
-		w.write("mail.log", w.lines(1))
-		w.settle()
+		w.log(1)
 		w.must(os.Remove(w.path("mail.log")))
 		w.pass(2 * time.Minute)
 		w.stop()
@@ -110,8 +221,7 @@ func TestWaitingIsSaidOnce(t *testing.T) {
 		w.start()
 		w.settle()
 		w.db.SetDown(true)
-		w.write("mail.log", w.lines(1))
-		w.settle()
+		w.log(1)
 		w.rename("mail.log", "mail.log.1")
 		w.pass(3 * time.Hour)
 		w.stop()
@@ -126,8 +236,7 @@ func TestWaitingIsSaidOnce(t *testing.T) {
 // TestKilledBeforeOlderFilesWereKnown kills the process when it has looked up the newest of three files, and not the others.
 func TestKilledBeforeOlderFilesWereKnown(t *testing.T) {
 	inWorld(t, func(w *world) {
-		w.write("mail.log", w.lines(10))
-		w.settle()
+		w.log(10)
 		w.rename("mail.log", "mail.log.1")
 		w.pass(2 * time.Minute) // until it is forgotten
 		w.db.SetDown(true)
@@ -170,8 +279,7 @@ func TestCopiedAndCutBetweenTwoLooks(t *testing.T) {
 // TestStoredBatchOfALostFile deletes a file whose last batch was stored, but not acknowledged: what came behind it is lost.
 func TestStoredBatchOfALostFile(t *testing.T) {
 	inWorld(t, func(w *world) {
-		w.write("mail.log", w.lines(10))
-		w.settle()
+		w.log(10)
 		w.write("mail.log", w.lines(10))
 		w.pass(300 * time.Millisecond)
 		w.db.LoseAcks(1)
@@ -179,9 +287,8 @@ func TestStoredBatchOfALostFile(t *testing.T) {
 		w.db.SetDown(true)
 		w.pass(5 * time.Second)
 		first := w.next
-		text := w.lines(10)
-		w.write("mail.log", text)
-		w.settle()
+		text := w.log(10)
+		w.missing(first, w.next)
 		w.rename("mail.log", "mail.log.1")
 		w.pass(2 * time.Minute)
 		w.stop()
@@ -190,35 +297,25 @@ func TestStoredBatchOfALostFile(t *testing.T) {
 		w.start()
 		w.pass(2 * time.Minute)
 		w.partial = true
-		if w.db.Has(rig.Recipient(first-1)) != 1 || w.p.Lost() != int64(len(text)) {
-			t.Errorf("%d bytes are counted as lost, not %d", w.p.Lost(), len(text))
-		}
-		for n := first; n < w.next; n++ {
-			w.times[n] = 0
-		}
+		w.loses(int64(len(text)))
 	})
 }
 
 // TestDeletedBeforeItWasKnown ends the process while it has the only handle of a file that could not be looked up yet.
 func TestDeletedBeforeItWasKnown(t *testing.T) {
 	inWorld(t, func(w *world) {
-		w.write("mail.log", w.lines(10))
-		w.settle()
+		w.log(10)
 		w.db.SetDown(true)
 		w.rename("mail.log", "mail.log.1")
-		w.write("mail.log", w.lines(10))
-		w.settle()
+		text := w.log(10)
+		w.missing(10, w.next)
 		w.must(os.Remove(w.path("mail.log")))
 		w.settle()
 		w.stop()
-		if n := w.p.Follower.Vanished.Load(); n != 1 {
-			t.Errorf("%d files have vanished, not 1", n)
-		}
-		for n := 10; n < w.next; n++ {
-			w.times[n] = 0
-		}
 		w.db.SetDown(false)
 		w.start()
+		w.settle()
+		w.vanishes(int64(len(text)))
 	})
 }
 
@@ -226,17 +323,13 @@ func TestDeletedBeforeItWasKnown(t *testing.T) {
 func TestCutJustBeforeTheEnd(t *testing.T) {
 	inWorld(t, func(w *world) {
 		w.db.SetDown(true)
-		w.write("mail.log", w.lines(10))
-		w.settle()
+		text := w.log(10)
+		w.missing(0, w.next)
 		w.must(os.Truncate(w.path("mail.log"), 0))
 		w.stop()
-		if n := w.p.Follower.Vanished.Load(); n != 1 {
-			t.Errorf("%d files have vanished, not 1", n)
-		}
-		for n := range w.next {
-			w.times[n] = 0
-		}
 		w.db.SetDown(false)
 		w.start()
+		w.settle()
+		w.vanishes(int64(len(text)))
 	})
 }

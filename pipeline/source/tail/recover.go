@@ -17,28 +17,145 @@ import (
 
 // Recover settles the batch that was being sent when the last run ended: what the ledger has of it is done, else the very
 // same batch is made again from the files and sent under its own token, by a runner made of c, whose limits do not count.
-// It is called before Run and blocks until the batch is stored.
+// It is called before Run and blocks until the batch is stored, or ctx is done; files are held meanwhile.
 func (f *Follower) Recover(ctx context.Context, c pipeline.Config) error {
 	intent := f.Store.State().Intent
 	if intent == nil {
 		return nil
 	}
-	open, err := f.unsettled(ctx, intent)
-	if err != nil {
-		return err
+	f.open()
+	f.search()
+	var parts []part
+	for {
+		f.see() // what is held is not lost
+		var err error
+		if parts, err = f.parts(ctx, intent, c.Audit); err == nil {
+			break
+		}
+		if ctx.Err() != nil {
+			return nil
+		}
+		if !f.Retryable(err) {
+			return err
+		}
+		f.Log.Warn("the batch that was being sent when the last run ended cannot be settled yet", "batch", intent.ID, "error", err)
+		f.holdFor(ctx, askAgain)
 	}
-	if open {
+	if len(parts) > 0 {
 		f.Log.Info("a batch was being sent when the last run ended; it is sent again", "batch", intent.ID)
 		c.MaxRows, c.MaxBytes = 1<<40, 1<<40
 		c.MaxDelay, c.IdleDelay = 1000*time.Hour, 1000*time.Hour
 		again := func(ctx context.Context, out chan<- pipeline.Chunk) error {
-			return f.again(ctx, intent, c.Audit, out)
+			return sendParts(ctx, parts, f.Buffers, out)
 		}
-		if err := pipeline.Drive(ctx, again, pipeline.NewRunner(c)); err != nil || ctx.Err() != nil {
+		sending, done := context.WithCancel(ctx)
+		ended := make(chan error, 1)
+		go func() {
+			defer done()
+			ended <- pipeline.Drive(ctx, again, pipeline.NewRunner(c))
+		}()
+		f.Hold(sending)
+		if err := <-ended; err != nil || ctx.Err() != nil {
 			return err
 		}
 	}
 	return f.Store.Update(func(s *checkpoint.State) { s.Intent = nil })
+}
+
+// askAgain is how long a ledger is left alone that did not answer.
+const askAgain = 5 * time.Second
+
+// holdFor holds files for so long.
+func (f *Follower) holdFor(ctx context.Context, d time.Duration) {
+	ctx, cancel := context.WithTimeout(ctx, d)
+	defer cancel()
+	f.Hold(ctx)
+}
+
+// A part is a range of the intent whose lines can be sent again: those before it are for context.
+type part struct {
+	file   source
+	stream *pipeline.Stream
+	from   int64 // where reading begins
+	to     int64
+	last   bool
+}
+
+// A source is an open file.
+type source interface {
+	io.ReaderAt
+	io.Closer
+	Name() string
+}
+
+// held is the file of a generation, which closes it.
+type held struct{ *os.File }
+
+func (held) Close() error { return nil }
+
+// parts are what must be sent again of the intent, all of it or nothing. A range whose file is gone is left out and counted as lost.
+func (f *Follower) parts(ctx context.Context, intent *checkpoint.Intent, audit pipeline.Auditor) (parts []part, err error) {
+	defer func() {
+		if err != nil {
+			closeParts(parts)
+			parts = nil
+		}
+	}()
+	if open, err := f.unsettled(ctx, intent); err != nil || !open {
+		return nil, err
+	}
+	for _, r := range intent.Ranges {
+		file, input, ok := f.find(r)
+		if !ok {
+			stored, err := f.present(ctx, audit, r)
+			if err != nil {
+				return parts, err
+			}
+			if stored {
+				f.Log.Warn("the file with a batch's lines is gone; its rows are stored", "stream", r.Stream, "from", r.From, "to", r.To)
+				err = f.account(r, nil)
+			} else {
+				err = f.loseRange(r)
+			}
+			if err != nil {
+				return parts, err
+			}
+			continue
+		}
+		ranges, err := f.Ledger.Ledger(ctx, r.Stream)
+		if err != nil {
+			file.Close()
+			return parts, fmt.Errorf("ask the ledger: %w", err)
+		}
+		ranges = slices.DeleteFunc(ranges, func(l batch.Range) bool { return l.Stream != r.Stream })
+		s := &pipeline.Stream{Name: r.Stream, Source: r.Source, Path: file.Name(), Parser: input.Parser, Stored: content.Spans(ranges), Doubt: r.To}
+		at := f.begin(s, ranges)
+		if len(ranges) == 0 {
+			at, s.Anchor = r.From, r.Anchor
+		}
+		parts = append(parts, part{file: file, stream: s, from: at, to: r.To})
+	}
+	if len(parts) > 0 {
+		parts[len(parts)-1].last = true
+	}
+	return parts, nil
+}
+
+func closeParts(parts []part) {
+	for _, p := range parts {
+		p.file.Close()
+	}
+}
+
+// sendParts sends the parts and nothing else, so that the receiver makes the same batch, and closes their files.
+func sendParts(ctx context.Context, parts []part, buffers *pipeline.Buffers, out chan<- pipeline.Chunk) error {
+	defer closeParts(parts)
+	for _, p := range parts {
+		if err := p.send(ctx, buffers, out); err != nil {
+			return fmt.Errorf("%s: %w", p.file.Name(), err)
+		}
+	}
+	return nil
 }
 
 // unsettled reports whether the ledger lacks a range of the intent: then its batch must be sent again.
@@ -56,46 +173,6 @@ func (f *Follower) unsettled(ctx context.Context, intent *checkpoint.Intent) (bo
 	return false, nil
 }
 
-// again sends the lines of the intent's ranges, each after the stretch before it that gives context, and nothing else, so
-// that the receiver makes the same batch. A range whose file is gone is left out and counted as lost.
-func (f *Follower) again(ctx context.Context, intent *checkpoint.Intent, audit pipeline.Auditor, out chan<- pipeline.Chunk) error {
-	for i, r := range intent.Ranges {
-		file, input, ok := f.find(r.Stream, r.To)
-		if !ok {
-			stored, err := f.present(ctx, audit, r)
-			if err != nil {
-				return err
-			}
-			if stored {
-				f.Log.Warn("the file with a batch's lines is gone; its rows are stored", "stream", r.Stream, "from", r.From, "to", r.To)
-				if err := f.account(r); err != nil {
-					return err
-				}
-				continue
-			}
-			if err := f.loseRange(r); err != nil {
-				return err
-			}
-			continue
-		}
-		ranges, err := f.Ledger.Ledger(ctx, r.Stream)
-		if err != nil {
-			file.Close()
-			return fmt.Errorf("ask the ledger: %w", err)
-		}
-		ranges = slices.DeleteFunc(ranges, func(l batch.Range) bool { return l.Stream != r.Stream })
-		s := &pipeline.Stream{Name: r.Stream, Source: r.Source, Path: file.Name(), Parser: input.Parser, Stored: content.Spans(ranges), Doubt: r.To}
-		at := f.begin(s, ranges)
-		if len(ranges) == 0 {
-			at, s.Anchor = r.From, r.Anchor
-		}
-		if err := f.sendRange(ctx, file, s, at, r.To, i == len(intent.Ranges)-1, out); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
 // loseRange counts a range of the intent as lost, once, however often its batch is looked at.
 func (f *Follower) loseRange(r batch.Range) error {
 	for _, s := range f.Store.State().Streams {
@@ -105,13 +182,15 @@ func (f *Follower) loseRange(r batch.Range) error {
 	}
 	f.Lost.Intent.Add(r.To - r.From)
 	f.Log.Error("a batch cannot be sent again: the file with its lines is gone", "stream", r.Stream, "from", r.From, "to", r.To)
-	f.note(r.Stream, r.From, r.To, "the file was gone before their batch was stored")
-	return f.account(r)
+	return f.account(r, &checkpoint.Loss{Stream: r.Stream, From: r.From, To: r.To, Reason: wasGone})
 }
 
-// account notes that what is lost of the stream begins behind the range.
-func (f *Follower) account(r batch.Range) error {
+// account notes that what is lost of the stream begins behind the range, and that the range is lost, if it is.
+func (f *Follower) account(r batch.Range, lost *checkpoint.Loss) error {
 	return f.Store.Update(func(st *checkpoint.State) {
+		if lost != nil && f.KeepLosses {
+			st.Lose(*lost)
+		}
 		for i := range st.Streams {
 			if x := &st.Streams[i]; x.Name == r.Stream {
 				x.Lost = max(x.Lost, r.To)
@@ -129,34 +208,33 @@ func (f *Follower) present(ctx context.Context, audit pipeline.Auditor, r batch.
 	return len(rows) > 0, err
 }
 
-// sendRange sends the lines in [at, to) of the file's content, and closes it.
-func (f *Follower) sendRange(ctx context.Context, file *os.File, s *pipeline.Stream, at, to int64, last bool, out chan<- pipeline.Chunk) error {
-	defer file.Close()
-	c, err := whole(file)
+// send sends the part's lines.
+func (p *part) send(ctx context.Context, buffers *pipeline.Buffers, out chan<- pipeline.Chunk) error {
+	c, err := whole(p.file)
 	if err != nil {
-		return fmt.Errorf("%s: %w", file.Name(), err)
+		return err
 	}
 	defer c.Close()
-	if _, err := io.CopyN(io.Discard, c, at); err != nil {
-		return fmt.Errorf("%s: %w", file.Name(), err)
+	if _, err := io.CopyN(io.Discard, c, p.from); err != nil {
+		return err
 	}
-	lines := content.NewLines(io.LimitReader(c, to-at), s, at, f.Buffers)
+	lines := content.NewLines(io.LimitReader(c, p.to-p.from), p.stream, p.from, buffers)
 	for {
 		chunk, err := lines.Next()
 		if err == io.EOF {
 			rest, ok := lines.Rest()
 			if !ok {
-				rest = pipeline.Chunk{Stream: s, Offset: to, Next: to}
+				rest = pipeline.Chunk{Stream: p.stream, Offset: p.to, Next: p.to}
 			}
 			chunk = rest
-			chunk.Last = last
+			chunk.Last = p.last
 		} else if err != nil {
-			return fmt.Errorf("%s: %w", file.Name(), err)
+			return err
 		}
 		select {
 		case out <- chunk:
 		case <-ctx.Done():
-			f.Buffers.Give(chunk.Buffer)
+			buffers.Give(chunk.Buffer)
 			return ctx.Err()
 		}
 		if err == io.EOF {
@@ -168,54 +246,59 @@ func (f *Follower) sendRange(ctx context.Context, file *os.File, s *pipeline.Str
 // looks is how often the files are looked through: rotation may move them from name to name meanwhile.
 const looks = 3
 
-// find opens a file with the stream's content, at least as long as size, at the paths that are followed and beside them. It
-// is opened once and for all: by its name it might be another one the next time. The caller closes it.
-func (f *Follower) find(stream string, size int64) (file *os.File, input *Input, ok bool) {
-	for _, s := range f.Store.State().Streams {
-		if s.Name != stream {
-			continue
+// find opens a file that holds the range: one that is held, or at the path where its stream was followed or beside it. It is opened
+// once and for all: by its name it might be another one the next time. The caller closes it.
+func (f *Follower) find(r batch.Range) (file source, input *Input, ok bool) {
+	streams := f.Store.State().Streams
+	i := slices.IndexFunc(streams, func(s checkpoint.Stream) bool { return s.Name == r.Stream })
+	if i < 0 {
+		return nil, nil, false
+	}
+	path := streams[i].Path
+	t, ok := f.targetOf(path)
+	if !ok {
+		return nil, nil, false
+	}
+	for _, g := range f.live {
+		if g.target.path == path && holds(g.file, r) {
+			return held{g.file}, t.input, true
 		}
-		t, ok := f.targetOf(s.Path)
-		if !ok {
-			return nil, nil, false
+	}
+	for range looks {
+		paths := []string{path}
+		for _, x := range f.siblings(path) {
+			paths = append(paths, x.path)
 		}
-		for range looks {
-			paths := []string{s.Path}
-			for _, x := range f.siblings(s.Path) {
-				paths = append(paths, x.path)
+		for _, p := range paths {
+			file, err := openRegular(p)
+			if err != nil {
+				continue
 			}
-			for _, p := range paths {
-				file, err := openRegular(p)
-				if err != nil {
-					continue
-				}
-				if holdsStream(file, stream, size) {
-					return file, t.input, true
-				}
-				file.Close()
+			if holds(file, r) {
+				return file, t.input, true
 			}
+			file.Close()
 		}
 	}
 	return nil, nil, false
 }
 
 // whole is the file's content from its beginning, decompressed.
-func whole(file *os.File) (*content.File, error) {
+func whole(file io.ReaderAt) (*content.File, error) {
 	return content.Decode(io.NewSectionReader(file, 0, 1<<62))
 }
 
-// holdsStream reports whether the file's content is named so and is at least so long.
-func holdsStream(file *os.File, stream string, size int64) bool {
+// holds reports whether the file has the range: its content is named so, and has the same bytes before the range's end.
+func holds(file io.ReaderAt, r batch.Range) bool {
 	c, err := whole(file)
 	if err != nil {
 		return false
 	}
 	defer c.Close()
 	head, read, err := content.ReadHead(c)
-	if err != nil || head == nil || !strings.HasPrefix(stream, content.Prefix(head)) {
+	if err != nil || head == nil || !strings.HasPrefix(r.Stream, content.Prefix(head)) {
 		return false
 	}
-	rest := size - int64(len(read))
-	n, _ := io.CopyN(io.Discard, c, max(0, rest))
-	return n >= rest
+	markers, err := content.MarkersOf(content.WithHead(read, c), []int64{r.To})
+	return err == nil && markers[r.To] == r.Marker
 }

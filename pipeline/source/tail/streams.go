@@ -38,8 +38,9 @@ type followed struct {
 	done     bool             // nothing more will be sent
 }
 
-// resume begins to look for the contents that were followed when the checkpoint was written.
-func (f *Follower) resume() {
+// search begins to look for the contents that were followed when the checkpoint was written, or begins again, with what it says of
+// them now.
+func (f *Follower) search() {
 	deadline := time.Now().Add(f.RotateWait)
 	targets := map[string]target{}
 	for _, s := range f.Store.State().Streams {
@@ -48,10 +49,15 @@ func (f *Follower) resume() {
 			continue // an input that is no longer configured; it may come back
 		}
 		targets[s.Path] = t
-		f.streams[s.Name] = &followed{name: s.Name, path: s.Path, peak: s.End, offset: s.Next, lost: s.Lost, deadline: deadline, done: finished(s)}
-		if at, ok := f.since[s.Path]; !ok || s.Seen.Before(at) {
-			f.since[s.Path] = s.Seen
+		e := f.streams[s.Name]
+		if e == nil {
+			e = &followed{name: s.Name, path: s.Path}
+			f.streams[s.Name] = e
+			if at, ok := f.since[s.Path]; !ok || s.Seen.Before(at) {
+				f.since[s.Path] = s.Seen
+			}
 		}
+		e.peak, e.offset, e.lost, e.deadline, e.done = max(e.peak, s.End), s.Next, s.Lost, deadline, finished(s)
 	}
 	for path, t := range targets {
 		f.startScan(t, f.since[path])
@@ -353,18 +359,30 @@ func (f *Follower) seen(g *generation) time.Time {
 	return at
 }
 
+// How lines were lost, for people.
+const (
+	wasCut     = "the file was cut before they were read"
+	wasDeleted = "the file was deleted before they were read"
+	wasGone    = "the file was gone before their batch was stored"
+)
+
 // lose counts what was lost of a stream, and notes it.
-func (f *Follower) lose(e *followed, reason *atomic.Int64, from, to int64) {
+func (f *Follower) lose(e *followed, reason *atomic.Int64, from, to int64) error {
+	why := wasCut
+	if reason == &f.Lost.Deleted {
+		why = wasDeleted
+	}
 	reason.Add(to - from)
-	f.Log.Error("lines are lost: the file was cut or deleted before they were read", "path", e.path, "stream", e.name, "bytes", to-from)
-	f.note(e.name, from, to, "the file was cut or deleted before they were read")
+	f.Log.Error("lines are lost: "+why, "path", e.path, "stream", e.name, "bytes", to-from)
+	return f.note(checkpoint.Loss{Stream: e.name, From: from, To: to, Reason: why})
 }
 
-// note lets somebody else know of a loss.
-func (f *Follower) note(stream string, from, to int64, reason string) {
-	if f.Lose != nil {
-		f.Lose(stream, from, to, reason)
+// note keeps a loss, for somebody else.
+func (f *Follower) note(l checkpoint.Loss) error {
+	if !f.KeepLosses {
+		return nil
 	}
+	return f.Store.Update(func(st *checkpoint.State) { st.Lose(l) })
 }
 
 // sweep forgets streams that are done and committed, and gives up those that were looked for in vain.
@@ -430,17 +448,18 @@ func (f *Follower) unnamed(path string) bool {
 func (f *Follower) giveUp(ctx context.Context, e *followed, out chan<- pipeline.Chunk) error {
 	e.done = true
 	known := max(e.offset, e.lost)
+	var err error
 	switch {
 	case e.stream == nil && e.peak == 0:
 		f.Vanished.Add(1)
 		f.Log.Error("a file that was followed before is no longer there; what had not been read of it is lost", "path", e.path, "stream", e.name, "read_to", e.offset)
 	case e.stream == nil && !e.cut && e.peak > known:
-		f.lose(e, &f.Lost.Deleted, known, e.peak)
+		err = f.lose(e, &f.Lost.Deleted, known, e.peak)
 	case e.peak > known:
-		f.lose(e, &f.Lost.Truncated, known, e.peak)
+		err = f.lose(e, &f.Lost.Truncated, known, e.peak)
 	}
-	if e.stream == nil {
-		return nil
+	if err != nil || e.stream == nil {
+		return err
 	}
 	return f.send(ctx, out, pipeline.Chunk{Stream: e.stream, Offset: e.offset, Next: e.offset, Last: true})
 }

@@ -24,7 +24,9 @@ type world struct {
 	next    int         // number of the next line
 	times   map[int]int // how often a line is to be stored, where that is not once
 	counted int64       // bytes that processes before have counted as lost
-	partial bool        // rows are stored of which nobody could tell the ledger
+	gone    int64       // and files that they have counted as vanished
+	running bool
+	partial bool // rows are stored of which nobody could tell the ledger
 }
 
 // inWorld runs a test in a world whose process follows path, or what paths say, in the world's folder.
@@ -54,15 +56,15 @@ func (w *world) start() {
 	if err != nil {
 		w.Fatal(err)
 	}
-	w.p = p
+	w.p, w.running = p, true
 }
 
 func (w *world) stop() {
 	w.Helper()
-	if err := w.p.Stop(); err != nil {
-		w.Fatal(err)
-	}
+	w.must(w.p.Stop())
 	w.counted += w.p.Lost()
+	w.gone += w.p.Follower.Vanished.Load()
+	w.running = false
 }
 
 // pass lets so much time pass.
@@ -91,6 +93,46 @@ func (w *world) write(name, text string) {
 	defer f.Close()
 	if _, err := f.WriteString(text); err != nil {
 		w.Fatal(err)
+	}
+}
+
+// log appends the next n lines to mail.log, lets the process see them, and returns them.
+func (w *world) log(n int) string {
+	w.Helper()
+	text := w.lines(n)
+	w.write("mail.log", text)
+	w.settle()
+	return text
+}
+
+// missing says that lines [from, to) are not to be stored.
+func (w *world) missing(from, to int) {
+	for n := from; n < to; n++ {
+		w.times[n] = 0
+	}
+}
+
+// losses are how many bytes all processes together have counted as lost, and how many files as vanished.
+func (w *world) losses() (bytes, files int64) {
+	if w.running {
+		return w.counted + w.p.Lost(), w.gone + w.p.Follower.Vanished.Load()
+	}
+	return w.counted, w.gone
+}
+
+// loses checks that so many bytes are counted as lost, and noted in the database.
+func (w *world) loses(bytes int64) {
+	w.Helper()
+	if n, files := w.losses(); n != bytes || w.db.Noted() != bytes || files != 0 {
+		w.Errorf("%d bytes are counted as lost, and %d noted, not %d; %d files have vanished", n, w.db.Noted(), bytes, files)
+	}
+}
+
+// vanishes checks that one file has vanished, and that so many bytes are noted in the database: whether they are lost is not sure.
+func (w *world) vanishes(bytes int64) {
+	w.Helper()
+	if n, files := w.losses(); n != 0 || w.db.Noted() != bytes || files != 1 {
+		w.Errorf("%d files have vanished, and %d bytes are noted, not %d; %d are counted as lost", files, w.db.Noted(), bytes, n)
 	}
 }
 

@@ -94,7 +94,7 @@ func (l *Lease) Close() error { return l.conn.Close() }
 func Acquire(ctx context.Context, stateDir, library string) (*Lease, error) {
 	dir := filepath.Join(stateDir, "engine")
 	for _, d := range []string{stateDir, dir} {
-		if err := privateDir(d); err != nil {
+		if err := PrivateDir(d); err != nil {
 			return nil, err
 		}
 	}
@@ -222,8 +222,8 @@ func listenUnix(dir string) (net.Listener, error) {
 	return l, nil
 }
 
-// privateDir makes the folder, or refuses one that others may write or that is another user's.
-func privateDir(dir string) error {
+// PrivateDir makes the folder, or refuses one that others may write or that is another user's.
+func PrivateDir(dir string) error {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return fmt.Errorf("state directory: %w", err)
 	}
