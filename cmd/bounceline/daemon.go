@@ -259,6 +259,7 @@ func tailCounters(f *tail.Follower) []admin.Counter {
 		{Name: "rotations_total", Value: f.Rotations.Load()},
 		{Name: "truncations_total", Value: f.Truncations.Load()},
 		{Name: "vanished_files_total", Value: f.Vanished.Load()},
+		{Name: "deleted_files_bytes", Value: f.Unfreed.Load()},
 	}
 	f.Lost.Each(func(reason string, n int64) {
 		out = append(out, admin.Counter{Name: "lost_bytes_total", Reason: reason, Value: n})

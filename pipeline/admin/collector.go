@@ -59,6 +59,7 @@ var families = []family{
 	{"truncations_total", "Files that were cut while they were followed.", "", false},
 	{"vanished_files_total", "Files that were gone before they were read to their end; how much was lost is not known.", "", false},
 	{"lost_bytes_total", "Bytes that could not be read any more, by reason.", "reason", false},
+	{"deleted_files_bytes", "Disk space of deleted files that are held open until they are stored.", "", true},
 	{"journal_gaps_total", "Entries of the journal that were not there any more, or may not be read, when they were to be read.", "", false},
 	{"source_lag_bytes", "Bytes of the followed files that are not stored yet.", "", true},
 	{"kafka_records_total", "Records read from Kafka, by what was in them.", "content", false},

@@ -33,6 +33,8 @@ type Options struct {
 	Log     *slog.Logger
 	Hints   <-chan struct{}
 	Rules   *Rules // nil is rules that never change
+
+	MuchUnfreed int64 // see tail.Config
 }
 
 // A Process is a bounceline that follows files, inside this process.
@@ -75,7 +77,7 @@ func Start(o Options) (*Process, error) {
 	retryable := func(err error) bool { return errors.Is(err, ErrDown) }
 	p.Follower = tail.New(tail.Config{
 		Inputs: []tail.Input{{Name: "mail", Paths: o.Paths, Exclude: o.Exclude, Parser: parsers.Options{Zone: time.UTC}}},
-		Ledger: o.DB, Same: o.DB.Same, KeepLosses: true, Store: store, Buffers: p.buffers, Log: o.Log, Retryable: retryable, Hints: o.Hints,
+		Ledger: o.DB, Same: o.DB.Same, KeepLosses: true, MuchUnfreed: o.MuchUnfreed, Store: store, Buffers: p.buffers, Log: o.Log, Retryable: retryable, Hints: o.Hints,
 		Lock: func(string) (func(), error) { return func() {}, nil },
 	})
 	config := pipeline.Config{Classifier: o.Rules, Context: qctx.New(1 << 20), Sink: (*sink)(p), Audit: o.DB, Journal: (*sink)(p), Buffers: p.buffers,

@@ -22,9 +22,11 @@ type cutContent struct {
 // when there is time to read it.
 func (f *Follower) measure() {
 	f.revisit()
+	unfreed := int64(0)
 	for _, g := range f.live {
 		was := g.gone
 		g.measure()
+		unfreed += g.unfreed
 		if g.gone && !was {
 			f.startScan(g.target, g.found)
 		}
@@ -40,6 +42,20 @@ func (f *Follower) measure() {
 		}
 	}
 	f.cuts = slices.DeleteFunc(f.cuts, f.accounted)
+	f.warn(unfreed)
+}
+
+// warn says, once each time, that deleted files take much disk space until they are read.
+func (f *Follower) warn(unfreed int64) {
+	f.Unfreed.Store(unfreed)
+	switch {
+	case unfreed < f.MuchUnfreed/2:
+		f.warned = false
+	case unfreed >= f.MuchUnfreed && !f.warned:
+		f.warned = true
+		f.Log.Warn("deleted log files take disk space: they are held open until they are stored, and free when they are, or when this process ends",
+			"bytes", unfreed)
+	}
 }
 
 // accounted reports whether a copy of the content has been found, or counts the content as lost when it was looked for long

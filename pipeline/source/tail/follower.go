@@ -52,7 +52,9 @@ type Config struct {
 	Log        *slog.Logger
 	Poll       time.Duration // how often files are looked at; 250 ms
 	RotateWait time.Duration // how long a rotated file must be quiet before it is left; 1 minute
-	Horizon    int64         // how many bytes before the position are re-read for context; 32 MiB, less with many files
+	// MuchUnfreed is how much disk space deleted files may take, before they are read, without a warning; 1 GiB.
+	MuchUnfreed int64
+	Horizon     int64 // how many bytes before the position are re-read for context; 32 MiB, less with many files
 }
 
 // A Follower follows files. Run is called once.
@@ -61,6 +63,7 @@ type Follower struct {
 	Truncations atomic.Int64 // files that were cut while they were followed
 	Rotations   atomic.Int64
 	Vanished    atomic.Int64 // files that were gone before they were read to their end; what was lost of them is not known
+	Unfreed     atomic.Int64 // disk space of deleted files that are held open until they are read
 	Lost        pipeline.Lost
 
 	live    []*generation          // one for each file that is open, of one target the older first
@@ -73,6 +76,7 @@ type Follower struct {
 	cuts    []cutContent           // that are looked for
 	waiting map[string]string      // paths that cannot be read, and why: said once
 	watcher *watcher               // nil if there is none
+	warned  bool                   // of the disk space that deleted files take
 	failed  error                  // a fault that a test made happen where no error can be returned
 	unsaved []*generation          // named, but not in the checkpoint yet
 	tick    *time.Ticker
@@ -95,6 +99,9 @@ func New(c Config) *Follower {
 	}
 	if c.RotateWait == 0 {
 		c.RotateWait = time.Minute
+	}
+	if c.MuchUnfreed == 0 {
+		c.MuchUnfreed = 1 << 30
 	}
 	if c.Horizon == 0 {
 		c.Horizon = 32 << 20

@@ -40,6 +40,7 @@ type generation struct {
 	head    []byte    // the first bytes
 	cutHead []byte    // how the content that cut speaks of began
 	cut     int64     // how much of a content that had no name yet is no longer in the file
+	unfreed int64     // disk space that the file takes although it was deleted
 
 	// Set when the content is named.
 	stream  *pipeline.Stream
@@ -194,6 +195,9 @@ func (g *generation) markers(at []int64) (map[int64]string, error) {
 // it, unless it had no name yet.
 func (g *generation) measure() {
 	st, err := g.file.Stat()
+	if err == nil && nameless(st) {
+		g.unfreed = 512 * st.Sys().(*syscall.Stat_t).Blocks // stat(2)
+	}
 	if err != nil || g.gone || g.stream != nil && stampOf(st) == (stamp{g.size, g.changed}) {
 		return
 	}

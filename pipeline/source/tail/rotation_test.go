@@ -1,7 +1,9 @@
 package tail_test
 
 import (
+	"log/slog"
 	"os"
+	"strings"
 	"testing"
 	"time"
 
@@ -253,6 +255,37 @@ func TestWriterComesBack(t *testing.T) {
 		w.settle()
 		if n := len(w.held("mail.log.1 (deleted)")); n != 1 {
 			t.Errorf("the deleted file is held %d times, not by its writer alone", n)
+		}
+	})
+}
+
+// TestDeletedFilesTakeSpace: what deleted files take until they are read is known, and said when it is much.
+func TestDeletedFilesTakeSpace(t *testing.T) {
+	inWorld(t, func(w *world) {
+		w.stop()
+		var said strings.Builder
+		w.options.Log, w.options.MuchUnfreed = slog.New(slog.NewTextHandler(&said, nil)), 500_000
+		w.start()
+		for round := range 2 {
+			w.db.SetDown(true)
+			size := 0
+			for range 3 {
+				size += len(w.log(1500))
+				w.rename("mail.log", "mail.log.1")
+				w.must(os.Remove(w.path("mail.log.1")))
+				w.settle()
+			}
+			if n := w.p.Follower.Unfreed.Load(); n < int64(size) || n > int64(size)+3<<20 {
+				t.Errorf("%d deleted bytes take %d", size, n)
+			}
+			w.db.SetDown(false)
+			w.pass(3 * time.Minute)
+			if n := w.p.Follower.Unfreed.Load(); n != 0 {
+				t.Errorf("%d bytes are not freed", n)
+			}
+			if n := strings.Count(said.String(), "deleted log files take disk space"); n != round+1 {
+				t.Errorf("it is said %d times in %d rounds: %s", n, round+1, &said)
+			}
 		}
 	})
 }
