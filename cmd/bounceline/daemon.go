@@ -9,6 +9,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"sync"
 	"syscall"
 	"time"
 
@@ -159,17 +160,11 @@ func (d *daemon) follower(ctx context.Context, inputs []tail.Input, stateDir str
 			return nil, fmt.Errorf("state directory: %w", err)
 		}
 	}
-	store, notes, err := checkpoint.Open(filepath.Join(stateDir, runCheckpoint), false)
-	if errors.Is(err, checkpoint.ErrLocked) {
-		return nil, fmt.Errorf("another bounceline run uses %s: stop it, or give this one its own --state-dir", stateDir)
-	}
+	store, err := openCheckpoint(filepath.Join(stateDir, runCheckpoint), "another bounceline run uses "+stateDir)
 	if err != nil {
 		return nil, err
 	}
 	store.WhenFull(waitForRoom(ctx))
-	for _, n := range notes {
-		slog.Warn("checkpoint", "note", n)
-	}
 	f := tail.New(tail.Config{Inputs: inputs, Store: store, Buffers: d.buffers, Watch: true, Log: slog.Default(),
 		Lock:       func(stream string) (func(), error) { return lockStream(locks, stream) },
 		KeepLosses: true,
@@ -180,6 +175,30 @@ func (d *daemon) follower(ctx context.Context, inputs []tail.Input, stateDir str
 		Poll:      time.Duration(d.config.Poll), RotateWait: time.Duration(d.config.RotateWait)})
 	d.opened = append(d.opened, f, store)
 	return f, nil
+}
+
+// openCheckpoint opens the checkpoint at path, and logs what there is to say of it. If another process has it the error says so in the
+// words of taken.
+func openCheckpoint(path, taken string) (*checkpoint.Store, error) {
+	store, notes, err := checkpoint.Open(path, false)
+	if errors.Is(err, checkpoint.ErrLocked) {
+		return nil, fmt.Errorf("%s: stop it, or give this one its own --state-dir", taken)
+	}
+	for _, n := range notes {
+		slog.Warn("checkpoint", "note", n)
+	}
+	return store, err
+}
+
+// hold lets the follower hold its files until the function that it returns is called.
+func hold(ctx context.Context, f *tail.Follower) (end func()) {
+	ctx, cancel := context.WithCancel(ctx)
+	var holding sync.WaitGroup
+	holding.Go(func() { f.Hold(ctx) })
+	return func() {
+		cancel()
+		holding.Wait()
+	}
 }
 
 // roomEvery is how often a full disk is tried again.

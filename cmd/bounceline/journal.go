@@ -2,14 +2,11 @@ package main
 
 import (
 	"context"
-	"errors"
-	"fmt"
 	"log/slog"
 	"path/filepath"
 
 	"bounceline/pipeline"
 	"bounceline/pipeline/admin"
-	"bounceline/pipeline/checkpoint"
 	"bounceline/pipeline/source/journal"
 	"bounceline/sinks/clickhouse"
 )
@@ -24,18 +21,12 @@ func (d *daemon) journal(ctx context.Context) (flow, error) {
 	if err != nil {
 		return flow{}, usagef("journal: %v", err)
 	}
-	store, notes, err := checkpoint.Open(filepath.Join(d.db.StateDir, "journal.checkpoint"), false)
-	if errors.Is(err, checkpoint.ErrLocked) {
-		return flow{}, fmt.Errorf("another bounceline run follows the journal with %s: stop it, or give this one its own --state-dir", d.db.StateDir)
-	}
+	store, err := openCheckpoint(filepath.Join(d.db.StateDir, "journal.checkpoint"), "another bounceline run follows the journal with "+d.db.StateDir)
 	if err != nil {
 		return flow{}, err
 	}
 	store.WhenFull(waitForRoom(ctx))
 	d.opened = append(d.opened, store)
-	for _, n := range notes {
-		slog.Warn("checkpoint", "note", n)
-	}
 	r := journal.New(journal.Config{Directory: j.Directory, Source: "journal", Parser: options, Ledger: d.db, Store: store, Buffers: d.buffers,
 		Retryable: clickhouse.Retryable, Log: slog.Default()})
 	runner := pipeline.NewRunner(d.runner(store))

@@ -6,7 +6,6 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
-	"sync"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -149,11 +148,7 @@ func follow(ctx context.Context, d *daemon, file string, flags *databaseFlags) e
 // openHolding opens the database as openPatiently does, and holds the follower's files meanwhile.
 func openHolding(ctx context.Context, flags *databaseFlags, f *tail.Follower) (*database, error) {
 	if f != nil {
-		var holding sync.WaitGroup
-		waiting, opened := context.WithCancel(ctx)
-		defer holding.Wait()
-		defer opened()
-		holding.Go(func() { f.Hold(waiting) })
+		defer hold(ctx, f)()
 	}
 	return openPatiently(ctx, flags)
 }

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -106,8 +105,8 @@ func ship(ctx context.Context, d *daemon) error {
 	if err != nil {
 		return err
 	}
-	s, store, err := openShipper(ctx, d.config, d.buffers)
-	if err != nil || s == nil {
+	store, err := openShipping(d.config)
+	if err != nil {
 		return err
 	}
 	defer store.Close()
@@ -115,8 +114,15 @@ func ship(ctx context.Context, d *daemon) error {
 	follower := tail.New(tail.Config{Inputs: inputs, Ledger: kafka.Ledger{Store: store}, Store: store, Buffers: d.buffers, Watch: true, Log: slog.Default(),
 		Lock: func(string) (func(), error) { return func() {}, nil }, // the checkpoint's keeps other shippers out
 		Same: func(context.Context, io.Reader, parsers.Options, string) (bool, error) { return false, nil },
-		Tag:  content.Tag(s.Host),
 		Poll: time.Duration(d.config.Poll), RotateWait: time.Duration(d.config.RotateWait), Horizon: kafka.Horizon})
+	defer follower.Close()
+	end := hold(ctx, follower)
+	s, err := openShipper(ctx, d.config, store, d.buffers)
+	end()
+	if err != nil || s == nil {
+		return err
+	}
+	follower.Tag = content.Tag(s.Host)
 	pipes := d.pipeReader(inputs)
 	source := func(ctx context.Context, out chan<- pipeline.Chunk) error {
 		g, ctx := errgroup.WithContext(ctx)
@@ -129,41 +135,38 @@ func ship(ctx context.Context, d *daemon) error {
 		streams: func() []admin.Stream { return followed(store) }})
 }
 
-// openShipper opens checkpoint and shipper. It returns nil if ctx is done before the brokers answer.
-func openShipper(ctx context.Context, c config.Config, buffers *pipeline.Buffers) (*kafka.Shipper, *checkpoint.Store, error) {
-	dir := (&databaseFlags{stateDir: c.StateDir}).directory()
+// shipDirectory is the state directory of a shipper.
+func shipDirectory(c config.Config) string { return (&databaseFlags{stateDir: c.StateDir}).directory() }
+
+// openShipping opens the checkpoint of a shipper.
+func openShipping(c config.Config) (*checkpoint.Store, error) {
+	dir := shipDirectory(c)
 	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return nil, nil, fmt.Errorf("state directory: %w", err)
+		return nil, fmt.Errorf("state directory: %w", err)
 	}
+	return openCheckpoint(filepath.Join(dir, "ship.checkpoint"), "another bounceline ships from "+dir)
+}
+
+// openShipper opens a shipper. It returns nil if ctx is done before the brokers answer.
+func openShipper(ctx context.Context, c config.Config, store *checkpoint.Store, buffers *pipeline.Buffers) (*kafka.Shipper, error) {
 	host, err := hostName(c.Ship.Host)
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
 	conn, err := c.Ship.Open()
 	if err != nil {
-		return nil, nil, usagef("ship: %v", err)
+		return nil, usagef("ship: %v", err)
 	}
 	clearPassword(c.Ship.Config)
-	store, notes, err := checkpoint.Open(filepath.Join(dir, "ship.checkpoint"), false)
-	if errors.Is(err, checkpoint.ErrLocked) {
-		return nil, nil, fmt.Errorf("another bounceline ships from %s: stop it, or give this one its own --state-dir", dir)
-	}
-	if err != nil {
-		return nil, nil, err
-	}
-	for _, n := range notes {
-		slog.Warn("checkpoint", "note", n)
-	}
 	s, err := kafka.Open(ctx, kafka.Config{Conn: conn, Topic: c.Ship.Topic, Host: host, Compression: c.Ship.Compression, Store: store,
-		Dead: deadLetters(dir), Buffers: buffers, Log: slog.Default()})
-	if err != nil {
-		_ = store.Close()
-		if ctx.Err() != nil {
-			return nil, nil, nil
-		}
-		return nil, nil, fmt.Errorf("ship: %w", err)
+		Dead: deadLetters(shipDirectory(c)), Buffers: buffers, Log: slog.Default()})
+	switch {
+	case err == nil:
+		return s, nil
+	case ctx.Err() != nil:
+		return nil, nil
 	}
-	return s, store, nil
+	return nil, fmt.Errorf("ship: %w", err)
 }
 
 // shipOnce sends what is in the files and ends.
@@ -180,16 +183,19 @@ func shipOnce(ctx context.Context, c config.Config, paths []string, stdin io.Rea
 	if err != nil {
 		return err
 	}
-	buffers := pipeline.NewBuffers(6)
-	s, store, err := openShipper(ctx, c, buffers)
+	store, err := openShipping(c)
+	if err != nil {
+		return err
+	}
+	defer store.Close()
+	s, err := openShipper(ctx, c, store, pipeline.NewBuffers(6))
 	switch {
 	case err != nil:
 		return err
 	case s == nil:
 		return context.Cause(ctx)
 	}
-	defer store.Close()
-	spool := &importer{stdin: stdin, state: (&databaseFlags{stateDir: c.StateDir}).directory()}
+	spool := &importer{stdin: stdin, state: shipDirectory(c)}
 	for _, path := range paths {
 		if err := shipFile(ctx, s, spool, path, options, out); err != nil {
 			return fmt.Errorf("%s: %w", path, err)

@@ -185,6 +185,23 @@ func appendFile(path, text string) error {
 	return err
 }
 
+// TestShipHoldsFiles: a log that is deleted while ship waits for its topic is sent when that is there.
+func TestShipHoldsFiles(t *testing.T) {
+	b := broker.Start(t)
+	path := filepath.Join(t.TempDir(), "mail.log")
+	appendTo(t, path, 0, 10)
+	p := startShip(t, b, "maillog", t.TempDir(), path)
+	eventually(t, "ship waits", func() bool { return strings.Contains(p.log.String(), "waiting for the topic") })
+	eventually(t, "ship holds the file", func() bool { return len(openFiles(t, p.Process.Pid, path)) == 1 })
+	if err := os.Remove(path); err != nil {
+		t.Fatal(err)
+	}
+	appendTo(t, path, 10, 20)
+	b.CreateTopic(t, "maillog", 1)
+	eventually(t, "the lines of both files", func() bool { return len(shippedLines(t, b, "maillog", 0)) == 20 })
+	p.stop(t)
+}
+
 // TestShipOnce sends finished files, plain and compressed, and sends only what is new the second time; run --config ships too.
 func TestShipOnce(t *testing.T) {
 	b := broker.Start(t)
