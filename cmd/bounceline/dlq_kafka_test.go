@@ -119,6 +119,14 @@ func TestRefusedLinesReplayed(t *testing.T) {
 	if out := bounceline(t, "import", "--state-dir", s.dir, log); !strings.Contains(out, fmt.Sprintf("already stored: %d lines", 4)) || s.rows(t) != 4 {
 		t.Errorf("import: %s", out)
 	}
+	imported := newStore(t)
+	bounceline(t, "import", "--state-dir", imported.dir, log)
+	write(t, carried, data)
+	out := bounceline(t, "dlq", "replay", "--state-dir", imported.dir, "--file", carried, "--all")
+	if n := imported.rows(t); n != 4 || !strings.Contains(out, "1 of 1 dead letters are stored") {
+		t.Errorf("replayed where the file was imported: %d rows of 4 lines: %s", n, out)
+	}
+	bounceline(t, "verify", "--state-dir", imported.dir)
 }
 
 // TestRefusedRowsOfTopics: lines from a topic whose rows the database refuses are kept with their records, and a replay reads a

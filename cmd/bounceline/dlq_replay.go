@@ -16,6 +16,7 @@ import (
 	"bounceline/pipeline/dlq"
 	"bounceline/pipeline/record"
 	"bounceline/pipeline/shipped"
+	"bounceline/pipeline/source/content"
 	"bounceline/pipeline/source/kafka"
 )
 
@@ -72,6 +73,9 @@ func (r *replayer) replay(ctx context.Context, e *dlq.Entry) error {
 	case b.Rows == 0 && known:
 		return errors.New("it is no delivery event: was it read with another --parser?")
 	}
+	if elsewhere, err := r.elsewhere(ctx, &x, b); err != nil || elsewhere {
+		return err
+	}
 	if b.Rows > 0 {
 		stored, err := r.db.HasRow(ctx, x.Stream, uint64(x.From), b.Columns[record.ColumnIndex["row"]].U64[0])
 		if err != nil {
@@ -87,6 +91,31 @@ func (r *replayer) replay(ctx context.Context, e *dlq.Entry) error {
 		return r.db.Revived(ctx, x.Stream, x.From, e.Unread)
 	}
 	return r.db.WriteLedger(ctx, b)
+}
+
+// elsewhere reports whether the line is one that was shipped, and is stored since its file was read directly.
+func (r *replayer) elsewhere(ctx context.Context, x *replay, b *batch.Batch) (bool, error) {
+	prefix, ok := content.PrefixOf(x.Stream)
+	if !ok || b.Rows == 0 || x.From == 0 || !content.Tagged(prefix, x.Stream) { // first lines are alike in different files
+		return false, nil
+	}
+	reach, err := r.db.Reach(ctx, prefix)
+	if err != nil {
+		return false, err
+	}
+	for name := range reach {
+		if content.Tagged(prefix, name) {
+			continue
+		}
+		held, err := r.db.QueueIDs(ctx, name, x.From, x.From+1, 1)
+		if err != nil {
+			return false, err
+		}
+		if id, ok := held[x.From]; ok && id == b.QueueIDs(x.Stream)[x.From] {
+			return true, nil
+		}
+	}
+	return false, nil
 }
 
 // identify says which line of which stream the letter is, and how it is read.
@@ -147,6 +176,9 @@ func (r *replayer) batch(e *dlq.Entry, x *replay) (*batch.Batch, error) {
 	b := batch.New()
 	g := b.Range(x.Stream, x.From)
 	g.To, g.Marker, g.Source, g.Anchor, g.Lines = x.To, x.Marker, x.Source, x.Anchor, 1
+	if x.Marker != "" { // it was shipped: it need not follow what else is stored of the stream
+		g.Via = "dlq"
+	}
 	rows := res.Rows.All()
 	b.Line(x.line, x.index)
 	for i := range rows {

@@ -114,7 +114,7 @@ func (d *daemon) topics() (flow, error) {
 		out := []admin.Counter{
 			{Name: "kafka_records_total", Reason: "text", Value: n.Records.Load() - n.Control.Load()},
 			{Name: "kafka_records_total", Reason: "control", Value: n.Control.Load()},
-			{Name: "kafka_repeated_lines_total", Value: n.Repeated.Load()},
+			{Name: "kafka_repeated_lines_total", Value: n.Repeated.Load()}, {Name: "kafka_strange_lines_total", Value: n.Strange.Load()},
 			{Name: "kafka_newer_origins_total", Value: n.Newer.Load()},
 			{Name: "kafka_skipped_offsets_total", Reason: "out_of_range", Value: n.Skipped.Load()},
 			{Name: "kafka_skipped_offsets_total", Reason: "unreadable_intent", Value: n.Unreadable.Load()},

@@ -64,6 +64,7 @@ var families = []family{
 	{"source_lag_bytes", "Bytes of the followed files that are not stored yet.", "", true},
 	{"kafka_records_total", "Records read from Kafka, by what was in them.", "content", false},
 	{"kafka_repeated_lines_total", "Shipped lines that had passed before.", "", false},
+	{"kafka_strange_lines_total", "Shipped lines that were not stored, and are not what is stored under their stream's name: see the log.", "", false},
 	{"kafka_known_events_total", "Shipped events that had been read directly: they are not stored again.", "", false},
 	{"kafka_parted_streams_total", "Shipped streams that were taken for one that had been read directly, until they went on otherwise.", "", false},
 	{"kafka_bad_records_total", "Records, or whole batches of them, that cannot be read, by reason.", "reason", false},

@@ -8,6 +8,7 @@ type Counts struct {
 	Bytes      atomic.Int64 // in their values
 	Control    atomic.Int64 // markers of transactions
 	Repeated   atomic.Int64 // shipped lines that had passed before
+	Strange    atomic.Int64 // lines at which a shipped stream was seen to be another one than what is stored under its name
 	Newer      atomic.Int64 // shipped lines whose header is of a newer version: they are stored as the topic's own
 	Skipped    atomic.Int64 // offsets that were to be read and were gone, or were left out by policy
 	Unreadable atomic.Int64 // offsets of an interrupted batch that were gone before it could be made again

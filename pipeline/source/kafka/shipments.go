@@ -45,7 +45,9 @@ type shipment struct {
 	options string // that the stream was made with
 	loaded  bool   // passed and the stream's Stored and Doubt are those of the ledger
 	passed  int64
-	used    int64 // offset of the last record
+	markers map[int64]string // of what is stored, where its ranges end
+	strange bool             // it is not what is stored under its name: said once
+	used    int64            // offset of the last record
 }
 
 // from says where the record's line comes from; at is zero for a record whose header is of a newer version, and where the
@@ -87,14 +89,31 @@ func (s *shipments) from(ctx context.Context, r *message, quiet bool) (at pipeli
 			return at, readable, nil, err
 		}
 	}
-	if o.From < sh.passed {
+	at.Repeated = o.From < sh.passed
+	at.Known = holds(sh.stream.Stored, o.From)
+	if at.Repeated || at.Known {
+		s.compare(sh, o)
+	}
+	if at.Repeated {
 		s.counts.Repeated.Add(1)
-		at.Repeated = true
 		return at, readable, nil, nil
 	}
 	sh.passed = o.To
-	at.Known = holds(sh.stream.Stored, o.From)
 	return at, readable, nil, nil
+}
+
+// compare says if a line that is not stored, since the stream is stored there, is of another content. A shipper that lost its state,
+// and finds files that begin alike in another order than before, gives one the other's name.
+func (s *shipments) compare(sh *shipment, o *shipped.Origin) {
+	if marker, ok := sh.markers[o.To]; !ok || marker == o.Marker || marker == "" {
+		return
+	}
+	s.counts.Strange.Add(1)
+	if !sh.strange {
+		sh.strange = true
+		s.log.Error("a shipped file is not the one that is stored under its name: its lines as far as that one goes are not stored; import the file to store them",
+			"stream", sh.stream.Name, "host", o.Host, "source", o.Source, "at", o.To, "stored_to", sh.passed)
+	}
 }
 
 // suits reports what speaks against the value being the line that its origin names.
@@ -137,7 +156,7 @@ func (s *shipments) add(o *shipped.Origin, options parsers.Options, before *ship
 	sh := &shipment{options: o.Host + "\x00" + o.Dialect + "\x00" + o.Zone,
 		stream: &pipeline.Stream{Name: o.Stream, Source: o.Source, Path: "shipped through " + s.via, Parser: options}}
 	if before != nil {
-		sh.loaded, sh.passed = before.loaded, before.passed
+		sh.loaded, sh.passed, sh.markers, sh.strange = before.loaded, before.passed, before.markers, before.strange
 		sh.stream.Stored, sh.stream.Doubt, sh.stream.Twins = before.stream.Stored, before.stream.Doubt, before.stream.Twins
 	}
 	s.streams[o.Stream] = sh
@@ -195,11 +214,13 @@ func beginning(stream string) string {
 // settle takes in what ledger and rows say of the stream, and of what was read directly of contents that begin like it.
 func (s *shipments) settle(sh *shipment, ranges []batch.Range, reach map[string]int64) {
 	var all, elsewhere []batch.Range
+	sh.markers = map[int64]string{}
 	for _, r := range ranges {
 		if r.Stream != sh.stream.Name {
 			continue
 		}
 		all = append(all, r)
+		sh.markers[r.To] = r.Marker
 		if r.Via == s.via {
 			sh.passed = max(sh.passed, r.To)
 		} else {

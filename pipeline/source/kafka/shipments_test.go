@@ -114,6 +114,34 @@ func streamOfPartition(s *store) string {
 	return ""
 }
 
+// testShippedUnderAnothersName ships a file under the name of another one that is stored: it is told at the first place where markers
+// are known, and the lines behind are stored.
+func testShippedUnderAnothersName(t *testing.T, b *broker.Broker) {
+	b.CreateTopic(t, "strange", 1)
+	s := newStore()
+	write(t, b, "strange", 0, shipmentOf("a", 0, 20)...)
+	r := start(t, b, s, "strange")
+	eventually(t, "the first file", func() bool { return s.covered() == 20 })
+	r.stop(t)
+	var other []kafka.Message
+	for _, m := range shipmentOf("a", 0, 30) {
+		o, err := shipped.Parse(m.Headers[0].Value)
+		if err != nil {
+			t.Fatal(err)
+		}
+		o.Marker = strings.Repeat("f", 16)
+		m.Headers[0].Value = shipped.Append(nil, &o)
+		other = append(other, m)
+	}
+	write(t, b, "strange", 0, other...)
+	r = start(t, b, s, "strange")
+	eventually(t, "the other file", func() bool { return s.covered() == 50 })
+	r.stop(t)
+	if n := s.stored(t); n != 30 || r.Counts.Strange.Load() == 0 || strings.Count(r.log.String(), "not the one that is stored under its name") != 1 {
+		t.Errorf("%d rows, %d strange lines", n, r.Counts.Strange.Load())
+	}
+}
+
 // testShippedLinesTakenOver interrupts a batch of shipped lines, of which some are repetitions, before its ledger is written.
 func testShippedLinesTakenOver(t *testing.T, b *broker.Broker) {
 	b.CreateTopic(t, "taken", 1)

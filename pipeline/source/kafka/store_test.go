@@ -60,6 +60,7 @@ var (
 		"context is read again":    testContextIsReadAgain,
 		"shipped lines":            testShippedLines,
 		"shipped lines taken over": testShippedLinesTakenOver,
+		"another's name":           testShippedUnderAnothersName,
 		"hosts that begin alike":   testHostsThatBeginAlike,
 		"read directly before":     testReadDirectlyBefore,
 		"partitions grow":          testPartitionsGrow,
