@@ -34,7 +34,8 @@ func newSuppressCommand() *cobra.Command {
 		Use:   "suppress",
 		Short: "List addresses to stop mailing, with the evidence for each",
 		Long: `Suppress lists the addresses that should get no more mail, each with why, how often and since when it failed, and the last
-reply. An address is listed for one of three reasons, counted since the last delivery to it:
+reply; mailed_as is what it was mailed as, where an alias led to it. An address is listed for one of three reasons, counted
+since the last delivery to it, however its capitals are written:
 
   hard      it bounced because the address or its domain does not take mail, and the reply's words or a trustworthy code say so
   repeated  the same was said of it in temporary replies, again and again over days

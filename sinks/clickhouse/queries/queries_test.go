@@ -188,9 +188,9 @@ func TestLibrary(t *testing.T) {
 		}},
 		{"blocked_by", nil, "UTC", []string{"|zen.spamhaus.org|mx1|ip_blocklisted|1|0|22 22:37|22 22:37|554 blocked using zen.spamhaus.org"}},
 		// Bob was delivered since, of cat there is only a bare code, the probe is no mail.
-		{"suppress", nil, "UTC", []string{"ann@a.example|hard|user_unknown|suppress_address|1|1|22 22:30|22 22:30|text||acme|0|550 5.1.1 no such user"}},
+		{"suppress", nil, "UTC", []string{"ann@a.example|hard|user_unknown|suppress_address|1|1|22 22:30|22 22:30|text||acme|0|550 5.1.1 no such user|"}},
 		{"suppress", map[string]string{"min": "2"}, "UTC", nil},
-		{"suppress", map[string]string{"confidence": "code"}, "UTC", []string{"cat@a.example|hard|user_unknown|suppress_address|1|1|22 22:33|22 22:33|code|||0|550 no"}},
+		{"suppress", map[string]string{"confidence": "code"}, "UTC", []string{"cat@a.example|hard|user_unknown|suppress_address|1|1|22 22:33|22 22:33|code|||0|550 no|"}},
 		{"deferrals", nil, "UTC", []string{"b.example||greylisted|1|1|<nil>|22 22:36|451 later"}},
 		{"unclassified_replies", nil, "UTC", []string{"0||# qq # <address>|2|1|22 22:42|550 qq 99 <z@b.example>"}},
 		{"new_replies", map[string]string{"since": "2026-11-22T22:37"}, "UTC", []string{
@@ -315,6 +315,11 @@ func TestSuppression(t *testing.T) {
 		{0, "G1", "weak@a.example", record.Attempt, record.Bounced, weak, "550 no", false, ""},
 		{0, "H1", "blocked@a.example", record.Attempt, record.Bounced, blocked, "554 blocked", false, ""},
 		{0, "I1", "unclear@a.example", record.Attempt, record.Bounced, unclear, "550 qq", false, ""},
+		{0, "J1", "Capital@A.example", record.Attempt, record.Bounced, lost, "", false, ""}, // one address, however it is written
+		{1, "J2", "capital@a.example", record.Attempt, record.Delivered, fine, "250 ok", false, ""},
+		{0, "K1", "Soft@b.example", record.Attempt, record.Deferred, soft, "450 4.1.1 unknown", false, ""},
+		{2 * day, "K2", "soft@B.example", record.Attempt, record.Deferred, soft, "450 4.1.1 unknown", false, ""},
+		{3 * day, "K3", "SOFT@b.example", record.Attempt, record.Deferred, soft, "450 4.1.1 unknown", false, ""},
 	})
 	brief := func(params map[string]string) string {
 		var out []string
@@ -328,9 +333,9 @@ func TestSuppression(t *testing.T) {
 		params map[string]string
 		want   string
 	}{
-		{nil, "full@a.example full mailbox_full suppress_address 3 3\nsoft@a.example repeated user_unknown suppress_address 3 3\ngone@lost.example hard domain_not_found suppress_domain 1 1"},
+		{nil, "full@a.example full mailbox_full suppress_address 3 3\nSOFT@b.example repeated user_unknown suppress_address 3 3\nsoft@a.example repeated user_unknown suppress_address 3 3\ngone@lost.example hard domain_not_found suppress_domain 1 1"},
 		{map[string]string{"days": "2", "full_days": "5", "repeats": "3"}, "full@a.example full mailbox_full suppress_address 3 3\nfuller@a.example full mailbox_full suppress_address 3 3\n" +
-			"soft@a.example repeated user_unknown suppress_address 3 3\nshort@a.example repeated user_unknown suppress_address 3 1\ngone@lost.example hard domain_not_found suppress_domain 1 1"},
+			"SOFT@b.example repeated user_unknown suppress_address 3 3\nsoft@a.example repeated user_unknown suppress_address 3 3\nshort@a.example repeated user_unknown suppress_address 3 1\ngone@lost.example hard domain_not_found suppress_domain 1 1"},
 		{map[string]string{"confidence": "code,text", "repeats": "9"}, "weak@a.example hard user_unknown suppress_address 1 1"},
 	} {
 		if got := brief(tt.params); got != tt.want {

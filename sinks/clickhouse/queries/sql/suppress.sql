@@ -11,7 +11,7 @@
 WITH
     evidence AS
     (
-        SELECT recipient, event_time, queue_id, bounce_category, action, confidence, smtp_code, rule, provider, {{reply}} AS text,
+        SELECT lowerUTF8(recipient) AS address, recipient, orig_recipient, event_time, queue_id, bounce_category, action, confidence, smtp_code, rule, provider, {{reply}} AS text,
                multiIf(bounce_category = 'mailbox_full', 1, outcome = 'bounced' AND bounce_type = 'hard', 3, 2) AS kind
         FROM delivery_events
         WHERE event_time >= {since:DateTime64(3, 'UTC')} AND event_time < {until:DateTime64(3, 'UTC')} AND {{counted}} AND outcome IN ('bounced', 'deferred') AND position(recipient, '@') > 0
@@ -20,27 +20,27 @@ WITH
     ),
     delivery AS
     (
-        SELECT recipient, max(event_time) AS last_delivery
+        SELECT lowerUTF8(recipient) AS address, max(event_time) AS last_delivery
         FROM delivery_events
         WHERE event_time >= {since:DateTime64(3, 'UTC')} AND event_time < {until:DateTime64(3, 'UTC')} AND {{counted}} AND outcome = 'delivered'
-          AND recipient IN (SELECT recipient FROM evidence)
-        GROUP BY recipient
+          AND address IN (SELECT address FROM evidence)
+        GROUP BY address
     ),
     failing AS
     (
-        SELECT * FROM evidence LEFT JOIN delivery USING (recipient) WHERE event_time > last_delivery
+        SELECT * FROM evidence LEFT JOIN delivery USING (address) WHERE event_time > last_delivery
     ),
     judged AS
     (
-        SELECT recipient,
+        SELECT address,
                multiIf(countIf(kind = 3) >= greatest({min:UInt64}, 1), 3,
                        countIf(kind = 2) >= {repeats:UInt64} AND dateDiff('second', minIf(event_time, kind = 2), maxIf(event_time, kind = 2)) >= 86400 * {days:UInt64}, 2,
                        countIf(kind = 1) >= {repeats:UInt64} AND dateDiff('second', minIf(event_time, kind = 1), maxIf(event_time, kind = 1)) >= 86400 * {full_days:UInt64}, 1, 0) AS decided
         FROM failing
-        GROUP BY recipient
+        GROUP BY address
         HAVING decided > 0
     )
-SELECT recipient,
+SELECT argMax(failing.recipient, event_time) AS recipient,
        ['full', 'repeated', 'hard'][decided] AS why,
        argMax(bounce_category, event_time) AS category,
        if(why = 'full', 'suppress_address', argMax(action, event_time)) AS what_to_do,
@@ -52,9 +52,10 @@ SELECT recipient,
        argMax(rule, event_time) AS rule_id,
        argMax(provider, event_time) AS provider_name,
        argMax(smtp_code, event_time) AS code,
-       argMax(text, event_time) AS last_reply
-FROM failing INNER JOIN judged USING (recipient)
+       argMax(text, event_time) AS last_reply,
+       argMax(if(lowerUTF8(orig_recipient) = address, '', orig_recipient), event_time) AS mailed_as
+FROM failing INNER JOIN judged USING (address)
 WHERE kind = decided
-GROUP BY recipient, decided
+GROUP BY address, decided
 ORDER BY last_failure DESC, recipient
 LIMIT {limit:UInt64}
