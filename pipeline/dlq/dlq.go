@@ -22,14 +22,14 @@ import (
 	"bounceline/pipeline/fulldisk"
 )
 
-// MaxBytes is how large the file may become, and maxUnread how large by what could not be read: strangers write that.
+// maxBytes is how large the file may become, and maxUnread how large by what could not be read: strangers write that.
 const (
-	MaxBytes  = 64 << 20
-	maxUnread = MaxBytes / 2
+	maxBytes  = 64 << 20
+	maxUnread = maxBytes / 2
 )
 
-// ErrFull says that the file is as large as it may become: nothing is dropped, so storing waits until there is room.
-var ErrFull = errors.New("the dead-letter file is full")
+// errFull says that the file is as large as it may become: nothing is dropped, so storing waits until there is room.
+var errFull = errors.New("the dead-letter file is full")
 
 // An Entry is one line.
 type Entry struct {
@@ -128,8 +128,8 @@ func (f File) append(file *os.File, needed, unread [][]byte) (left int, err erro
 		return 0, err
 	}
 	data := bytes.Join(needed, nil)
-	if len(data) > 0 && end+int64(len(data)) > MaxBytes {
-		return 0, fmt.Errorf("%w (%s, %d MiB): mend the cause and run bounceline dlq replay, or move the file away", ErrFull, f.Path, MaxBytes>>20)
+	if len(data) > 0 && end+int64(len(data)) > maxBytes {
+		return 0, fmt.Errorf("%w (%s, %d MiB): mend the cause and run bounceline dlq replay, or move the file away", errFull, f.Path, maxBytes>>20)
 	}
 	for _, line := range unread {
 		if end+int64(len(data)+len(line)) > maxUnread {
@@ -195,7 +195,7 @@ func (f File) read() ([]Entry, error) {
 	var out []Entry
 	at := map[key]int{}
 	lines := bufio.NewScanner(file)
-	lines.Buffer(nil, MaxBytes)
+	lines.Buffer(nil, maxBytes)
 	for n := 1; lines.Scan(); n++ {
 		var e Entry
 		if err := json.Unmarshal(lines.Bytes(), &e); err != nil {

@@ -128,10 +128,10 @@ func TestFullDisk(t *testing.T) {
 
 func TestFull(t *testing.T) {
 	f := File{filepath.Join(t.TempDir(), "d")}
-	if err := os.WriteFile(f.Path, append(bytes.Repeat([]byte(" "), MaxBytes-1), '\n'), 0o600); err != nil {
+	if err := os.WriteFile(f.Path, append(bytes.Repeat([]byte(" "), maxBytes-1), '\n'), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := f.Bury([]batch.Dead{letter(1)}); !errors.Is(err, ErrFull) {
+	if _, err := f.Bury([]batch.Dead{letter(1)}); !errors.Is(err, errFull) {
 		t.Errorf("%v", err)
 	}
 }

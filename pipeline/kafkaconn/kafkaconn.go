@@ -22,8 +22,8 @@ import (
 // PasswordVariable is the environment variable with the password, where no file is named.
 const PasswordVariable = "BOUNCELINE_KAFKA_PASSWORD"
 
-// Mechanisms are the ways of SASL that are known; the empty one is none.
-var Mechanisms = []string{"", "plain", "scram-sha-256", "scram-sha-512"}
+// mechanisms are the ways of SASL that are known; the empty one is none.
+var mechanisms = []string{"", "plain", "scram-sha-256", "scram-sha-512"}
 
 // Config is how brokers are reached. The names are those of the configuration file.
 type Config struct {
@@ -32,7 +32,7 @@ type Config struct {
 	CA           string   `yaml:"tls_ca"`        // PEM file of the authority that signed the brokers' certificates
 	Cert         string   `yaml:"tls_cert"`      // PEM file of a client certificate
 	Key          string   `yaml:"tls_key"`       // PEM file of its key
-	SASL         string   `yaml:"sasl"`          // one of Mechanisms
+	SASL         string   `yaml:"sasl"`          // one of mechanisms
 	User         string   `yaml:"user"`          // for SASL
 	PasswordFile string   `yaml:"password_file"` // for SASL; without it PasswordVariable
 }
@@ -52,12 +52,12 @@ func (c Config) Validate() error {
 		errs = append(errs, errors.New("tls_cert and tls_key: name both or none"))
 	}
 	known := false
-	for _, m := range Mechanisms {
+	for _, m := range mechanisms {
 		known = known || m == c.SASL
 	}
 	switch {
 	case !known:
-		errs = append(errs, fmt.Errorf("sasl: %q is none of %s", c.SASL, strings.Join(Mechanisms[1:], ", ")))
+		errs = append(errs, fmt.Errorf("sasl: %q is none of %s", c.SASL, strings.Join(mechanisms[1:], ", ")))
 	case c.SASL != "" && c.User == "":
 		errs = append(errs, errors.New("user: is missing; sasl needs one"))
 	case c.SASL == "" && (c.User != "" || c.PasswordFile != ""):

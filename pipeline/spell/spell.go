@@ -3,8 +3,8 @@ package spell
 
 import "strings"
 
-// Distance is the number of insertions, deletions and replacements of bytes that make a into b, both short.
-func Distance(a, b string) int {
+// distance is the number of insertions, deletions and replacements of bytes that make a into b, both short.
+func distance(a, b string) int {
 	row := make([]int, len(b)+1)
 	for j := range row {
 		row[j] = j
@@ -23,14 +23,14 @@ func Distance(a, b string) int {
 	return row[len(b)]
 }
 
-// Nearest is the name that a mistyped word may have meant, capitals aside: the one of the smallest Distance, where that is at
+// Nearest is the name that a mistyped word may have meant, capitals aside: the one of the smallest distance, where that is at
 // most a third of the word (or one), or the first one that begins with the word. It is empty where none is near.
 func Nearest(word string, names []string) string {
 	word = strings.ToLower(word)
 	best, least := "", 1+max(1, len(word)/3)
 	for _, name := range names {
 		n := strings.ToLower(name)
-		d := Distance(word, n)
+		d := distance(word, n)
 		if strings.HasPrefix(n, word) {
 			d = min(d, 1)
 		}

@@ -20,8 +20,8 @@ import (
 	"bounceline/pipeline/source/stream"
 )
 
-// ErrDown is what a database that is down, or an acknowledgement that was lost, looks like. It is retryable.
-var ErrDown = errors.New("connection refused")
+// errDown is what a database that is down, or an acknowledgement that was lost, looks like. It is retryable.
+var errDown = errors.New("connection refused")
 
 // A place is where a row came from.
 type place struct {
@@ -104,7 +104,7 @@ func (d *DB) apply(token string, write func()) error {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if d.down {
-		return ErrDown
+		return errDown
 	}
 	if !slices.Contains(d.tokens, token) {
 		write()
@@ -113,7 +113,7 @@ func (d *DB) apply(token string, write func()) error {
 	}
 	if d.unsaid > 0 {
 		d.unsaid--
-		return ErrDown
+		return errDown
 	}
 	return nil
 }
@@ -132,7 +132,7 @@ func (d *DB) Ledger(_ context.Context, prefix string) ([]batch.Range, error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if d.down {
-		return nil, ErrDown
+		return nil, errDown
 	}
 	var out []batch.Range
 	for _, r := range d.ledger {
@@ -153,7 +153,7 @@ func (d *DB) Same(_ context.Context, r io.Reader, o parsers.Options, name string
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if d.down {
-		return false, ErrDown
+		return false, errDown
 	}
 	interrupted := !slices.ContainsFunc(d.ledger, func(r batch.Range) bool { return r.Stream == name })
 	var res record.Result
@@ -183,7 +183,7 @@ func (d *DB) Reach(_ context.Context, prefix string) (map[string]int64, error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if d.down {
-		return nil, ErrDown
+		return nil, errDown
 	}
 	out := map[string]int64{}
 	for p := range d.places {
@@ -199,7 +199,7 @@ func (d *DB) Present(_ context.Context, stream string, from, to int64) (map[batc
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if d.down {
-		return nil, ErrDown
+		return nil, errDown
 	}
 	out := map[batch.Place]struct{}{}
 	for p, r := range d.places {
@@ -218,7 +218,7 @@ func (d *DB) Lose(losses []checkpoint.Loss) error {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if d.down {
-		return ErrDown
+		return errDown
 	}
 	for _, l := range losses {
 		d.losses[l] = struct{}{}

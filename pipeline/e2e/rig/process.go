@@ -74,7 +74,7 @@ func Start(o Options) (*Process, error) {
 	ctx, cancel := context.WithCancel(context.Background())
 	p.cancel = cancel
 	p.buffers = pipeline.NewBuffers(buffers)
-	retryable := func(err error) bool { return errors.Is(err, ErrDown) }
+	retryable := func(err error) bool { return errors.Is(err, errDown) }
 	p.Follower = tail.New(tail.Config{
 		Inputs: []tail.Input{{Name: "mail", Paths: o.Paths, Exclude: o.Exclude, Parser: parsers.Options{Zone: time.UTC}}},
 		Ledger: o.DB, Same: o.DB.Same, KeepLosses: true, MuchUnfreed: o.MuchUnfreed, Store: store, Buffers: p.buffers, Log: o.Log, Retryable: retryable, Hints: o.Hints,
@@ -109,7 +109,7 @@ func (p *Process) run(ctx context.Context, c pipeline.Config) error {
 func (p *Process) await(ctx context.Context) error {
 	for {
 		_, err := p.options.DB.Ledger(ctx, "")
-		if !errors.Is(err, ErrDown) {
+		if !errors.Is(err, errDown) {
 			return err
 		}
 		waiting, stop := context.WithTimeout(ctx, time.Second)
@@ -230,7 +230,7 @@ func (p *Process) finish() error {
 // failure is the process's error, if it is none of those that a process may end with: what it had read could not be stored,
 // and the next one reads it again.
 func (p *Process) failure() error {
-	if errors.Is(p.err, ErrDown) || errors.Is(p.err, errDead) || errors.Is(p.err, context.Canceled) {
+	if errors.Is(p.err, errDown) || errors.Is(p.err, errDead) || errors.Is(p.err, context.Canceled) {
 		return nil
 	}
 	return p.err

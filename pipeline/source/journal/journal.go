@@ -25,8 +25,8 @@ import (
 	"bounceline/pipeline/source/content"
 )
 
-// Prefix is what the names of all journals' streams begin with.
-const Prefix = "journal-"
+// prefix is what the names of all journals' streams begin with.
+const prefix = "journal-"
 
 // Config is what a Reader needs. Fields with a default say so.
 type Config struct {
@@ -140,7 +140,7 @@ func (r *Reader) cursor(ctx context.Context) (string, error) {
 	if r.last == "" {
 		var newest time.Time
 		for _, s := range r.Store.State().Streams {
-			if strings.HasPrefix(s.Name, Prefix) && !s.Seen.Before(newest) {
+			if strings.HasPrefix(s.Name, prefix) && !s.Seen.Before(newest) {
 				r.last, newest = s.Name, s.Seen
 			}
 		}
@@ -159,7 +159,7 @@ func (r *Reader) cursor(ctx context.Context) (string, error) {
 	if at <= 1 {
 		return "", nil
 	}
-	return fmt.Sprintf("s=%s;i=%x", strings.TrimPrefix(r.last, Prefix), at-1), nil
+	return fmt.Sprintf("s=%s;i=%x", strings.TrimPrefix(r.last, prefix), at-1), nil
 }
 
 // open returns the stream, asking the ledger what is stored of it when it is met for the first time.
@@ -302,7 +302,7 @@ func parseCursor(text []byte) (stream string, seq int64, ok bool) {
 		key, value, _ := strings.Cut(part, "=")
 		switch key {
 		case "s":
-			stream = Prefix + value
+			stream = prefix + value
 		case "i":
 			n, err := strconv.ParseInt(value, 16, 64)
 			if err != nil || n < 1 {
@@ -311,7 +311,7 @@ func parseCursor(text []byte) (stream string, seq int64, ok bool) {
 			seq = n
 		}
 	}
-	return stream, seq, len(stream) > len(Prefix) && seq > 0
+	return stream, seq, len(stream) > len(prefix) && seq > 0
 }
 
 // A tailBuffer keeps the last of what a process says.
