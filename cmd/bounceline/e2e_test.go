@@ -18,6 +18,7 @@ import (
 
 	"bounceline/pipeline/source/content"
 	"bounceline/sinks/clickhouse/local"
+	"bounceline/sinks/clickhouse/local/localtest"
 )
 
 // asProgram makes the test binary behave as bounceline itself: the tests run, stop and kill real processes.
@@ -27,11 +28,7 @@ func TestMain(m *testing.M) {
 	if os.Getenv(asProgram) != "" || len(os.Args) > 1 && os.Args[1] == local.ChildCommand { // the engine has no such variable
 		os.Exit(run(os.Args[1:], os.Stdin, os.Stdout, os.Stderr))
 	}
-	library, err := filepath.Abs("../../.engine/node_modules/@chdb/lib-linux-x64-gnu/libchdb.so")
-	if err != nil {
-		panic(err)
-	}
-	os.Setenv("BOUNCELINE_ENGINE_LIBRARY", library)
+	os.Setenv("BOUNCELINE_ENGINE_LIBRARY", localtest.Library())
 	os.Exit(m.Run())
 }
 

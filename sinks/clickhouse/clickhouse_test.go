@@ -3,8 +3,6 @@ package clickhouse
 import (
 	"context"
 	"errors"
-	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -12,30 +10,10 @@ import (
 	"bounceline/pipeline"
 	"bounceline/pipeline/batch"
 	"bounceline/pipeline/record"
-	"bounceline/sinks/clickhouse/local"
+	"bounceline/sinks/clickhouse/local/localtest"
 )
 
-// TestMain lets the test binary be the local engine's child.
-func TestMain(m *testing.M) {
-	if len(os.Args) == 4 && os.Args[1] == local.ChildCommand {
-		os.Exit(local.RunChild(os.Args[2], os.Args[3]))
-	}
-	os.Exit(m.Run())
-}
-
-func engine(t testing.TB) *local.Lease {
-	t.Helper()
-	library, err := filepath.Abs("../../.engine/node_modules/@chdb/lib-linux-x64-gnu/libchdb.so")
-	if err != nil {
-		t.Fatal(err)
-	}
-	l, err := local.Acquire(t.Context(), t.TempDir(), library)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { l.Close() })
-	return l
-}
+func TestMain(m *testing.M) { localtest.Main(m) }
 
 func open(t testing.TB, dsn string) *DB {
 	t.Helper()
@@ -49,7 +27,7 @@ func open(t testing.TB, dsn string) *DB {
 
 func migrated(t testing.TB) *DB {
 	t.Helper()
-	d := open(t, engine(t).DSN())
+	d := open(t, localtest.Engine(t).DSN())
 	if err := d.Migrate(t.Context(), false, nil); err != nil {
 		t.Fatal(err)
 	}
@@ -172,7 +150,7 @@ func TestMigrateTwiceAndNewer(t *testing.T) {
 }
 
 func TestMigrateDryRun(t *testing.T) {
-	d := open(t, engine(t).DSN())
+	d := open(t, localtest.Engine(t).DSN())
 	var out strings.Builder
 	if err := d.Migrate(t.Context(), true, &out); err != nil {
 		t.Fatal(err)
@@ -202,7 +180,7 @@ func TestCheckFindsWhatIsWrong(t *testing.T) {
 }
 
 func TestErrorsSayWhatToDo(t *testing.T) {
-	l := engine(t)
+	l := localtest.Engine(t)
 	for name, c := range map[string]struct {
 		dsn       string
 		want      string

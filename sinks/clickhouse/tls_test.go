@@ -12,6 +12,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"bounceline/sinks/clickhouse/local/localtest"
 )
 
 // secured puts TLS that demands a client certificate before the engine, and writes authority, certificate and key to files.
@@ -70,7 +72,7 @@ func secured(t *testing.T, dsn string) (address string, c Config) {
 }
 
 func TestTLS(t *testing.T) {
-	address, c := secured(t, engine(t).DSN())
+	address, c := secured(t, localtest.Engine(t).DSN())
 	d, err := Open(t.Context(), c)
 	if err != nil {
 		t.Fatal(err)

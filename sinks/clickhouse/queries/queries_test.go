@@ -2,8 +2,6 @@ package queries
 
 import (
 	"fmt"
-	"os"
-	"path/filepath"
 	"reflect"
 	"strings"
 	"testing"
@@ -12,16 +10,10 @@ import (
 	"bounceline/pipeline/batch"
 	"bounceline/pipeline/record"
 	"bounceline/sinks/clickhouse"
-	"bounceline/sinks/clickhouse/local"
+	"bounceline/sinks/clickhouse/local/localtest"
 )
 
-// TestMain lets the test binary be the local engine's child.
-func TestMain(m *testing.M) {
-	if len(os.Args) == 4 && os.Args[1] == local.ChildCommand {
-		os.Exit(local.RunChild(os.Args[2], os.Args[3]))
-	}
-	os.Exit(m.Run())
-}
+func TestMain(m *testing.M) { localtest.Main(m) }
 
 var start = time.Date(2026, 11, 22, 22, 30, 0, 0, time.UTC)
 
@@ -67,16 +59,7 @@ var events = []event{
 
 func stored(t *testing.T, events []event) *clickhouse.DB {
 	t.Helper()
-	library, err := filepath.Abs("../../../.engine/node_modules/@chdb/lib-linux-x64-gnu/libchdb.so")
-	if err != nil {
-		t.Fatal(err)
-	}
-	l, err := local.Acquire(t.Context(), t.TempDir(), library)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { l.Close() })
-	d, err := clickhouse.Open(t.Context(), clickhouse.Config{DSN: l.DSN()})
+	d, err := clickhouse.Open(t.Context(), clickhouse.Config{DSN: localtest.Engine(t).DSN()})
 	if err != nil {
 		t.Fatal(err)
 	}
