@@ -220,12 +220,8 @@ func reasons(out *bufio.Writer, o *overview) {
 		if x.provider != "" {
 			at = fmt.Sprintf(", %s of them at %s", thousands(x.atProvider), x.provider)
 		}
-		meaning := ""
-		if c := classify.Lookup(x.category); c != nil {
-			meaning = ": " + c.Meaning
-		}
-		fmt.Fprintf(out, "%2d. %s (%s) %s = %s %%%s%s\n", i+1, escapeTerminal([]byte(x.category)), escapeTerminal([]byte(x.kind)),
-			thousands(x.failures), percent(x.failures, o.failed()), escapeTerminal([]byte(at)), meaning)
+		fmt.Fprintf(out, "%2d. %s (%s) %s = %s %%%s: %s\n", i+1, escapeTerminal([]byte(x.category)), escapeTerminal([]byte(x.kind)),
+			thousands(x.failures), percent(x.failures, o.failed()), escapeTerminal([]byte(at)), meaning(x.category))
 		if x.example != "" {
 			paragraph(out, "    > ", excerpt(x.example))
 		}
@@ -237,7 +233,7 @@ func reasons(out *bufio.Writer, o *overview) {
 		}
 		x.back.print(out)
 	}
-	fmt.Fprintln(out)
+	fmt.Fprintf(out, "Who refuses the sending side, and the way back: bounceline report --by refusal. Whom to stop mailing: bounceline suppress.\n\n")
 }
 
 // capital begins a sentence.

@@ -25,6 +25,7 @@ type page struct {
 	Times                                                      []pageTime
 	Tables                                                     []pageTable
 	Reasons                                                    []pageReason
+	Refusals                                                   []pageRefusal
 	Left                                                       []pageLeft
 }
 
@@ -51,8 +52,17 @@ type pageRow struct {
 
 type pageReason struct {
 	Category, Kind, Failures, Share, AtProvider, Provider, Meaning, Example, Before, Advice string
-	List                                                                                    *classify.Blocklist
-	Way                                                                                     *classify.Way
+	Back                                                                                    pageBack
+}
+
+type pageRefusal struct {
+	By, Category, Kind, Meaning, Figures, Example, Advice string
+	Back                                                  pageBack
+}
+
+type pageBack struct {
+	List *classify.Blocklist
+	Way  *classify.Way
 }
 
 type pageLeft struct{ Name, Rows, Meaning string }
@@ -94,12 +104,16 @@ func (r *report) page(ctx context.Context, out *bufio.Writer, o *overview) error
 		}
 	}
 	for _, x := range o.reasons {
-		meaning := ""
-		if c := classify.Lookup(x.category); c != nil {
-			meaning = c.Meaning
-		}
-		p.Reasons = append(p.Reasons, pageReason{x.category, x.kind, thousands(x.failures), percent(x.failures, o.failed()), thousands(x.atProvider), x.provider, meaning,
-			excerpt(x.example), x.before, classify.Advice(x.category), x.back.list, x.back.way})
+		p.Reasons = append(p.Reasons, pageReason{x.category, x.kind, thousands(x.failures), percent(x.failures, o.failed()), thousands(x.atProvider), x.provider, meaning(x.category),
+			excerpt(x.example), x.before, classify.Advice(x.category), pageBack{x.back.list, x.back.way}})
+	}
+	refusals, _, err := r.refusals(ctx, overviewReasons)
+	if err != nil {
+		return err
+	}
+	for _, x := range refusals {
+		p.Refusals = append(p.Refusals, pageRefusal{x.who(), x.category, x.kind, meaning(x.category), r.figures(x), excerpt(x.reply), classify.Advice(x.category),
+			pageBack{x.back.list, x.back.way}})
 	}
 	for _, l := range o.left {
 		if l.rows > 0 {
@@ -111,6 +125,14 @@ func (r *report) page(ctx context.Context, out *bufio.Writer, o *overview) error
 		return err
 	}
 	return t.Execute(out, p)
+}
+
+// meaning is a category's, empty where it is unknown: of rows of another version.
+func meaning(category string) string {
+	if c := classify.Lookup(category); c != nil {
+		return c.Meaning
+	}
+	return ""
 }
 
 func pageRows(groups []group) []pageRow {

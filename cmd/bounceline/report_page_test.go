@@ -15,12 +15,16 @@ func TestReportPage(t *testing.T) {
 	s := newStore(t)
 	dir := t.TempDir()
 	const evil = `550 5.1.1 User unknown <script>alert(1)</script> " onload="x" '<img src=http://evil.example/x>`
+	const slowed = `421 4.7.0 <b>TSS04</b> [TSS04] Messages from 192.0.2.1 temporarily deferred due to unexpected volume`
 	var log strings.Builder
 	for n := range 40 {
 		line := delivery(n)
 		if n%4 == 0 {
 			line = strings.Replace(line, "status=sent (250 2.0.0 Ok: queued as 6D01F22A)", "status=bounced (host mx1.example.org[192.0.2.25] said: "+evil+" (in reply to RCPT TO command))", 1)
 			line = strings.Replace(line, "@example.org>", `@<b>"x".example>`, 1)
+		}
+		if n == 1 {
+			line = strings.Replace(line, "status=sent (250 2.0.0 Ok: queued as 6D01F22A)", "status=deferred (host mx1.example.org[192.0.2.25] said: "+slowed+" (in reply to end of DATA command))", 1)
 		}
 		if n >= 20 {
 			line = strings.Replace(line, "2026-11-22T05", fmt.Sprintf("2026-11-2%dT05", 3+n%3), 1)
@@ -37,13 +41,14 @@ func TestReportPage(t *testing.T) {
 		t.Fatal(err)
 	}
 	var text strings.Builder
-	columns, reply := 0, ""
+	columns := 0
+	var replies []string
 	for n := range root.Descendants() {
 		switch {
 		case n.Type == html.TextNode && n.Parent.Data != "style":
 			text.WriteString(n.Data)
 			if n.Parent.Data == "blockquote" {
-				reply = n.Data
+				replies = append(replies, n.Data)
 			}
 		case n.Type == html.ElementNode:
 			switch n.Data {
@@ -61,13 +66,14 @@ func TestReportPage(t *testing.T) {
 			}
 		}
 	}
-	for _, want := range []string{"Bounce rate 25.00 %", "Of 40 recipients whose delivery has ended, 10 did not", "zone UTC", "user_unknown", "Failures by day", "Nothing."} {
+	for _, want := range []string{"Bounce rate 25.64 %", "Of 39 recipients whose delivery has ended, 10 did not", "zone UTC", "user_unknown", "Failures by day", "Nothing.",
+		"Who refuses or slows down the sending side", "rate_limited (soft)", "0 bounced, 1 deferrals, 1 recipients from mx1; last ", "lower connections and rate", "https://senders.yahooinc.com/smtp-error-codes/"} {
 		if !strings.Contains(text.String(), want) {
 			t.Errorf("the page lacks %q:\n%s", want, text.String())
 		}
 	}
-	if !strings.Contains(reply, "User unknown <script>alert(1)</script>") {
-		t.Errorf("reply %q", reply)
+	if len(replies) != 2 || !strings.Contains(replies[0], "User unknown <script>alert(1)</script>") || !strings.Contains(replies[1], "<b>TSS04</b>") {
+		t.Errorf("replies %q", replies)
 	}
 	if columns != 4 {
 		t.Errorf("%d columns of 4 days", columns)

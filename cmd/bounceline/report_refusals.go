@@ -2,6 +2,7 @@ package main
 
 import (
 	"bufio"
+	"cmp"
 	"context"
 	"fmt"
 	"strings"
@@ -66,24 +67,8 @@ func (r *report) refused(ctx context.Context, out *bufio.Writer, output string, 
 	}
 	r.heading(out)
 	for i, x := range list {
-		by := x.by
-		if by == "" {
-			by = "(no host named)"
-		}
-		if x.list != "" {
-			by += ", by " + x.list
-		}
-		meaning := ""
-		if c := classify.Lookup(x.category); c != nil {
-			meaning = ": " + c.Meaning
-		}
-		paragraph(out, fmt.Sprintf("%2d. ", i+1), escapeTerminal([]byte(x.category+" ("+x.kind+") at "+by))+meaning)
-		from := ""
-		if x.hosts != "" {
-			from = " from " + x.hosts
-		}
-		paragraph(out, "    ", fmt.Sprintf("%s bounced, %s deferrals, %s recipients%s; last %s", thousands(x.bounced), thousands(x.deferrals),
-			thousands(x.recipients), escapeTerminal([]byte(from)), x.last.In(r.zone).Format(time.DateTime)))
+		paragraph(out, fmt.Sprintf("%2d. ", i+1), escapeTerminal([]byte(x.category+" ("+x.kind+") at "+x.who()))+": "+meaning(x.category))
+		paragraph(out, "    ", escapeTerminal([]byte(r.figures(x))))
 		if x.reply != "" {
 			paragraph(out, "    > ", excerpt(x.reply))
 		}
@@ -93,6 +78,25 @@ func (r *report) refused(ctx context.Context, out *bufio.Writer, output string, 
 		x.back.print(out)
 	}
 	return r.footing(ctx, out, output, len(list), all)
+}
+
+// who names who refuses, and the blocklist that it asked.
+func (x *refusal) who() string {
+	by := cmp.Or(x.by, "(no host named)")
+	if x.list != "" {
+		by += ", by " + x.list
+	}
+	return by
+}
+
+// figures says how much is refused, on the way from which hosts, and until when.
+func (r *report) figures(x refusal) string {
+	from := ""
+	if x.hosts != "" {
+		from = " from " + x.hosts
+	}
+	return fmt.Sprintf("%s bounced, %s deferrals, %s recipients%s; last %s", thousands(x.bounced), thousands(x.deferrals), thousands(x.recipients), from,
+		x.last.In(r.zone).Format(time.DateTime))
 }
 
 // refusalRows prints the refusals as rows.
