@@ -32,6 +32,9 @@ func quoted(text []byte) (found []byte, whole bool) {
 		if c := string(code); c == "465" || c == "587" { // ports for submission
 			continue
 		}
+		if i > 0 && text[i-1] == '#' && bytes.Contains(text[bytes.LastIndexByte(text[:i], ' ')+1:i], []byte("://")) { // a part of a page
+			continue
+		}
 		said := bytes.TrimLeft(rest, " -,.:;)'\"\t|")
 		if len(said) > 1 && said[0] == 'b' && (said[1] == '\'' || said[1] == '"') { // Python writes bytes so
 			said = said[2:]

@@ -50,6 +50,7 @@ func TestQuoted(t *testing.T) {
 		{text: "550 5.1.1 <ann@example.org>: Recipient address rejected: User unknown; from=<bob@example.com> to=<ann@example.org> proto=SMTP helo=<x>", remote: "550 5.1.1 <ann@example.org>: Recipient address rejected: User unknown", code: 550, enhanced: "5.1.1"},
 		{text: "said: 571 Email from 192.0.2.7 is blocked", remote: "571 Email from 192.0.2.7 is blocked", code: 571},
 		{text: "error: port 587 is closed, error 465", remote: ""},
+		{text: "Envelope blocked - https://community.example.com/docs/DOC-1369#550 [x]", remote: ""},
 		{text: "seen 421HL:REP)", remote: ""},
 		{text: "550th message", remote: ""},
 		{text: "Room 550 is taken, call 550-1234", remote: ""},
