@@ -3,6 +3,7 @@ package classify
 import (
 	"bytes"
 	"slices"
+	"strconv"
 	"strings"
 
 	"bounceline/parsers/reply"
@@ -28,7 +29,9 @@ func (c Case) Row() record.Row {
 	row := record.Row{EventType: record.Attempt, MTA: c.MTA, RelayHost: []byte(c.RelayHost), Recipient: []byte(c.Recipient), Status: []byte(c.Status), ResponseText: []byte(text)}
 	remote, command := reply.Unwrap(row.ResponseText)
 	whole := false
-	if found := detail(row.ResponseText); found != nil {
+	if remote == nil && c.SMTPCode != 0 {
+		remote = c.withCodes(text)
+	} else if found := detail(row.ResponseText); found != nil {
 		remote = found
 	} else if remote = cutReport(remote); len(remote) <= len("550 ") || remote[0] == '2' || aboutSender(row.ResponseText, remote) { // no reply, a code that stands alone, or not the reply
 		if found, all := quoted(row.ResponseText); found != nil {
@@ -58,9 +61,6 @@ func (c Case) Row() record.Row {
 	}
 	if c.SMTPCode != 0 {
 		row.SMTPCode = c.SMTPCode
-		if remote == nil {
-			row.RemoteText = row.ResponseText
-		}
 	}
 	if c.EnhancedCode != "" {
 		row.EnhancedCode = []byte(c.EnhancedCode)
@@ -76,6 +76,15 @@ func (c Case) Row() record.Row {
 		row.EventType = record.Expiration
 	}
 	return row
+}
+
+// withCodes puts the codes that stand in fields of their own back where the server gave them: rules read them there.
+func (c Case) withCodes(text string) []byte {
+	b := append(strconv.AppendUint(nil, uint64(c.SMTPCode), 10), ' ')
+	if c.EnhancedCode != "" {
+		b = append(append(b, c.EnhancedCode...), ' ')
+	}
+	return append(b, text...)
 }
 
 // refusedToTalk is what Postfix writes of a session that ended before its first command (smtp_proto.c).

@@ -1,6 +1,10 @@
 package classify
 
-import "testing"
+import (
+	"strconv"
+	"strings"
+	"testing"
+)
 
 // TestQuoted: codes and texts of replies as people copy them.
 func TestQuoted(t *testing.T) {
@@ -63,6 +67,29 @@ func TestQuoted(t *testing.T) {
 		r := Case{Text: c.text}.Row()
 		if string(r.RemoteText) != c.remote || r.SMTPCode != c.code || string(r.EnhancedCode) != c.enhanced {
 			t.Errorf("%s: %d %s %q, want %d %s %q", c.text, r.SMTPCode, r.EnhancedCode, r.RemoteText, c.code, c.enhanced, c.remote)
+		}
+	}
+}
+
+// TestCodesApart: a reply whose codes stand in fields of their own is the same reply.
+func TestCodesApart(t *testing.T) {
+	e := engine(t)
+	for _, c := range []struct{ code, enhanced, text string }{
+		{"550", "5.7.504", "[ann@example.org]: Recipient address rejected: Access denied"},
+		{"550", "5.7.1", "Email quota exceeded."},
+		{"550", "5.0.350", "Remote server returned an error -> 550 x-dg-ref header is too long"},
+		{"553", "", "example.invalid does not exist"},
+		{"550", "", "Envelope blocked - User Entry - https://community.mimecast.com/docs/DOC-1369#550 [x]"},
+		{"550", "5.1.1", "<ann@example.org>: Recipient address rejected: undeliverable address: host mx.example.net[192.0.2.1] said: 550 5.2.1 Mailbox disabled"},
+	} {
+		code, err := strconv.ParseUint(c.code, 10, 16)
+		if err != nil {
+			t.Fatal(err)
+		}
+		one := Case{Text: strings.Join(strings.Fields(c.code+" "+c.enhanced+" "+c.text), " ")}.Row()
+		apart := Case{Text: c.text, SMTPCode: uint16(code), EnhancedCode: c.enhanced}.Row()
+		if want, got := verdict(e.Classify(&one)), verdict(e.Classify(&apart)); got != want {
+			t.Errorf("%s %s apart from %q: %q, want %q", c.code, c.enhanced, c.text, got, want)
 		}
 	}
 }
