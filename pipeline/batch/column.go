@@ -26,6 +26,7 @@ type Column struct {
 	index   map[string]uint32 // Word: Dict backwards
 	last    []byte            // Word: the previous row's value, before folding
 	lastKey uint32
+	spelt   []byte // memory for last, where it is not in Dict
 	fold    []byte
 }
 
@@ -86,17 +87,22 @@ func (c *Column) addWord(v []byte) (replaced bool) {
 		c.Keys = append(c.Keys, c.lastKey)
 		return false
 	}
-	c.last = append(c.last[:0], v...)
-	c.fold, replaced = appendValid(c.fold[:0], v)
-	if c.Spec.Lower {
-		lower(c.fold)
-	}
-	key, ok := c.index[string(c.fold)]
-	if !ok {
-		key = uint32(c.Dict.Len())
-		c.Dict.Buf = append(c.Dict.Buf, c.fold...)
-		c.Dict.Ends = append(c.Dict.Ends, len(c.Dict.Buf))
-		c.index[string(c.fold)] = key
+	key, ok := c.index[string(v)] // most values come as they are kept: then they are valid and folded
+	if ok {
+		c.last = c.Dict.At(int(key))
+	} else {
+		c.fold, replaced = appendValid(c.fold[:0], v)
+		if c.Spec.Lower {
+			lower(c.fold)
+		}
+		if key, ok = c.index[string(c.fold)]; !ok {
+			key = uint32(c.Dict.Len())
+			c.Dict.Buf = append(c.Dict.Buf, c.fold...)
+			c.Dict.Ends = append(c.Dict.Ends, len(c.Dict.Buf))
+			c.index[string(c.fold)] = key
+		}
+		c.spelt = append(c.spelt[:0], v...)
+		c.last = c.spelt
 	}
 	c.lastKey = key
 	c.Keys = append(c.Keys, key)
