@@ -39,6 +39,7 @@ type Config struct {
 
 	SessionTimeout time.Duration // how long a member may be silent before its partitions go to others; 45 s
 	Discover       time.Duration // how often topics are looked for; 10 s
+	Idle           time.Duration // how long none of a shipped file's lines may have come for it to be known what is stored of it; 5 min
 }
 
 // A Source is a member of a consumer group. Run is called once.
@@ -71,6 +72,9 @@ func New(c Config) (*Source, error) {
 	}
 	if c.Discover == 0 {
 		c.Discover = 10 * time.Second
+	}
+	if c.Idle == 0 {
+		c.Idle = 5 * time.Minute
 	}
 	if c.Pipeline.Counts == nil {
 		c.Pipeline.Counts = &pipeline.Counts{}

@@ -67,7 +67,7 @@ func (p *partition) run(ctx context.Context) error {
 		}
 	}
 	p.place(&at, first)
-	p.reader.shipments = &shipments{ledger: p.Ledger, retryable: p.Pipeline.Retryable, via: at.stream, committed: &reached, counts: &p.Counts, log: p.Log,
+	p.reader.shipments = &shipments{ledger: p.Ledger, retryable: p.Pipeline.Retryable, via: at.stream, committed: &reached, idle: p.Idle, counts: &p.Counts, log: p.Log,
 		streams: map[string]*shipment{}}
 	p.Log.Info("reading", "topic", p.reader.topic, "partition", p.reader.partition, "stream", at.stream, "from", at.next, "context_from", p.reader.next,
 		"interrupted_batch", at.intent != nil)

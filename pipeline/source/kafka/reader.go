@@ -120,6 +120,9 @@ func (r *reader) fetch(ctx context.Context, s *session, out chan<- pipeline.Chun
 		return 0, err
 	}
 	p := packer{reader: r, ctx: ctx, out: out, last: end}
+	if r.shipments != nil {
+		r.shipments.now = time.Now()
+	}
 	r.set.reset(batches)
 	for err == nil {
 		if err = r.set.read(&r.record); err == nil {

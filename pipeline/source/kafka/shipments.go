@@ -31,9 +31,11 @@ type shipments struct {
 	retryable func(error) bool
 	via       string        // name of the partition's stream
 	committed *atomic.Int64 // offset before which all is in the ledger
+	idle      time.Duration // after so long without a line of a stream, the ledger is asked anew
 	counts    *Counts
 	log       *slog.Logger
 
+	now     time.Time // of the fetch at hand
 	streams map[string]*shipment
 	origin  shipped.Origin
 	said    bool
@@ -42,8 +44,9 @@ type shipments struct {
 // A shipment is one stream.
 type shipment struct {
 	stream  *pipeline.Stream
-	options string // that the stream was made with
-	loaded  bool   // passed and the stream's Stored and Doubt are those of the ledger
+	options string    // that the stream was made with
+	loaded  bool      // passed and the stream's Stored and Doubt are those of the ledger
+	seen    time.Time // when its last line was read
 	passed  int64
 	markers map[int64]string // of what is stored, where its ranges end
 	strange bool             // it is not what is stored under its name: said once
@@ -84,11 +87,12 @@ func (s *shipments) from(ctx context.Context, r *message, quiet bool) (at pipeli
 	if quiet {
 		return at, readable, nil, nil
 	}
-	if !sh.loaded {
+	if !sh.loaded || s.now.Sub(sh.seen) > s.idle {
 		if err := s.load(ctx, sh); err != nil {
 			return at, readable, nil, err
 		}
 	}
+	sh.seen = s.now
 	at.Repeated = o.From < sh.passed
 	at.Known = holds(sh.stream.Stored, o.From)
 	if at.Repeated || at.Known {
@@ -156,7 +160,7 @@ func (s *shipments) add(o *shipped.Origin, options parsers.Options, before *ship
 	sh := &shipment{options: o.Host + "\x00" + o.Dialect + "\x00" + o.Zone,
 		stream: &pipeline.Stream{Name: o.Stream, Source: o.Source, Path: "shipped through " + s.via, Parser: options}}
 	if before != nil {
-		sh.loaded, sh.passed, sh.markers, sh.strange = before.loaded, before.passed, before.markers, before.strange
+		sh.loaded, sh.seen, sh.passed, sh.markers, sh.strange = before.loaded, before.seen, before.passed, before.markers, before.strange
 		sh.stream.Stored, sh.stream.Doubt, sh.stream.Twins = before.stream.Stored, before.stream.Doubt, before.stream.Twins
 	}
 	s.streams[o.Stream] = sh
@@ -177,12 +181,13 @@ func OptionsOf(o *shipped.Origin) (parsers.Options, error) {
 	return options, err
 }
 
-// load asks the ledger what is stored of the stream.
+// load asks the ledger what is stored of the stream: the first time, and when the shipper has sent none of its lines for long. Then
+// somebody may have imported the file.
 func (s *shipments) load(ctx context.Context, sh *shipment) error {
 	for wait := 200 * time.Millisecond; ; wait = min(2*wait, 10*time.Second) {
 		ranges, err := s.ledger.Ledger(ctx, sh.stream.Name)
 		var reach map[string]int64
-		if err == nil {
+		if err == nil && !sh.loaded {
 			reach, err = s.ledger.Reach(ctx, beginning(sh.stream.Name))
 		}
 		switch {
@@ -227,7 +232,11 @@ func (s *shipments) settle(sh *shipment, ranges []batch.Range, reach map[string]
 			elsewhere = append(elsewhere, r)
 		}
 	}
-	sh.stream.Stored, sh.loaded = content.Spans(elsewhere), true
+	sh.stream.Stored = content.Spans(elsewhere)
+	if sh.loaded { // the rest may be in use
+		return
+	}
+	sh.loaded = true
 	if end := reach[sh.stream.Name]; end > 0 && !covered(all, pipeline.Span{From: end - 1, To: end}) {
 		sh.stream.Doubt = end
 	}

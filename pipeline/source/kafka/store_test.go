@@ -63,6 +63,7 @@ var (
 		"another's name":           testShippedUnderAnothersName,
 		"hosts that begin alike":   testHostsThatBeginAlike,
 		"read directly before":     testReadDirectlyBefore,
+		"read directly meanwhile":  testReadDirectlyMeanwhile,
 		"partitions grow":          testPartitionsGrow,
 	}
 	patient = map[string]func(*testing.T, *broker.Broker){

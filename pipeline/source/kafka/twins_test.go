@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/segmentio/kafka-go"
 
@@ -161,6 +162,22 @@ func testReadDirectlyBefore(t *testing.T, b *broker.Broker) {
 		if len(want) > 0 {
 			t.Errorf("%s: no rows for %v", c.what, want)
 		}
+	}
+}
+
+// testReadDirectlyMeanwhile reads a file on directly while its shipper cannot send, and then lets the shipper go on.
+func testReadDirectlyMeanwhile(t *testing.T, b *broker.Broker) {
+	b.CreateTopic(t, "meanwhile", 1)
+	s, stream := newStore(), nameAt("mx1")
+	r := start(t, b, s, "meanwhile", func(c *Config) { c.Idle = time.Nanosecond })
+	write(t, b, "meanwhile", 0, shipmentOf(stream, 0, 20)...)
+	eventually(t, "the first lines", func() bool { return s.covered() == 20 })
+	s.read(stream, 20, 35)
+	write(t, b, "meanwhile", 0, shipmentOf(stream, 20, 40)...)
+	eventually(t, "the rest", func() bool { o, _ := group(t, b, t.Name(), "meanwhile", 0); return o == 40 })
+	r.stop(t)
+	if n := s.stored(t); n != 40 {
+		t.Errorf("%d rows of 40 lines", n)
 	}
 }
 
