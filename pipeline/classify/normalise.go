@@ -40,6 +40,9 @@ func (n *normalised) normalise(text []byte, names *nameTables) {
 	if out[len(out)-1] != ' ' {
 		out = append(out, ' ')
 	}
+	if len(w.code) > 0 {
+		out = w.cutMark(out)
+	}
 	if w.bits&joiner != 0 {
 		separate(out, len(w.code) > 0)
 	}
@@ -112,6 +115,20 @@ func (w *normaliser) pass(text []byte) {
 	w.out = out[:j]
 }
 
+// cutMark cuts the mark that some servers, Postfix first, put before what went wrong: 554 5.7.1 Error: too many hops. It says no
+// more than the code, and in a sentence an error is one of the server's own.
+func (w *normaliser) cutMark(out []byte) []byte {
+	i := len(" 550 ")
+	if len(w.enhanced) > 0 {
+		i += len(w.enhanced) + 1
+	}
+	if len(out) < i || !bytes.HasPrefix(out[i:], errorMark) {
+		return out
+	}
+	w.cut = max(0, w.cut-len(errorMark))
+	return append(out[:i], out[i+len(errorMark):]...)
+}
+
 // codeFollows reports whether a word that ends before i in a colon is followed by a reply.
 func codeFollows(text []byte, i int) bool {
 	return text[i-1] == ':' && i+4 < len(text) && replyCode(text[i+1:])
@@ -120,6 +137,7 @@ func codeFollows(text []byte, i int) bool {
 var (
 	suspended = []byte("delivery temporarily suspended: ")
 	inReplyTo = []byte("(in reply to ")
+	errorMark = []byte("error: ")
 )
 
 // normaliser is the state of one pass over a text.

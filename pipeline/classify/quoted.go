@@ -40,7 +40,7 @@ func quoted(text []byte) (found []byte, whole bool) {
 			said = said[2:]
 		}
 		coded := reply.Enhanced(said, code[0]) != nil
-		announced := i == 0 || announced(text[:i]) || text[i-1] == '#' || text[i-1] == '(' && rest[0] == ','
+		announced := i == 0 || announced(text[:i]) || text[i-1] == '#' && opens(text[max(0, i-2)]) || text[i-1] == '(' && rest[0] == ','
 		if !coded && (!announced || len(rest) > 1 && rest[0] == '-' && '0' <= rest[1] && rest[1] <= '9') {
 			continue // a number
 		}

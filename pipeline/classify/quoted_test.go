@@ -48,6 +48,7 @@ func TestQuoted(t *testing.T) {
 		{text: "Remote Server returned ‘550 5.7.1 Not allowed’", remote: "550 5.7.1 Not allowed", code: 550, enhanced: "5.7.1"},
 		{text: "transient: 4.5.3 Recipients belong to multiple regions", enhanced: "4.5.3"},
 		{text: "mx.example.org #550 Access denied #SMTP#", remote: "550 Access denied", code: 550},
+		{text: "Envelope blocked - https://example.org/docs/DOC-1369#550 [#]", remote: ""},
 		{text: "550 &lt;ann@example.org&gt;: can&#39;t deliver &amp; gave up", remote: "550 <ann@example.org>: can't deliver & gave up", code: 550},
 		{text: "550 user=20\nunknown=20", remote: "550 user unknown", code: 550},
 		{text: "Error: Expected smtp code 250, got 552", remote: "552 ", code: 552},

@@ -140,11 +140,10 @@ func separate(text []byte, coded bool) {
 			return
 		}
 		if spoken(word) {
-			words++
+			if words++; words > 1 {
+				return
+			}
 		}
-	}
-	if words != 1 {
-		return
 	}
 	for i := 2; i+2 < len(text); i++ {
 		if (text[i] == '_' || text[i] == '-' && coded) && byteClass(text[i-1])&letter != 0 && byteClass(text[i+1])&letter != 0 {
