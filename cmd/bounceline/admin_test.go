@@ -127,6 +127,14 @@ func TestStatusAndMetrics(t *testing.T) {
 			t.Errorf("no %s in\n%s", want, metrics)
 		}
 	}
+	for _, page := range strings.Fields(get("/")) { // what it names is there
+		if strings.HasPrefix(page, "/") && get(page) == "" {
+			t.Errorf("/ names %s, which is empty", page)
+		}
+	}
+	if !strings.Contains(get("/"), "/metrics") {
+		t.Errorf("/ says %q", get("/"))
+	}
 	if get("/healthz") != "alive\n" || get("/readyz") != "ready\n" {
 		t.Error("neither alive nor ready")
 	}

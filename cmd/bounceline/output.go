@@ -273,11 +273,11 @@ func newTable(columns ...string) table.Writer {
 }
 
 // plural writes a count with the word for one or for many.
-func plural(n int, one, many string) string {
+func plural(n uint64, one, many string) string {
 	if n == 1 {
 		return "1 " + one
 	}
-	return strconv.Itoa(n) + " " + many
+	return thousands(n) + " " + many
 }
 
 func isNumber(v any) bool {

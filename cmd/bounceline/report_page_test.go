@@ -67,7 +67,7 @@ func TestReportPage(t *testing.T) {
 		}
 	}
 	for _, want := range []string{"Bounce rate 25.64 %", "Of 39 recipients whose delivery has ended, 10 did not", "zone UTC", "user_unknown", "Failures by day", "Nothing.",
-		"Who refuses or slows down the sending side", "rate_limited (soft)", "0 bounced, 1 deferrals, 1 recipients from mx1; last ", "lower connections and rate", "https://senders.yahooinc.com/smtp-error-codes/"} {
+		"Who refuses or slows down the sending side", "rate_limited (soft)", "0 bounced, 1 deferral, 1 recipient from mx1; last ", "lower connections and rate", "https://senders.yahooinc.com/smtp-error-codes/"} {
 		if !strings.Contains(text.String(), want) {
 			t.Errorf("the page lacks %q:\n%s", want, text.String())
 		}

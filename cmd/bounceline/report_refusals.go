@@ -95,7 +95,8 @@ func (r *report) figures(x refusal) string {
 	if x.hosts != "" {
 		from = " from " + x.hosts
 	}
-	return fmt.Sprintf("%s bounced, %s deferrals, %s recipients%s; last %s", thousands(x.bounced), thousands(x.deferrals), thousands(x.recipients), from,
+	return fmt.Sprintf("%s bounced, %s, %s%s; last %s", thousands(x.bounced), plural(x.deferrals, "deferral", "deferrals"),
+		plural(x.recipients, "recipient", "recipients"), from,
 		x.last.In(r.zone).Format(time.DateTime))
 }
 

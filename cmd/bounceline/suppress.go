@@ -125,10 +125,10 @@ func (o *suppressOptions) run(cmd *cobra.Command) error {
 		return err
 	}
 	if o.output == "table" {
-		fmt.Fprintf(cmd.ErrOrStderr(), "%s to stop mailing\n", plural(n, "address", "addresses"))
+		fmt.Fprintf(cmd.ErrOrStderr(), "%s to stop mailing\n", plural(uint64(n), "address", "addresses"))
 	}
 	if n > 0 && uint(n) == o.limit {
-		fmt.Fprintf(cmd.ErrOrStderr(), "the list stops at %s; raise --limit, or take it in parts with --since and --until\n", plural(n, "address", "addresses"))
+		fmt.Fprintf(cmd.ErrOrStderr(), "the list stops at %s; raise --limit, or take it in parts with --since and --until\n", plural(uint64(n), "address", "addresses"))
 	}
 	if o.output == "table" {
 		return tellBlocklists(cmd.Context(), db, cmd.ErrOrStderr(), bound)
@@ -164,7 +164,7 @@ LIMIT 3`)
 			return err
 		}
 		if b := lists.Find(name); b != nil {
-			fmt.Fprintf(out, "not the addresses' fault: %d failures named %s; %s\n", failures, b.Name, b.Advice())
+			fmt.Fprintf(out, "not the addresses' fault: %s named %s; %s\n", plural(failures, "failure", "failures"), b.Name, b.Advice())
 		}
 	}
 	return rows.Err()

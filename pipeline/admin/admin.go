@@ -58,7 +58,10 @@ func (r *Reloads) Done(good bool, at time.Time) {
 	r.last.Store(at.Unix())
 }
 
-// A Server answers /healthz, /readyz, /status and /metrics.
+// pages is what is answered, shown at / to whoever opens the address in a browser.
+const pages = "bounceline\n\n/status   files, positions, counters, lines that were not understood (JSON)\n/metrics  for Prometheus\n/readyz   whether batches are taken\n/healthz  whether the process lives\n"
+
+// A Server answers /healthz, /readyz, /status and /metrics, and at / says so.
 type Server struct {
 	version string
 	started time.Time
@@ -86,6 +89,7 @@ func New(version string, flows []Flow, reloads *Reloads) *Server {
 	s.mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, "alive") })
 	s.mux.HandleFunc("GET /readyz", s.ready)
 	s.mux.HandleFunc("GET /status", s.status)
+	s.mux.HandleFunc("GET /{$}", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, pages) })
 	return s
 }
 
