@@ -186,7 +186,8 @@ func TestSymbolicLinks(t *testing.T) {
 	})
 }
 
-// TestThousandFiles has many files that each get a line now and then: they share batches.
+// TestThousandFiles has many files that each get a line now and then: they share batches, also the one that is being sent when the
+// process ends.
 func TestThousandFiles(t *testing.T) {
 	inWorld(t, func(w *world) {
 		for range 3 {
@@ -198,6 +199,20 @@ func TestThousandFiles(t *testing.T) {
 		if n := w.p.Runner.Counts.Batches.Load(); n > 30 {
 			t.Errorf("3000 lines of 1000 files took %d batches", n)
 		}
+		w.db.SetDown(true)
+		for i := range 1000 {
+			w.write(fmt.Sprintf("%d.log", i), w.lines(1))
+		}
+		w.settle()
+		w.stop()
+		for i := range 100 {
+			w.rename(fmt.Sprintf("%d.log", i), fmt.Sprintf("%d.log.1", i))
+		}
+		w.start()
+		w.settle()
+		w.db.SetDown(false)
+		w.settle()
+		w.loses(0)
 	}, "*.log")
 }
 
