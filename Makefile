@@ -76,9 +76,9 @@ measure: build
 
 ## soak: hours of kills (KILLS each of run, of members of a consumer group, of a shipper, of the engine, and one at each of the
 ## engine's file operations), full disks, an outage of OUTAGE at full input, a consumer group that comes and goes for SOAK, and
-## SCHEDULES random schedules, with progress and a summary
+## SCHEDULES random schedules, with progress and a summary; or the PARTS of it that are named
 soak: $(ENGINE) $(BROKER)
-	pipeline/e2e/soak.sh
+	pipeline/e2e/soak.sh $(PARTS)
 
 ## soak-kafka: members of a consumer group killed at random for SOAK
 SOAK ?= 10m
