@@ -51,6 +51,7 @@ func startWatched(t *testing.T, s *store, args ...string) (*exec.Cmd, func(page 
 
 // TestReload changes a run's own rules while it works, first to something that is no rule.
 func TestReload(t *testing.T) {
+	t.Parallel()
 	s := newStore(t)
 	dir := t.TempDir()
 	log, rules := filepath.Join(dir, "mail.log"), filepath.Join(dir, "rules.yaml")
@@ -102,6 +103,7 @@ func TestReload(t *testing.T) {
 
 // TestStatusAndMetrics asks a running daemon how it is.
 func TestStatusAndMetrics(t *testing.T) {
+	t.Parallel()
 	s := newStore(t)
 	path := filepath.Join(t.TempDir(), "mail.log")
 	appendTo(t, path, 0, 100)

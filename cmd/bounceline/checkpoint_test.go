@@ -13,6 +13,7 @@ import (
 // TestCheckpointCommands: a database that was restored from a backup knows less than the checkpoint. Run stops the file, repair
 // goes back to what the ledger has, and then all is stored, once.
 func TestCheckpointCommands(t *testing.T) {
+	t.Parallel()
 	s := newStore(t)
 	path := filepath.Join(t.TempDir(), "mail.log")
 	state := filepath.Join(s.dir, "run.checkpoint")

@@ -84,6 +84,7 @@ func TestComposeFile(t *testing.T) {
 
 // TestStaticBuild: the container's program needs no libraries, since the image has none. Only loading the engine's needs one.
 func TestStaticBuild(t *testing.T) {
+	t.Parallel()
 	list := exec.Command("go", "list", "-deps", "-tags", "noengine", ".")
 	list.Env = append(os.Environ(), "CGO_ENABLED=0")
 	out, err := list.Output()
@@ -161,6 +162,7 @@ func composeKafka(t *testing.T, p *types.Project, secrets string) (clients strin
 // TestComposeServices runs the commands of docker-compose.yml with their configuration files against a real broker and the
 // local engine. A shipper that is killed doubles nothing, and importing the log adds nothing.
 func TestComposeServices(t *testing.T) {
+	t.Parallel()
 	p, s := composeProject(t), newStore(t)
 	secrets, logs := t.TempDir(), t.TempDir()
 	dsn, err := url.Parse(strings.TrimSpace(bounceline(t, "engine", "--dsn", "--state-dir", s.dir)))

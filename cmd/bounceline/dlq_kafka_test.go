@@ -12,15 +12,15 @@ import (
 
 	"github.com/segmentio/kafka-go"
 
-	"bounceline/pipeline/e2e/broker"
 	"bounceline/pipeline/shipped"
 )
 
 // TestUnreadableRecords: what cannot be read in a topic holds up nothing, is listed with its place and its reason, and is stored
 // by a replay where it is a line after all.
 func TestUnreadableRecords(t *testing.T) {
-	s, b := newStore(t), broker.Start(t)
-	b.CreateTopic(t, "maillog", 1)
+	t.Parallel()
+	s := newStore(t)
+	b, topic := newTopic(t, 1)
 	text := func(n int) []byte { return []byte(strings.TrimSuffix(delivery(n), "\n")) }
 	const file = "file-0123456789abcdef0123456789abcdef-0"
 	shippedAs := func(from, to int64, value []byte, damage int) kafka.Message {
@@ -33,12 +33,13 @@ func TestUnreadableRecords(t *testing.T) {
 	for i := range messages {
 		messages[i].Key = []byte("mx1")
 	}
-	w := &kafka.Writer{Addr: kafka.TCP(b.Addr), Topic: "maillog", RequiredAcks: kafka.RequireAll, BatchSize: len(messages)}
-	defer w.Close()
+	w, end := newWriter(b, topic)
+	defer end()
+	w.BatchSize = len(messages)
 	if err := w.WriteMessages(context.Background(), messages...); err != nil {
 		t.Fatal(err)
 	}
-	m := startMember(t, s, b, "--kafka-topics", "maillog")
+	m := startMember(t, s, b, "--kafka-topics", topic)
 	eventually(t, "the lines behind", s.has(t, 2))
 	m.stop(t)
 	letters := func() map[string][]string {
@@ -54,16 +55,16 @@ func TestUnreadableRecords(t *testing.T) {
 		return out
 	}
 	got := letters()
-	for record, reason := range map[string]string{"maillog/0@1": "no value", "maillog/0@2": "malformed: no known envelope", "maillog/0@3": "header", "maillog/0@4": "not what its header says",
-		"maillog/0@5": "malformed"} {
+	for record, reason := range map[string]string{topic + "/0@1": "no value", topic + "/0@2": "malformed: no known envelope", topic + "/0@3": "header", topic + "/0@4": "not what its header says",
+		topic + "/0@5": "malformed"} {
 		if r := got[record]; r == nil || !strings.Contains(r[4], reason) {
 			t.Errorf("%s: %q, want %s", record, r, reason)
 		}
 	}
-	if len(got) != 5 || !strings.HasPrefix(got["maillog/0@5"][0], file+":1000") {
+	if len(got) != 5 || !strings.HasPrefix(got[topic+"/0@5"][0], file+":1000") {
 		t.Errorf("letters: %q", got)
 	}
-	if out := bounceline(t, "dlq", "show", "--state-dir", s.dir, got["maillog/0@2"][0]); !strings.Contains(out, "key      mx1") || strings.Contains(out, "\x1b") {
+	if out := bounceline(t, "dlq", "show", "--state-dir", s.dir, got[topic+"/0@2"][0]); !strings.Contains(out, "key      mx1") || strings.Contains(out, "\x1b") {
 		t.Errorf("show: %s", out)
 	}
 	bounceline(t, "verify", "--state-dir", s.dir)
@@ -77,7 +78,7 @@ func TestUnreadableRecords(t *testing.T) {
 		t.Errorf("%d rows after the replay", n)
 	}
 	bounceline(t, "verify", "--state-dir", s.dir)
-	if out := bounceline(t, "dlq", "remove", "--state-dir", s.dir, got["maillog/0@2"][0]); !strings.Contains(out, "1 dead letters are removed") || len(letters()) != 3 {
+	if out := bounceline(t, "dlq", "remove", "--state-dir", s.dir, got[topic+"/0@2"][0]); !strings.Contains(out, "1 dead letters are removed") || len(letters()) != 3 {
 		t.Errorf("remove: %s", out)
 	}
 }
@@ -85,19 +86,20 @@ func TestUnreadableRecords(t *testing.T) {
 // TestRefusedLinesReplayed: a line that the brokers refuse lies on the mail host; carried to the database it is stored as the line
 // of its file, so that an import of the file adds nothing.
 func TestRefusedLinesReplayed(t *testing.T) {
-	s, b := newStore(t), broker.Start(t)
-	b.CreateTopic(t, "maillog", 1, "max.message.bytes", "3000", "compression.type", "uncompressed")
+	t.Parallel()
+	s := newStore(t)
+	b, topic := newTopic(t, 1, "max.message.bytes", "3000", "compression.type", "uncompressed")
 	long := strings.Replace(delivery(2), "queued as", strings.Repeat("queued ", 700)+"as", 1)
 	log := write(t, filepath.Join(t.TempDir(), "mail.log"), []byte(delivery(0)+delivery(1)+long+delivery(3)))
 	host := t.TempDir()
-	args := []string{"ship", "--once", "--state-dir", host, "--kafka-brokers", b.Addr, "--kafka-topic", "maillog", "--host", "mx1", "--kafka-compression", "none", log}
+	args := []string{"ship", "--once", "--state-dir", host, "--kafka-brokers", b.Addr, "--kafka-topic", topic, "--host", "mx1", "--kafka-compression", "none", log}
 	if out := bounceline(t, args...); !strings.Contains(out, "4 lines sent, 1 of them refused") {
 		t.Errorf("ship: %s", out)
 	}
-	m := startMember(t, s, b, "--kafka-topics", "maillog")
+	m := startMember(t, s, b, "--kafka-topics", topic)
 	eventually(t, "the other lines", s.has(t, 3))
 	m.stop(t)
-	if out := bounceline(t, "dlq", "list", "--state-dir", host); !strings.Contains(out, "maillog/0, not taken") {
+	if out := bounceline(t, "dlq", "list", "--state-dir", host); !strings.Contains(out, topic+"/0, not taken") {
 		t.Errorf("list: %s", out)
 	}
 	if out, err := command("dlq", "replay", "--state-dir", host, "--all").CombinedOutput(); err == nil || !strings.Contains(string(out), "carry") {
@@ -132,8 +134,9 @@ func TestRefusedLinesReplayed(t *testing.T) {
 // TestRefusedRowsOfTopics: lines from a topic whose rows the database refuses are kept with their records, and a replay reads a
 // shipped one as its mail host said.
 func TestRefusedRowsOfTopics(t *testing.T) {
-	s, b := newStore(t), broker.Start(t)
-	b.CreateTopic(t, "maillog", 1)
+	t.Parallel()
+	s := newStore(t)
+	b, topic := newTopic(t, 1)
 	s.exec(t, "ALTER TABLE delivery_events ADD CONSTRAINT good CHECK NOT startsWith(recipient, 'refused')")
 	line := func(n int) string {
 		return fmt.Sprintf("Nov 22 05:13:%02d mx1 postfix/smtp[417]: 4jXHTQ%06d: to=<refused%d@example.com>, relay=none, delay=1, delays=0/0/1/0, dsn=5.1.1, status=bounced (no such user)\n",
@@ -147,13 +150,13 @@ func TestRefusedRowsOfTopics(t *testing.T) {
 	if err := os.Chtimes(log, stamp, stamp); err != nil {
 		t.Fatal(err)
 	}
-	bounceline(t, "ship", "--once", "--state-dir", t.TempDir(), "--kafka-brokers", b.Addr, "--kafka-topic", "maillog", "--host", "mx1", "--log-zone", "Asia/Tokyo", log)
-	m := startMember(t, s, b, "--kafka-topics", "maillog")
+	bounceline(t, "ship", "--once", "--state-dir", t.TempDir(), "--kafka-brokers", b.Addr, "--kafka-topic", topic, "--host", "mx1", "--log-zone", "Asia/Tokyo", log)
+	m := startMember(t, s, b, "--kafka-topics", topic)
 	eventually(t, "the line that is right", s.has(t, 1))
 	m.stop(t)
 	list := bounceline(t, "dlq", "list", "--state-dir", s.dir)
 	for offset := 1; offset <= 2; offset++ {
-		if !strings.Contains(list, fmt.Sprintf("maillog/0@%d", offset)) {
+		if !strings.Contains(list, fmt.Sprintf("%s/0@%d", topic, offset)) {
 			t.Errorf("offset %d: %s", offset, list)
 		}
 	}
@@ -170,18 +173,20 @@ func TestRefusedRowsOfTopics(t *testing.T) {
 // TestTopicsNeedNoStateDirectory: a run that reads topics into a server keeps what it cannot read although its state directory cannot
 // be made, and says where.
 func TestTopicsNeedNoStateDirectory(t *testing.T) {
-	s, b := newStore(t), broker.Start(t)
-	b.CreateTopic(t, "maillog", 1)
-	produce(t, b, "maillog", 1, 0, 10)
-	w := &kafka.Writer{Addr: kafka.TCP(b.Addr), Topic: "maillog", BatchSize: 1}
-	defer w.Close()
+	t.Parallel()
+	s := newStore(t)
+	b, topic := newTopic(t, 1)
+	produce(t, b, topic, 1, 0, 10)
+	w, end := newWriter(b, topic)
+	defer end()
+	w.BatchSize = 1
 	if err := w.WriteMessages(context.Background(), kafka.Message{Value: []byte("no log line")}); err != nil {
 		t.Fatal(err)
 	}
-	produce(t, b, "maillog", 1, 10, 20)
+	produce(t, b, topic, 1, 10, 20)
 	dsn := strings.TrimSpace(bounceline(t, "engine", "--dsn", "--state-dir", s.dir))
 	nowhere := filepath.Join(write(t, filepath.Join(t.TempDir(), "file"), nil), "state")
-	args := []string{"run", "--state-dir", nowhere, "--clickhouse", dsn, "--kafka-brokers", b.Addr, "--kafka-topics", "maillog"}
+	args := []string{"run", "--state-dir", nowhere, "--clickhouse", dsn, "--kafka-brokers", b.Addr, "--kafka-topics", topic}
 	m := launch(t, command(args...))
 	eventually(t, "the lines", s.has(t, 20))
 	m.stop(t)
@@ -190,7 +195,7 @@ func TestTopicsNeedNoStateDirectory(t *testing.T) {
 	if !found {
 		t.Fatal("the log does not say where dead letters go")
 	}
-	if out := bounceline(t, "dlq", "list", "--file", file); !strings.Contains(out, "maillog/0@10") {
+	if out := bounceline(t, "dlq", "list", "--file", file); !strings.Contains(out, topic+"/0@10") {
 		t.Errorf("list: %s", out)
 	}
 	cmd := command(args...)

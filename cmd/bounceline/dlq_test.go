@@ -11,6 +11,7 @@ import (
 // TestPoison: of lines that the database refuses, and of lines that it could not hold, each and no other is a dead letter;
 // replay stores those whose cause is gone.
 func TestPoison(t *testing.T) {
+	t.Parallel()
 	s := newStore(t)
 	const refused, outOfTime = 11, 3
 	var text bytes.Buffer
@@ -73,6 +74,7 @@ func TestPoison(t *testing.T) {
 // TestViewAtFault: rows that a view refuses are no dead letters. Storing stops with a sentence, and goes on when the view is
 // mended.
 func TestViewAtFault(t *testing.T) {
+	t.Parallel()
 	s := newStore(t)
 	log := write(t, filepath.Join(t.TempDir(), "mail.log"), demoLog(t, "postfix.log.zst"))
 	s.exec(t, "CREATE TABLE theirs (a UInt8) ENGINE = MergeTree ORDER BY a SETTINGS non_replicated_deduplication_window = 100")

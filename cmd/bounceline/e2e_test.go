@@ -29,7 +29,7 @@ func TestMain(m *testing.M) {
 		os.Exit(run(os.Args[1:], os.Stdin, os.Stdout, os.Stderr))
 	}
 	os.Setenv("BOUNCELINE_ENGINE_LIBRARY", localtest.Library())
-	os.Exit(m.Run())
+	os.Exit(withShared(m))
 }
 
 // command prepares a bounceline process.
@@ -85,6 +85,7 @@ func gzipped(data []byte) []byte {
 }
 
 func TestSameBytesAreStoredOnce(t *testing.T) {
+	t.Parallel()
 	s := newStore(t)
 	log := demoLog(t, "postfix.log.zst")
 	half := bytes.LastIndexByte(log[:len(log)/2], '\n') + 1
@@ -119,6 +120,7 @@ func TestSameBytesAreStoredOnce(t *testing.T) {
 }
 
 func TestOneImportIsTheSumOfItsParts(t *testing.T) {
+	t.Parallel()
 	whole, parts := newStore(t), newStore(t)
 	log := write(t, filepath.Join(t.TempDir(), "mail.log"), demoLog(t, "postfix.log.zst"))
 	bounceline(t, "import", "--state-dir", whole.dir, log)
@@ -133,6 +135,7 @@ func TestOneImportIsTheSumOfItsParts(t *testing.T) {
 }
 
 func TestImportKilled(t *testing.T) {
+	t.Parallel()
 	want := newStore(t)
 	log := write(t, filepath.Join(t.TempDir(), "mail.log"), demoLog(t, "postfix.log.zst"))
 	bounceline(t, "import", "--state-dir", want.dir, log)
@@ -174,6 +177,7 @@ func TestImportKilled(t *testing.T) {
 // TestImportWithoutItsMemory kills imports and takes their checkpoints away, then the ledger's rows too, and cuts the file into
 // other batches each time: what is stored already is found by asking for it.
 func TestImportWithoutItsMemory(t *testing.T) {
+	t.Parallel()
 	want := newStore(t)
 	log := write(t, filepath.Join(t.TempDir(), "mail.log"), demoLog(t, "postfix.log.zst"))
 	bounceline(t, "import", "--state-dir", want.dir, log)
@@ -217,7 +221,7 @@ func TestImportWithoutItsMemory(t *testing.T) {
 // eventually waits until the condition holds.
 func eventually(t testing.TB, what string, holds func() bool) {
 	t.Helper()
-	deadline := time.Now().Add(30 * time.Second)
+	deadline := time.Now().Add(time.Minute)
 	for !holds() {
 		if time.Now().After(deadline) {
 			t.Fatalf("waited in vain for: %s", what)
@@ -261,6 +265,7 @@ func (s *store) has(t testing.TB, n int) func() bool {
 }
 
 func TestRunFollowsThroughStopsAndRotation(t *testing.T) {
+	t.Parallel()
 	s := newStore(t)
 	path := filepath.Join(t.TempDir(), "mail.log")
 	cmd := startRun(t, s, path) // before the file is there
@@ -316,6 +321,7 @@ func TestRunFollowsThroughStopsAndRotation(t *testing.T) {
 }
 
 func TestRunOutlivesTheEngine(t *testing.T) {
+	t.Parallel()
 	s := newStore(t)
 	path := filepath.Join(t.TempDir(), "mail.log")
 	appendTo(t, path, 0, 50)
@@ -356,6 +362,7 @@ func enginePID(t testing.TB, s *store) int {
 // TestRunReadsANamedPipe writes through a pipe from several writers, with a line in two parts, and stops run with data in
 // the pipe.
 func TestRunReadsANamedPipe(t *testing.T) {
+	t.Parallel()
 	s := newStore(t)
 	path := filepath.Join(t.TempDir(), "pipe")
 	cmd := startRun(t, s, path) // before the pipe is there

@@ -63,6 +63,7 @@ func (s *store) serves() bool {
 //
 // BOUNCELINE_TEST_KILLS says how often it is killed.
 func TestEngineKilled(t *testing.T) {
+	t.Parallel()
 	inPieces(t, "BOUNCELINE_TEST_KILLS", 8, 100, killEngine)
 }
 
@@ -111,6 +112,7 @@ func killEngine(t *testing.T, wanted int) {
 // TestLossBehindAnAcknowledgedRetry makes what a crash leaves between two of the engine's steps: a token that is known, and its
 // rows nowhere. A retry is acknowledged; the rows must come back all the same.
 func TestLossBehindAnAcknowledgedRetry(t *testing.T) {
+	t.Parallel()
 	s := newStore(t)
 	log := write(t, filepath.Join(t.TempDir(), "mail.log"), twoMonths(0, 100))
 	bounceline(t, "import", "--state-dir", s.dir, log)

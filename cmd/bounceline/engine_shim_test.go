@@ -144,6 +144,7 @@ func sampled(n, some int) []int {
 // TestEngineKilledAtFileOperations kills the engine before and behind the file operations of one insert over two months, views
 // and ledger included, and then lets each of those that need room fail: the rows are there, once, and verify finds nothing.
 func TestEngineKilledAtFileOperations(t *testing.T) {
+	t.Parallel()
 	s := newShimmed(t)
 	s.insert(t) // makes what is made once
 	s.shim.Arm(shim.Nothing, 0)
@@ -160,7 +161,7 @@ func TestEngineKilledAtFileOperations(t *testing.T) {
 	}{{shim.KillBefore, "killed before", all.Operations}, {shim.KillAfter, "killed behind", all.Operations}, {shim.Full, "no room for", all.NeedingRoom}} {
 		t.Run(c.name, func(t *testing.T) {
 			happened := map[string]int{}
-			numbers := sampled(c.n, 4)
+			numbers := sampled(c.n, 3)
 			for i, k := range numbers {
 				s.shim.Arm(c.what, k)
 				said := s.insert(t)
@@ -181,6 +182,7 @@ func TestEngineKilledAtFileOperations(t *testing.T) {
 
 // TestEngineKilledWhileItIsMended kills it at the file operations of mending a rollup.
 func TestEngineKilledWhileItIsMended(t *testing.T) {
+	t.Parallel()
 	s := newShimmed(t)
 	s.insert(t)
 	mend := func(what shim.What, at int) (string, shim.Account) {

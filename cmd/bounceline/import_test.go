@@ -37,6 +37,7 @@ func TestLooksBinary(t *testing.T) {
 }
 
 func TestWrongInputs(t *testing.T) {
+	t.Parallel()
 	s := newStore(t)
 	dir := t.TempDir()
 	binary := filepath.Join(dir, "binary")

@@ -30,6 +30,7 @@ func journalEntries(t *testing.T, dir string, from, to int) {
 
 // TestRunFollowsTheJournal kills and stops a run that follows a journal.
 func TestRunFollowsTheJournal(t *testing.T) {
+	t.Parallel()
 	s := newStore(t)
 	dir := t.TempDir()
 	journalEntries(t, dir, 0, 100)

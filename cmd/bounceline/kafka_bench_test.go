@@ -8,7 +8,6 @@ import (
 
 	"github.com/twmb/franz-go/pkg/kgo"
 
-	"bounceline/pipeline/e2e/broker"
 	"bounceline/pipeline/e2e/loggen"
 )
 
@@ -16,9 +15,8 @@ import (
 // engine: everything on this machine, from the start of run to the last row.
 func BenchmarkRunTopics(b *testing.B) {
 	const partitions, lines = 12, 100_000
-	k := broker.Start(b)
-	k.CreateTopic(b, "maillog", partitions)
-	client, err := kgo.NewClient(kgo.SeedBrokers(k.Addr), kgo.DefaultProduceTopic("maillog"), kgo.RecordPartitioner(kgo.ManualPartitioner()))
+	k, topic := newTopic(b, partitions)
+	client, err := kgo.NewClient(kgo.SeedBrokers(k.Addr), kgo.DefaultProduceTopic(topic), kgo.RecordPartitioner(kgo.ManualPartitioner()))
 	if err != nil {
 		b.Fatal(err)
 	}
@@ -44,7 +42,7 @@ func BenchmarkRunTopics(b *testing.B) {
 		b.StopTimer()
 		s := newStore(b)
 		b.StartTimer()
-		m := startMember(b, s, k, "--kafka-topics", "maillog", "--kafka-group", time.Now().String())
+		m := startMember(b, s, k, "--kafka-topics", topic, "--kafka-group", time.Now().String())
 		waitFor(b, 5*time.Minute, "all lines", func() bool {
 			return s.number(b, "SELECT toUInt64(sum(to_pos - from_pos)) FROM ingest_batches FINAL") == partitions*lines
 		})

@@ -38,18 +38,19 @@ func intents(t *testing.T, b *broker.Broker, group, topic string, partitions int
 //
 // BOUNCELINE_MEMBER_KILLS says how often members are killed.
 func TestMemberKilledAnywhere(t *testing.T) {
+	t.Parallel()
 	program := buildWithFaults(t)
 	inPieces(t, "BOUNCELINE_MEMBER_KILLS", len(fault.Storing), 40, func(t *testing.T, kills int) { killMembers(t, program, kills) })
 }
 
 func killMembers(t *testing.T, program string, kills int) {
-	const topic, group, partitions, lines = "numbered", "killed", 2, 400
-	s, b := newStore(t), broker.Start(t)
-	b.CreateTopic(t, topic, partitions)
-	args := []string{"run", "--state-dir", s.dir, "--kafka-brokers", b.Addr, "--kafka-topics", topic, "--kafka-group", group, "--kafka-session-timeout", "3s"}
+	const partitions, lines = 2, 400
+	s := newStore(t)
+	b, topic := newTopic(t, partitions)
+	args := []string{"run", "--state-dir", s.dir, "--kafka-brokers", b.Addr, "--kafka-topics", topic, "--kafka-group", topic, "--kafka-session-timeout", "3s"}
 	watching, watched := context.WithCancel(t.Context())
 	regressed := make(chan error, 1)
-	go func() { regressed <- watchOffsets(watching, b, group, topic, partitions) }()
+	go func() { regressed <- watchOffsets(watching, b, topic, topic, partitions) }()
 	total := 0
 	for i := range kills {
 		point, nth := fault.Storing[i%len(fault.Storing)], 1+i/len(fault.Storing)%3
@@ -59,7 +60,7 @@ func killMembers(t *testing.T, program string, kills int) {
 		if err := victim.Wait(); victim.ProcessState.Exited() {
 			t.Fatalf("%s: it ended by itself: %v", point, err)
 		}
-		open := intents(t, b, group, topic, partitions)
+		open := intents(t, b, topic, topic, partitions)
 		if open == 0 && point != fault.BeforeIntent && point != fault.AfterCommit {
 			t.Errorf("%s: no partition has a batch on its way", point)
 		}
@@ -84,17 +85,18 @@ func killMembers(t *testing.T, program string, kills int) {
 //
 // BOUNCELINE_SHIPPER_KILLS says how often it is killed.
 func TestShipperKilledAnywhere(t *testing.T) {
+	t.Parallel()
 	program, points := buildWithFaults(t), slices.Concat(fault.Shipping, fault.Following)
 	inPieces(t, "BOUNCELINE_SHIPPER_KILLS", len(points)+6, 50, func(t *testing.T, kills int) { killShipper(t, program, points, kills) })
 }
 
 func killShipper(t *testing.T, program string, points []string, kills int) {
-	s, b := newStore(t), broker.Start(t)
-	b.CreateTopic(t, "maillog", 1)
+	s := newStore(t)
+	b, topic := newTopic(t, 1)
 	dir, state := t.TempDir(), t.TempDir()
 	config := write(t, filepath.Join(t.TempDir(), "ship.yaml"), fmt.Appendf(nil,
-		"inputs:\n  - name: mail\n    paths: [%s/*.log]\nstate_dir: %s\npoll: 50ms\nrotate_wait: 2s\nship: {brokers: [%s], topic: maillog, host: mx1}\n", dir, state, b.Addr))
-	member := startMember(t, s, b, "--kafka-topics", "maillog")
+		"inputs:\n  - name: mail\n    paths: [%s/*.log]\nstate_dir: %s\npoll: 50ms\nrotate_wait: 2s\nship: {brokers: [%s], topic: %s, host: mx1}\n", dir, state, b.Addr, topic))
+	member := startMember(t, s, b, "--kafka-topics", topic)
 	a := &assault{t: t, points: points, program: program, args: []string{"run", "--config", config}}
 	a.log(filepath.Join(dir, "a.log"), "create")
 	a.log(filepath.Join(dir, "b.log"), "copytruncate")

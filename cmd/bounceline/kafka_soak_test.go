@@ -18,7 +18,7 @@ import (
 func soakFor(t *testing.T) time.Duration {
 	text := os.Getenv("BOUNCELINE_SOAK")
 	if text == "" {
-		return 25 * time.Second
+		return 20 * time.Second
 	}
 	d, err := time.ParseDuration(text)
 	if err != nil {
@@ -31,9 +31,10 @@ func soakFor(t *testing.T) time.Duration {
 // partitions and the engine is killed twice. In the end each line is stored once, and at no moment did the group's offset
 // move back.
 func TestMembersComeAndGo(t *testing.T) {
-	const topic, group, partitions = "numbered", "soak", 12
-	s, b := newStore(t), broker.Start(t)
-	b.CreateTopic(t, topic, partitions)
+	t.Parallel()
+	const partitions = 12
+	s := newStore(t)
+	b, topic := newTopic(t, partitions)
 	seed := rand.Uint64()
 	t.Logf("seed %d", seed)
 	random := rand.New(rand.NewPCG(seed, 0))
@@ -52,11 +53,11 @@ func TestMembersComeAndGo(t *testing.T) {
 	}()
 	watching, watched := context.WithCancel(t.Context())
 	regressed := make(chan error, 1)
-	go func() { regressed <- watchOffsets(watching, b, group, topic, partitions) }()
+	go func() { regressed <- watchOffsets(watching, b, topic, topic, partitions) }()
 
 	var members [3]*process
 	for i := range members {
-		members[i] = startMember(t, s, b, "--kafka-topics", topic, "--kafka-group", group)
+		members[i] = startMember(t, s, b, "--kafka-topics", topic, "--kafka-group", topic)
 	}
 	engineAt := []time.Time{time.Now().Add(lasts / 3), time.Now().Add(2 * lasts / 3)}
 	kills, stops := 0, 0
@@ -77,7 +78,7 @@ func TestMembersComeAndGo(t *testing.T) {
 			members[i].kill()
 			kills++
 		}
-		members[i] = startMember(t, s, b, "--kafka-topics", topic, "--kafka-group", group)
+		members[i] = startMember(t, s, b, "--kafka-topics", topic, "--kafka-group", topic)
 	}
 	total := <-written
 	t.Logf("%d lines, %d kills, %d orderly ends", total, kills, stops)

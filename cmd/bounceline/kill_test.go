@@ -88,16 +88,6 @@ func (l *rotatedLog) rotate() {
 	l.stale, l.left = 5, time.Now()
 }
 
-// buildWithFaults builds the program in which faults can be made to happen.
-func buildWithFaults(t *testing.T) string {
-	t.Helper()
-	program := filepath.Join(t.TempDir(), "bounceline")
-	if out, err := exec.Command("go", "build", "-tags", "faults", "-o", program, ".").CombinedOutput(); err != nil {
-		t.Fatalf("go build: %v\n%s", err, out)
-	}
-	return program
-}
-
 // inPieces runs a test of so many kills, or as many as the variable says. Each piece of it begins anew, so that it ends in
 // bounded time and its end shows how far the whole is.
 func inPieces(t *testing.T, variable string, kills, each int, piece func(t *testing.T, kills int)) {
@@ -301,6 +291,7 @@ var deliveryTo = regexp.MustCompile(`to=<([^>]+)>`)
 //
 // BOUNCELINE_KILLS says how often it is killed.
 func TestKilledAnywhere(t *testing.T) {
+	t.Parallel()
 	program, points := buildWithFaults(t), slices.Concat(fault.Storing, fault.Following)
 	inPieces(t, "BOUNCELINE_KILLS", len(points)+6, 50, func(t *testing.T, kills int) {
 		s := newStore(t)

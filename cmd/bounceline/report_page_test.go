@@ -12,6 +12,7 @@ import (
 // TestReportPage: the page is one well-formed file that fetches nothing, says what the screen says, and shows what a remote
 // server wrote as text.
 func TestReportPage(t *testing.T) {
+	t.Parallel()
 	s := newStore(t)
 	dir := t.TempDir()
 	const evil = `550 5.1.1 User unknown <script>alert(1)</script> " onload="x" '<img src=http://evil.example/x>`

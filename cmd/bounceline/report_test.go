@@ -77,6 +77,7 @@ func counted(t *testing.T) (delivered, failed, deferred float64) {
 
 // TestReportAgreesWithTheLogs: the screen's totals are those of an independent count.
 func TestReportAgreesWithTheLogs(t *testing.T) {
+	t.Parallel()
 	s := demoStore(t)
 	delivered, failed, deferred := counted(t)
 	left := map[string]float64{}

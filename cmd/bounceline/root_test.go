@@ -21,6 +21,7 @@ func callWith(t *testing.T, stdin string, args ...string) (code int, stdout, std
 }
 
 func TestUsageErrors(t *testing.T) {
+	t.Parallel()
 	tests := []struct {
 		args string
 		want string
@@ -60,6 +61,7 @@ func TestUsageErrors(t *testing.T) {
 }
 
 func TestHelpAndVersion(t *testing.T) {
+	t.Parallel()
 	code, out, _ := call(t, "--help")
 	if code != exitOK || !strings.Contains(out, "bounceline import /var/log/mail.log*") || strings.Contains(out, "engine-child") {
 		t.Errorf("help: exit %d\n%s", code, out)

@@ -17,6 +17,7 @@ func holds(t *testing.T, text string, parts ...string) {
 }
 
 func TestRulesCommands(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	mine := write(t, filepath.Join(dir, "mine.yaml"), []byte("- id: house-filter\n  category: policy_rejected\n  any: [xyzzy house filter]\n  match: [\"550 5.7.1 Blocked by the xyzzy house filter\"]\n"+
 		"- {id: second, category: spam_content, any: [xyzzy house filter two]}\n"))
@@ -60,6 +61,7 @@ func TestRulesCommands(t *testing.T) {
 }
 
 func TestClassifyExplains(t *testing.T) {
+	t.Parallel()
 	code, out, _ := call(t, "classify", "host mx.example.org[192.0.2.1] said: 554 5.7.1 Service unavailable; Client host [198.51.100.7] blocked using zen.spamhaus.org; \x1b[31m (in reply to RCPT TO command)",
 		"550 5.7.26 This mail has been blocked because the sender is unauthenticated. - gsmtp", "451 4.7.1 Greylisted, try again in 5 minutes")
 	if code != exitOK {
@@ -101,6 +103,7 @@ func TestClassifyStaysInStep(t *testing.T) {
 }
 
 func TestCodesCommand(t *testing.T) {
+	t.Parallel()
 	code, out, _ := call(t, "codes", "550", "5.7.26", "S3140", "x.7.999", "ip_blocklisted", "443")
 	if code != exitOK {
 		t.Errorf("exit %d", code)

@@ -4,8 +4,6 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
-
-	"bounceline/pipeline/e2e/broker"
 )
 
 // deliveries are the lines [from, to) of a log.
@@ -20,8 +18,9 @@ func deliveries(from, to int) string {
 // TestLogsThatBeginAlike ships the logs of two hosts that begin with the same lines, one of which was imported before. Each line of
 // both is stored once, however often it is imported, shipped, stored anew or mended afterwards.
 func TestLogsThatBeginAlike(t *testing.T) {
-	s, b := newStore(t), broker.Start(t)
-	b.CreateTopic(t, "maillog", 4)
+	t.Parallel()
+	s := newStore(t)
+	b, topic := newTopic(t, 4)
 	logs := t.TempDir()
 	first := write(t, filepath.Join(logs, "mx1.log"), []byte(deliveries(0, 300)))
 	begun := write(t, filepath.Join(logs, "mx1.copy"), []byte(deliveries(0, 200)))
@@ -38,17 +37,17 @@ func TestLogsThatBeginAlike(t *testing.T) {
 	sent := 0
 	ship := func(host, path string) {
 		t.Helper()
-		bounceline(t, "ship", "--once", "--state-dir", t.TempDir(), "--kafka-brokers", b.Addr, "--kafka-topic", "maillog", "--host", host, path)
+		bounceline(t, "ship", "--once", "--state-dir", t.TempDir(), "--kafka-brokers", b.Addr, "--kafka-topic", topic, "--host", host, path)
 		sent += 300
 	}
 	read := func() bool {
-		return s.number(t, "SELECT toUInt64(sum(to_pos - from_pos)) FROM ingest_batches FINAL WHERE position(stream, '/maillog/') > 0") == uint64(sent)
+		return s.number(t, "SELECT toUInt64(sum(to_pos - from_pos)) FROM ingest_batches FINAL WHERE position(stream, '/"+topic+"/') > 0") == uint64(sent)
 	}
 
 	bounceline(t, "import", "--state-dir", s.dir, begun)
 	ship("mx1", first)
 	ship("mx2", second)
-	m := startMember(t, s, b, "--kafka-topics", "maillog")
+	m := startMember(t, s, b, "--kafka-topics", topic)
 	eventually(t, "what was shipped", read)
 	both("shipped after an import")
 	ship("mx1", first) // with another state directory
@@ -71,7 +70,7 @@ func TestLogsThatBeginAlike(t *testing.T) {
 
 	bounceline(t, "import", "--state-dir", s.dir, "--again", first)
 	both("stored anew")
-	m = startMember(t, s, b, "--kafka-topics", "maillog")
+	m = startMember(t, s, b, "--kafka-topics", topic)
 	ship("mx1", first)
 	eventually(t, "what was shipped at last", read)
 	m.stop(t)

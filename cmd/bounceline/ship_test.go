@@ -71,8 +71,8 @@ func startShip(t *testing.T, b *broker.Broker, topic, dir, path string) *process
 // TestShipKilled kills shippers at random while a log is written and rotated: each line is in the topic at least once, in its
 // order, and where it says that it comes from.
 func TestShipKilled(t *testing.T) {
-	b := broker.Start(t)
-	b.CreateTopic(t, "maillog", 1)
+	t.Parallel()
+	b, topic := newTopic(t, 1)
 	dir, logs := t.TempDir(), t.TempDir()
 	path := filepath.Join(logs, "mail.log")
 	const total, perFile = 6000, 2000
@@ -107,12 +107,12 @@ func TestShipKilled(t *testing.T) {
 	}()
 	var lines []shippedLine
 	complete := func() bool {
-		lines = append(lines, shippedLines(t, b, "maillog", int64(len(lines)))...)
+		lines = append(lines, shippedLines(t, b, topic, int64(len(lines)))...)
 		return len(reached(lines)) == len(contents) && sum(reached(lines)) == len(strings.Join(contents, ""))
 	}
 	kills := 0
 	for done := false; !done; {
-		m := startShip(t, b, "maillog", dir, path)
+		m := startShip(t, b, topic, dir, path)
 		enough := len(lines) + rand.IntN(total/12)
 		if kills == 8 {
 			enough = 1 << 30
@@ -187,25 +187,26 @@ func appendFile(path, text string) error {
 
 // TestShipHoldsFiles: a log that is deleted while ship waits for its topic is sent when that is there.
 func TestShipHoldsFiles(t *testing.T) {
-	b := broker.Start(t)
+	t.Parallel()
+	b, topic := newTopic(t, 0)
 	path := filepath.Join(t.TempDir(), "mail.log")
 	appendTo(t, path, 0, 10)
-	p := startShip(t, b, "maillog", t.TempDir(), path)
+	p := startShip(t, b, topic, t.TempDir(), path)
 	eventually(t, "ship waits", func() bool { return strings.Contains(p.log.String(), "waiting for the topic") })
 	eventually(t, "ship holds the file", func() bool { return len(openFiles(t, p.Process.Pid, path)) == 1 })
 	if err := os.Remove(path); err != nil {
 		t.Fatal(err)
 	}
 	appendTo(t, path, 10, 20)
-	b.CreateTopic(t, "maillog", 1)
-	eventually(t, "the lines of both files", func() bool { return len(shippedLines(t, b, "maillog", 0)) == 20 })
+	b.CreateTopic(t, topic, 1)
+	eventually(t, "the lines of both files", func() bool { return len(shippedLines(t, b, topic, 0)) == 20 })
 	p.stop(t)
 }
 
 // TestShipOnce sends finished files, plain and compressed, and sends only what is new the second time; run --config ships too.
 func TestShipOnce(t *testing.T) {
-	b := broker.Start(t)
-	b.CreateTopic(t, "maillog", 1)
+	t.Parallel()
+	b, topic := newTopic(t, 1)
 	dir, logs := t.TempDir(), t.TempDir()
 	postfix := demoLog(t, "postfix.log.zst")
 	plain := filepath.Join(logs, "mail.log")
@@ -216,7 +217,7 @@ func TestShipOnce(t *testing.T) {
 	if err := os.Chtimes(plain, old, old); err != nil {
 		t.Fatal(err)
 	}
-	args := []string{"ship", "--once", "--state-dir", dir, "--kafka-brokers", b.Addr, "--kafka-topic", "maillog", "--host", "mx1"}
+	args := []string{"ship", "--once", "--state-dir", dir, "--kafka-brokers", b.Addr, "--kafka-topic", topic, "--host", "mx1"}
 	n := bytes.Count(postfix, []byte("\n"))
 	if out := bounceline(t, append(args, plain)...); !strings.Contains(out, fmt.Sprintf("%d lines sent", n)) {
 		t.Errorf("first: %s", out)
@@ -224,7 +225,7 @@ func TestShipOnce(t *testing.T) {
 	if out := bounceline(t, append(args, "../../testdata/demo/postfix.log.zst")...); !strings.Contains(out, ": 0 lines sent") {
 		t.Errorf("the compressed copy: %s", out)
 	}
-	if lines := shippedLines(t, b, "maillog", 0); len(lines) != n || lines[n-1].To != int64(len(postfix)) {
+	if lines := shippedLines(t, b, topic, 0); len(lines) != n || lines[n-1].To != int64(len(postfix)) {
 		t.Errorf("%d records for %d lines", len(lines), n)
 	}
 
@@ -233,16 +234,16 @@ func TestShipOnce(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(logs, "mainlog"), exim, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	text := fmt.Sprintf("state_dir: %s\ninputs:\n  - {name: exim, paths: [%s/mainlog]}\nship:\n  brokers: [%s]\n  topic: maillog\n  host: mx1\n", dir, logs, b.Addr)
+	text := fmt.Sprintf("state_dir: %s\ninputs:\n  - {name: exim, paths: [%s/mainlog]}\nship:\n  brokers: [%s]\n  topic: %s\n  host: mx1\n", dir, logs, b.Addr, topic)
 	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	m := launch(t, command("run", "--config", file))
 	want := n + bytes.Count(exim, []byte("\n"))
-	eventually(t, "the configured file's lines", func() bool { return len(shippedLines(t, b, "maillog", int64(want-1))) == 1 })
+	eventually(t, "the configured file's lines", func() bool { return len(shippedLines(t, b, topic, int64(want-1))) == 1 })
 	m.Process.Signal(syscall.SIGHUP)
 	m.stop(t)
-	last := shippedLines(t, b, "maillog", int64(want-1))[0]
+	last := shippedLines(t, b, topic, int64(want-1))[0]
 	if last.Source != "exim" || last.Host != "mx1" || last.To != int64(len(exim)) || !strings.HasSuffix(last.Anchor, " UTC") {
 		t.Errorf("the last line's origin: %+v", last.Origin)
 	}
@@ -250,13 +251,13 @@ func TestShipOnce(t *testing.T) {
 
 // TestShipReadsANamedPipe ships what two writers put into a named pipe.
 func TestShipReadsANamedPipe(t *testing.T) {
-	b := broker.Start(t)
-	b.CreateTopic(t, "maillog", 1)
+	t.Parallel()
+	b, topic := newTopic(t, 1)
 	path := filepath.Join(t.TempDir(), "maillog")
 	if err := syscall.Mkfifo(path, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	m := startShip(t, b, "maillog", t.TempDir(), path)
+	m := startShip(t, b, topic, t.TempDir(), path)
 	want := ""
 	for n := range 2 {
 		text := delivery(2*n) + delivery(2*n+1)
@@ -272,7 +273,7 @@ func TestShipReadsANamedPipe(t *testing.T) {
 	}
 	var lines []shippedLine
 	eventually(t, "the lines in the topic", func() bool {
-		lines = shippedLines(t, b, "maillog", 0)
+		lines = shippedLines(t, b, topic, 0)
 		return len(lines) == 4
 	})
 	m.stop(t)
@@ -289,6 +290,7 @@ func TestShipReadsANamedPipe(t *testing.T) {
 }
 
 func TestShipUsage(t *testing.T) {
+	t.Parallel()
 	for want, args := range map[string][]string{
 		"name the files":               {},
 		"name the topic":               {"f"},
@@ -313,8 +315,8 @@ func asExit(err error, to **exec.ExitError) bool {
 // TestShippedRows: what is shipped is stored as an import stores it but for the stream's name, and whichever comes first, the other
 // adds nothing.
 func TestShippedRows(t *testing.T) {
-	b := broker.Start(t)
-	b.CreateTopic(t, "maillog", 1)
+	t.Parallel()
+	b, topic := newTopic(t, 1)
 	logs := t.TempDir()
 	old := time.Now().Add(-time.Hour)
 	var files []string
@@ -335,7 +337,7 @@ func TestShippedRows(t *testing.T) {
 	if err := os.Chtimes(last, old.Add(time.Minute), old.Add(time.Minute)); err != nil {
 		t.Fatal(err)
 	}
-	bounceline(t, append([]string{"ship", "--once", "--state-dir", t.TempDir(), "--kafka-brokers", b.Addr, "--kafka-topic", "maillog", "--host", "mx1", last}, files...)...)
+	bounceline(t, append([]string{"ship", "--once", "--state-dir", t.TempDir(), "--kafka-brokers", b.Addr, "--kafka-topic", topic, "--host", "mx1", last}, files...)...)
 	const (
 		all   = "SELECT sum(cityHash64(tuple(* EXCEPT (ingest_time, stream)))) FROM delivery_events WHERE source != 'last.log'"
 		ended = "SELECT count() FROM delivery_events WHERE source = 'last.log'"
@@ -344,7 +346,7 @@ func TestShippedRows(t *testing.T) {
 	bounceline(t, append([]string{"import", "--state-dir", imported.dir, "--log-host", "mx1"}, files...)...)
 	n, sum := imported.rows(t), imported.number(t, all)
 	for name, s := range map[string]*store{"imported before": imported, "shipped": shipped} {
-		m := startMember(t, s, b, "--kafka-topics", "maillog", "--kafka-group", strings.ReplaceAll(name, " ", "-"))
+		m := startMember(t, s, b, "--kafka-topics", topic, "--kafka-group", strings.ReplaceAll(name, " ", "-"))
 		eventually(t, name+": the last line", func() bool { return s.number(t, ended) == 1 })
 		m.stop(t)
 		if got := s.rows(t); got != n+1 || s.number(t, all) != sum {

@@ -26,7 +26,6 @@ func newStore(t testing.TB) *store {
 func newStoreIn(t testing.TB, dir string) *store {
 	t.Helper()
 	awaitEngine(t, dir)
-	t.Setenv(asProgram, "1") // for the engine's child
 	lease, err := local.Acquire(t.Context(), dir, "")
 	if err != nil {
 		t.Fatal(err)

@@ -11,6 +11,7 @@ import (
 // TestTwoWaysFromOtherStateDirectories stores the same bytes in one server from several state directories: what run has
 // followed is imported again, rotated, renamed and compressed, and what was imported is followed.
 func TestTwoWaysFromOtherStateDirectories(t *testing.T) {
+	t.Parallel()
 	s := newStore(t)
 	lease, err := local.Acquire(t.Context(), s.dir, "")
 	if err != nil {

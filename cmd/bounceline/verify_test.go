@@ -16,6 +16,7 @@ const wholeContents = "SELECT sum(cityHash64(* EXCEPT ingest_time)) FROM deliver
 
 // TestVerifyAndRepair damages what is stored, for real; verify says it, and repair with the file brings back the very rows.
 func TestVerifyAndRepair(t *testing.T) {
+	t.Parallel()
 	s := newStore(t)
 	log := write(t, filepath.Join(t.TempDir(), "mail.log"), demoLog(t, "postfix.log.zst"))
 	bounceline(t, "import", "--state-dir", s.dir, "--batch-rows", "300", log)
@@ -55,6 +56,7 @@ func TestVerifyAndRepair(t *testing.T) {
 // TestMonthsThatAreNoLongerKept drops the oldest month of the rows: that is no loss, and the files with the lines, whole or in
 // part, bring nothing back.
 func TestMonthsThatAreNoLongerKept(t *testing.T) {
+	t.Parallel()
 	s := newStore(t)
 	var text strings.Builder
 	const each = 20
@@ -99,6 +101,7 @@ func TestMonthsThatAreNoLongerKept(t *testing.T) {
 
 // TestImportAgain: the rows of the file, and of no other, are replaced.
 func TestImportAgain(t *testing.T) {
+	t.Parallel()
 	s := newStore(t)
 	dir := t.TempDir()
 	log := write(t, filepath.Join(dir, "mail.log"), demoLog(t, "postfix.log.zst"))
@@ -126,6 +129,7 @@ func TestImportAgain(t *testing.T) {
 // TestFullDisk: where the disk has too little room an import ends at once with a sentence that says so, and later goes on from
 // what it had stored.
 func TestFullDisk(t *testing.T) {
+	t.Parallel()
 	s := newStore(t)
 	log := write(t, filepath.Join(t.TempDir(), "mail.log"), demoLog(t, "postfix.log.zst"))
 	cmd := command("import", "--state-dir", s.dir, log)

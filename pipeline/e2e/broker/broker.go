@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -185,13 +186,13 @@ func (b *Broker) Restart() error {
 	return b.await()
 }
 
-// await waits until the broker leads what it holds and coordinates groups.
-func (b *Broker) await() error {
+// await waits until the broker leads what it holds, the topics at least, and coordinates groups.
+func (b *Broker) await(topics ...string) error {
 	ctx, cancel := context.WithTimeout(context.Background(), ready)
 	defer cancel()
 	var last error
 	for {
-		if last = b.answers(ctx); last == nil {
+		if last = b.answers(ctx, topics); last == nil {
 			return nil
 		}
 		select {
@@ -204,7 +205,7 @@ func (b *Broker) await() error {
 	}
 }
 
-func (b *Broker) answers(ctx context.Context) error {
+func (b *Broker) answers(ctx context.Context, topics []string) error {
 	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
 	defer cancel()
 	c := b.Client()
@@ -219,6 +220,11 @@ func (b *Broker) answers(ctx context.Context) error {
 	meta, err := c.Metadata(ctx, &kafka.MetadataRequest{})
 	if err != nil {
 		return err
+	}
+	for _, name := range topics {
+		if !slices.ContainsFunc(meta.Topics, func(t kafka.Topic) bool { return t.Name == name && len(t.Partitions) > 0 }) {
+			return fmt.Errorf("topic %s is not there yet", name)
+		}
 	}
 	for _, topic := range meta.Topics {
 		for _, p := range topic.Partitions {
@@ -246,7 +252,7 @@ func (b *Broker) CreateTopic(t testing.TB, name string, partitions int, settings
 	if err = errors.Join(err, errorOf(r, name)); err != nil {
 		t.Fatalf("create topic %s: %v", name, err)
 	}
-	if err := b.await(); err != nil {
+	if err := b.await(name); err != nil {
 		t.Fatal(err)
 	}
 }
