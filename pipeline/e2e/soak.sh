@@ -17,6 +17,7 @@ soak() {
 	log=.build/soak/$name.log
 	echo "== $name ($(date '+%H:%M'))"
 	begun=$(date +%s)
+	: >"$log" # tail may be sooner than the test
 	# In a process group of its own, so that all of it can be ended.
 	setsid ${GO:-go} test -v -count=1 -parallel 1 -timeout 24h -run "$tests" "$package" "$@" >$log 2>&1 &
 	tail -q -n +1 -f --pid=$! $log | grep --line-buffered -E '^ *(--- |[a-z_]+_test\.go:[0-9]+: )'
