@@ -130,9 +130,13 @@ func (f *Follower) Hold(ctx context.Context) {
 
 // Run sends the lines of all files until ctx is done. It blocks while the receiver is busy. Files that are missing or
 // cannot be read are waited for. Its error is the checkpoint's, a lock's, or one of the ledger's that is not retryable.
-func (f *Follower) Run(ctx context.Context, out chan<- pipeline.Chunk) (err error) {
+func (f *Follower) Run(ctx context.Context, out chan<- pipeline.Chunk) error {
 	f.open()
-	defer func() { err = errors.Join(err, f.Close()) }()
+	defer func() {
+		if err := f.Close(); err != nil {
+			f.Log.Error("what only this process knows of deleted files is not noted; it may not be counted as lost", "error", err)
+		}
+	}()
 	f.search()
 	for {
 		busy, err := f.round(ctx, out)

@@ -209,6 +209,26 @@ func TestBatchIsTakenFromItsOwnFile(t *testing.T) {
 	})
 }
 
+// TestBatchOfAnInputThatIsAway takes the input of a batch that was being sent out of the configuration for a while: nothing is lost.
+func TestBatchOfAnInputThatIsAway(t *testing.T) {
+	inWorld(t, func(w *world) {
+		w.log(10)
+		w.db.SetDown(true)
+		w.log(10)
+		w.stop()
+		w.db.SetDown(false)
+		paths := w.options.Paths
+		w.options.Paths = []string{w.path("other.log")}
+		w.start()
+		w.pass(2 * time.Minute)
+		w.stop()
+		w.options.Paths = paths
+		w.start()
+		w.settle()
+		w.loses(0)
+	})
+}
+
 // TestWaitingIsSaidOnce has a rotated file that cannot be looked up for hours while none is at its path.
 func TestWaitingIsSaidOnce(t *testing.T) {
 	inWorld(t, func(w *world) {

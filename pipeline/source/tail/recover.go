@@ -105,7 +105,12 @@ func (f *Follower) parts(ctx context.Context, intent *checkpoint.Intent, audit p
 		return nil, err
 	}
 	for _, r := range intent.Ranges {
-		file, input, ok := f.find(r)
+		path, ok := f.pathOf(r.Stream)
+		if _, followed := f.targetOf(path); ok && !followed { // it may come back
+			f.Log.Warn("a batch cannot be sent again: the file with its lines is no longer followed", "path", path, "from", r.From, "to", r.To)
+			continue
+		}
+		file, input, ok := f.find(path, r)
 		if !ok {
 			stored, err := f.present(ctx, audit, r)
 			if err != nil {
@@ -246,15 +251,19 @@ func (p *part) send(ctx context.Context, buffers *pipeline.Buffers, out chan<- p
 // looks is how often the files are looked through: rotation may move them from name to name meanwhile.
 const looks = 3
 
-// find opens a file that holds the range: one that is held, or at the path where its stream was followed or beside it. It is opened
-// once and for all: by its name it might be another one the next time. The caller closes it.
-func (f *Follower) find(r batch.Range) (file source, input *Input, ok bool) {
-	streams := f.Store.State().Streams
-	i := slices.IndexFunc(streams, func(s checkpoint.Stream) bool { return s.Name == r.Stream })
-	if i < 0 {
-		return nil, nil, false
+// pathOf is where the checkpoint says that the stream was followed.
+func (f *Follower) pathOf(stream string) (path string, ok bool) {
+	for _, s := range f.Store.State().Streams {
+		if s.Name == stream {
+			return s.Path, true
+		}
 	}
-	path := streams[i].Path
+	return "", false
+}
+
+// find opens a file that holds the range: one that is held, or at the path or beside it. It is opened
+// once and for all: by its name it might be another one the next time. The caller closes it.
+func (f *Follower) find(path string, r batch.Range) (file source, input *Input, ok bool) {
 	t, ok := f.targetOf(path)
 	if !ok {
 		return nil, nil, false
