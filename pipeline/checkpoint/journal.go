@@ -11,14 +11,17 @@ func (s *Store) Intend(b *batch.Batch) error {
 
 // Commit moves the positions of the batch's streams to the ends of its ranges and forgets the intent.
 func (s *Store) Commit(b *batch.Batch) error {
-	return s.update(func(st *State) {
-		st.Intent = nil
-		for _, r := range b.Ranges {
-			for i := range st.Streams {
-				if st.Streams[i].Name == r.Stream && st.Streams[i].Next < r.To {
-					st.Streams[i].Next, st.Streams[i].Marker = r.To, r.Marker
-				}
+	return s.update(func(st *State) { st.Done(b.Ranges) })
+}
+
+// Done moves the positions of the ranges' streams to their ends and forgets the intent.
+func (st *State) Done(ranges []batch.Range) {
+	st.Intent = nil
+	for _, r := range ranges {
+		for i := range st.Streams {
+			if x := &st.Streams[i]; x.Name == r.Stream && x.Next < r.To {
+				x.Next, x.Marker = r.To, r.Marker
 			}
 		}
-	})
+	}
 }

@@ -321,6 +321,22 @@ func TestStoredBatchOfALostFile(t *testing.T) {
 	})
 }
 
+// TestLedgerKnowsTheLastBatch deletes a file all of which is stored, which was never acknowledged: nothing is lost.
+func TestLedgerKnowsTheLastBatch(t *testing.T) {
+	inWorld(t, func(w *world) {
+		w.log(10)
+		w.db.LoseAcks(1000)
+		w.log(10)
+		w.must(os.Remove(w.path("mail.log")))
+		w.settle()
+		w.stop()
+		w.db.LoseAcks(0)
+		w.start()
+		w.pass(2 * time.Minute)
+		w.loses(0)
+	})
+}
+
 // TestDeletedBeforeItWasKnown ends the process while it has the only handle of a file that could not be looked up yet.
 func TestDeletedBeforeItWasKnown(t *testing.T) {
 	inWorld(t, func(w *world) {

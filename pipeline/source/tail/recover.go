@@ -101,8 +101,12 @@ func (f *Follower) parts(ctx context.Context, intent *checkpoint.Intent, audit p
 			parts = nil
 		}
 	}()
-	if open, err := f.unsettled(ctx, intent); err != nil || !open {
+	open, err := f.unsettled(ctx, intent)
+	if err != nil {
 		return nil, err
+	}
+	if !open {
+		return nil, f.settled(intent)
 	}
 	for _, r := range intent.Ranges {
 		path, ok := f.pathOf(r.Stream)
@@ -161,6 +165,11 @@ func sendParts(ctx context.Context, parts []part, buffers *pipeline.Buffers, out
 		}
 	}
 	return nil
+}
+
+// settled moves the streams' positions to the ends of a batch that the ledger has.
+func (f *Follower) settled(intent *checkpoint.Intent) error {
+	return f.Store.Update(func(st *checkpoint.State) { st.Done(intent.Ranges) })
 }
 
 // unsettled reports whether the ledger lacks a range of the intent: then its batch must be sent again.
