@@ -27,3 +27,8 @@ var WayBack []byte
 //
 //go:embed spellings.yaml
 var Spellings []byte
+
+// Words is how much each word of a reply speaks for a category.
+//
+//go:embed words.tsv
+var Words []byte

@@ -1,7 +1,7 @@
 // Package classify says why a delivery failed: it gives each row a bounce type, a category, what to do, and how sure that is.
 //
 // Evidence is weighed in a fixed order: what a provider documents, precise text, codes that servers use for what they say,
-// codes that are overloaded. Verdicts are a function of the row and the rule set alone.
+// words that make a reason likely, codes that are overloaded. Verdicts are a function of the row and the rule set alone.
 package classify
 
 import (
@@ -18,9 +18,12 @@ const (
 	ByProvider = "provider" // a provider's documented reply
 	ByText     = "text"     // what the text says
 	ByDSN      = "dsn"      // an enhanced status code
-	ByCode     = "code"     // a bare basic code
+	ByCode     = "code"     // a bare basic code, or words that only make the reason likely
 	ByNothing  = "none"
 )
+
+// byWords stands in the rule's place where single words decide.
+const byWords = "words"
 
 // Options say which rules are used.
 type Options struct {
@@ -71,6 +74,7 @@ func (e *Engine) Classify(r *record.Row) record.Class { return e.current.Load().
 type judge struct {
 	rules   *ruleSet
 	names   *nameTables
+	weights wordWeights
 	cache   *cache
 	scratch sync.Pool
 }
@@ -93,7 +97,11 @@ func newJudge(sources []source) (*judge, error) {
 	if err != nil {
 		return nil, err
 	}
-	j := &judge{rules: set, names: names, cache: newCache()}
+	weights, err := newWordWeights(configs.Words)
+	if err != nil {
+		return nil, err
+	}
+	j := &judge{rules: set, names: names, weights: weights, cache: newCache()}
 	j.scratch.New = func() any {
 		return &scratch{found: found{bits: make([]uint64, (len(set.literals)+63)/64)}, candidates: make([]uint64, (len(set.rules)+63)/64)}
 	}
@@ -112,23 +120,44 @@ func (j *judge) classify(r *record.Row) record.Class {
 
 // decide weighs the evidence; relay is the provider behind the relay's name.
 func (j *judge) decide(r *record.Row, relay int32) record.Class {
+	c, f := j.ruled(r, relay)
+	if l := f.likely; l.category != nil && l.beats(&c, r) {
+		c = l.category.class(r, byWords, ByCode)
+	}
+	if c.Provider == "" {
+		c.Provider = j.names.name(f.answered)
+	}
+	if namesList(c.Category) {
+		c.ListName = f.list
+	}
+	if statesWait(c.Category) {
+		c.RetryAfter = f.retry
+	}
+	return c
+}
+
+// ruled is the verdict of the row's status, of a rule, or of the codes, and what it was found by.
+func (j *judge) ruled(r *record.Row, relay int32) (record.Class, finding) {
 	switch {
 	case r.EventType == record.Expiration:
-		return class(r, "message_expired", "status:expired", ByText)
+		return class(r, "message_expired", "status:expired", ByText), finding{answered: -1}
 	case r.Outcome == record.Delivered,
 		r.Outcome == record.OtherOutcome && !bytes.HasPrefix(r.Status, undeliverable):
-		return record.Class{BounceType: Delivered, Category: "delivered", Action: "none", Rule: "status:delivered", Confidence: ByCode}
+		return record.Class{BounceType: Delivered, Category: "delivered", Action: "none", Rule: "status:delivered", Confidence: ByCode}, finding{answered: -1}
 	case r.SMTPCode/100 == 3:
-		return class(r, "informational", "code:3xx", ByCode)
+		return class(r, "informational", "code:3xx", ByCode), finding{answered: -1}
 	}
 	s := j.scratch.Get().(*scratch)
 	s.prepare(r, relay, j.names)
 	f := j.find(s)
 	j.scratch.Put(s)
+	return f.verdict(r), f
+}
+
+// verdict is what the rule says, or the codes where they say more or there is none.
+func (f *finding) verdict(r *record.Row) record.Class {
 	if f.rule == nil {
-		c := byCodes(r)
-		c.Provider = j.names.name(f.answered)
-		return c
+		return byCodes(r)
 	}
 	confidence := ByText
 	if f.rule.Provider != "" {
@@ -150,10 +179,7 @@ func (j *judge) decide(r *record.Row, relay int32) record.Class {
 		category = Lookup(other)
 	}
 	c := category.class(r, f.rule.ID, confidence)
-	c.ListName, c.RetryAfter = f.list, f.retry
-	if c.Provider = f.rule.Provider; c.Provider == "" {
-		c.Provider = j.names.name(f.answered)
-	}
+	c.Provider = f.rule.Provider
 	return c
 }
 
@@ -161,7 +187,8 @@ var undeliverable = []byte("undeliverable")
 
 // finding is what the words of a reply say.
 type finding struct {
-	rule     *Rule // nil if no rule knows them
+	rule     *Rule  // nil if no rule knows them
+	likely   likely // weighed where there is no rule, or one of ours that is vague and looks at nothing else
 	list     string
 	retry    uint32
 	answered int32 // number of the provider that answered, by its words; -1 unknown
@@ -204,18 +231,47 @@ func (j *judge) search(s *scratch) finding {
 			break
 		}
 	}
-	if f.rule == nil {
-		return f
+	if f.rule == nil || f.rule.Vague && !f.rule.User && len(f.rule.Commands) == 0 {
+		f.likely = j.weights.weigh(s.n.text, &s.in)
 	}
-	switch f.rule.Category {
-	case "ip_blocklisted", "bad_reputation", "spam_content", "policy_rejected", "content_rejected", "system_error":
-		f.list = j.listed(s)
-	}
-	switch f.rule.Category {
-	case "greylisted", "rate_limited", "system_error", "connection_failed", "system_full":
-		f.retry = retryAfter(s.in.text)
+	for _, category := range f.categories() {
+		if namesList(category) && f.list == "" {
+			f.list = j.listed(s)
+		}
+		if statesWait(category) && f.retry == 0 {
+			f.retry = retryAfter(s.in.text)
+		}
 	}
 	return f
+}
+
+// categories are those that the verdict may have, empty where there is none.
+func (f *finding) categories() (c [2]string) {
+	if f.rule != nil {
+		c[0] = f.rule.Category
+	}
+	if f.likely.category != nil {
+		c[1] = f.likely.category.Name
+	}
+	return c
+}
+
+// namesList reports whether a verdict of the category says which blocklist the reply names.
+func namesList(category string) bool {
+	switch category {
+	case "ip_blocklisted", "bad_reputation", "spam_content", "policy_rejected", "content_rejected", "system_error":
+		return true
+	}
+	return false
+}
+
+// statesWait reports whether a verdict of the category says how long the reply asks to wait.
+func statesWait(category string) bool {
+	switch category {
+	case "greylisted", "rate_limited", "system_error", "connection_failed", "system_full":
+		return true
+	}
+	return false
 }
 
 // answered is the provider whose words the text has, -1 if none is known: the first in the table.

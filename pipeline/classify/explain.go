@@ -25,6 +25,9 @@ type Loser struct {
 	Why            string
 }
 
+// maxWords bounds how many words are named where single words decide.
+const maxWords = 4
+
 // maxLosers bounds how many are named.
 const maxLosers = 8
 
@@ -40,6 +43,10 @@ func (j *judge) explain(r *record.Row) Explanation {
 	f := j.search(s)
 	x.Text = string(bytes.TrimSpace(s.in.text))
 	won := false
+	if x.Class.Rule == byWords {
+		words := j.weights.speakFor(f.likely.category, s.n.text)
+		x.Matched = words[:min(len(words), maxWords)]
+	}
 	for i := range j.rules.rules {
 		rule := &j.rules.rules[i]
 		switch {
@@ -52,6 +59,8 @@ func (j *judge) explain(r *record.Row) Explanation {
 		}
 		why := rule.lacks(&s.in, &s.found, j.rules.literals)
 		switch {
+		case rule == f.rule && x.Class.Rule == byWords:
+			why = fmt.Sprintf("its words are vague, and the others make %s likelier", x.Class.Category)
 		case rule == f.rule:
 			why = "its words are vague, and the codes say more"
 		case why == "" && won:

@@ -61,13 +61,13 @@ func (j *judge) verify() error {
 		r := &j.rules.rules[i]
 		for _, c := range r.Match {
 			row := c.Row()
-			if v := j.classify(&row); v.Rule != r.ID && (r.User || !j.rules.isUser(v.Rule)) {
+			if v, _ := j.ruled(&row, j.names.relay(row.RelayHost)); v.Rule != r.ID && (r.User || !j.rules.isUser(v.Rule)) {
 				errs = append(errs, fmt.Errorf("%s: its sample %q does not reach it: %s", r.where(), c.Text, j.instead(&row, r, v)))
 			}
 		}
 		for _, c := range r.NoMatch {
 			row := c.Row()
-			if v := j.classify(&row); v.Rule == r.ID {
+			if v, _ := j.ruled(&row, j.names.relay(row.RelayHost)); v.Rule == r.ID {
 				errs = append(errs, fmt.Errorf("%s: it takes the reply %q, which it must not", r.where(), c.Text))
 			}
 		}

@@ -99,6 +99,7 @@ func compile(sources []source, names *nameTables) (*ruleSet, error) {
 	sum.Write(configs.Providers)
 	sum.Write(configs.Blocklists)
 	sum.Write(configs.Spellings)
+	sum.Write(configs.Words)
 	spell, err := newSpellings(configs.Spellings)
 	if err != nil {
 		return nil, err
