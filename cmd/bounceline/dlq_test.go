@@ -47,6 +47,9 @@ func TestPoison(t *testing.T) {
 	if out := bounceline(t, "import", "--state-dir", s.dir, log); !strings.Contains(out, "already stored: 1000 lines") {
 		t.Errorf("imported again: %s", out)
 	}
+	if out := bounceline(t, "report", "--state-dir", s.dir); !strings.Contains(out, fmt.Sprintf("rows of %d could not be stored: bounceline dlq list", refused+outOfTime)) {
+		t.Errorf("the report does not tell of the dead letters: %s", out)
+	}
 	rules := write(t, filepath.Join(t.TempDir(), "mine.yaml"), []byte("- {id: house, category: spam_content, any: [xyzzy], match: [550 5.7.1 xyzzy]}\n"))
 	replay := func() string {
 		out, _ := command("dlq", "replay", "--state-dir", s.dir, "--rules", rules, "--all").CombinedOutput()

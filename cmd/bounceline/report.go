@@ -134,6 +134,7 @@ type overview struct {
 	rows        uint64
 	counts
 	left      []leftOut
+	read      *linesRead // nil where there is a filter: the ledger does not know what lines are about
 	providers []group
 	domains   []group
 	reasons   []reason
@@ -144,6 +145,9 @@ type leftOut struct {
 	name, meaning string
 	rows          uint64
 }
+
+// linesRead is what became of the log lines that were read, by the ledger.
+type linesRead struct{ all, malformed, dead uint64 }
 
 // A group is one line of a table of rates.
 type group struct {

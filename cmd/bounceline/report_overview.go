@@ -34,8 +34,11 @@ func (r *report) read(ctx context.Context) (*overview, error) {
 	if o.domains, _, err = r.by(ctx, "domain", overviewGroups); err != nil {
 		return nil, err
 	}
-	o.reasons, err = r.why(ctx, overviewReasons)
-	return o, err
+	if o.reasons, err = r.why(ctx, overviewReasons); err != nil || r.describe() != "" {
+		return o, err
+	}
+	o.read = &linesRead{}
+	return o, r.one(ctx, "SELECT sum(lines), sum(malformed), sum(dead_lines) FROM ingest_batches FINAL", nil, &o.read.all, &o.read.malformed, &o.read.dead)
 }
 
 // why reads the most frequent reasons, each with a reply that has words and the way back that a provider documents for it.
@@ -191,6 +194,21 @@ func (r *report) screen(out *bufio.Writer, o *overview) {
 	groupTable(out, "domain", "Recipient domains with the most failures", o.domains)
 	reasons(out, o)
 	leftOutTable(out, o)
+	if l := o.read; l != nil {
+		paragraph(out, "", l.String())
+	}
+}
+
+// String says how far the figures can be trusted, and where to look further.
+func (l *linesRead) String() string {
+	s := plural(l.all, "log line was", "log lines were") + " read"
+	if l.malformed > 0 {
+		s += "; " + thousands(l.malformed) + " could not be understood: bounceline query ingested says in which files"
+	}
+	if l.dead > 0 {
+		s += "; rows of " + thousands(l.dead) + " could not be stored: bounceline dlq list says why"
+	}
+	return s + ". That no row is missing or there twice is proved by bounceline verify."
 }
 
 func groupTable(out *bufio.Writer, name, title string, list []group) {
@@ -320,6 +338,11 @@ func (r *report) sections(out *bufio.Writer, o *overview, output string) error {
 	}
 	for _, l := range o.left {
 		write("left_out", l.name, nil, l.rows)
+	}
+	if l := o.read; l != nil {
+		write("lines", "read", nil, l.all)
+		write("lines", "not understood", nil, l.malformed)
+		write("lines", "not stored", nil, l.dead)
 	}
 	if failed != nil {
 		return failed

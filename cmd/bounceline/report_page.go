@@ -21,7 +21,7 @@ const pageTimes = 60
 type page struct {
 	Rate, Final, Failed, From, To, Zone, Rows, Only, Deferrals string
 	Parts                                                      []pagePart
-	Unit, FirstTime, LastTime, Most                            string
+	Unit, FirstTime, LastTime, Most, Read                      string
 	Times                                                      []pageTime
 	Tables                                                     []pageTable
 	Reasons                                                    []pageReason
@@ -119,6 +119,9 @@ func (r *report) page(ctx context.Context, out *bufio.Writer, o *overview) error
 		if l.rows > 0 {
 			p.Left = append(p.Left, pageLeft{l.name, thousands(l.rows), l.meaning})
 		}
+	}
+	if o.read != nil {
+		p.Read = o.read.String()
 	}
 	t, err := template.New("report").Parse(pageText)
 	if err != nil {

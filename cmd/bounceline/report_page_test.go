@@ -32,6 +32,7 @@ func TestReportPage(t *testing.T) {
 		}
 		log.WriteString(line)
 	}
+	log.WriteString("this is no log line\n")
 	bounceline(t, "import", "--state-dir", s.dir, write(t, filepath.Join(dir, "mail.log"), []byte(log.String())))
 	code, out, errs := call(t, "report", "--state-dir", s.dir, "--zone", "UTC", "--output", "html")
 	if code != exitOK {
@@ -67,7 +68,7 @@ func TestReportPage(t *testing.T) {
 			}
 		}
 	}
-	for _, want := range []string{"Bounce rate 25.64 %", "Of 39 recipients whose delivery has ended, 10 did not", "zone UTC", "user_unknown", "Failures by day", "Nothing.",
+	for _, want := range []string{"Bounce rate 25.64 %", "Of 39 recipients whose delivery has ended, 10 did not", "zone UTC", "user_unknown", "Failures by day", "Nothing.", "41 log lines were read; 1 could not be understood: bounceline query ingested",
 		"Who refuses or slows down the sending side", "rate_limited (soft)", "0 bounced, 1 deferral, 1 recipient from mx1; last ", "lower connections and rate", "https://senders.yahooinc.com/smtp-error-codes/"} {
 		if !strings.Contains(text.String(), want) {
 			t.Errorf("the page lacks %q:\n%s", want, text.String())

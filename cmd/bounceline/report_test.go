@@ -82,13 +82,19 @@ func TestReportAgreesWithTheLogs(t *testing.T) {
 	delivered, failed, deferred := counted(t)
 	left := map[string]float64{}
 	var all map[string]any
+	lines := map[string]float64{}
 	for _, o := range answer(t, s, "report", "--zone", "UTC") {
 		switch o["section"] {
+		case "lines":
+			lines[o["name"].(string)] = o["events"].(float64)
 		case "totals":
 			all = o
 		case "left_out":
 			left[o["name"].(string)] = o["events"].(float64)
 		}
+	}
+	if n := bytes.Count(demoLog(t, "postfix.log.zst"), []byte("\n")) + bytes.Count(demoLog(t, "exim.log.zst"), []byte("\n")); lines["read"] != float64(n) || len(lines) != 3 {
+		t.Errorf("lines %v, the logs have %d", lines, n)
 	}
 	number := func(name string) float64 { return all[name].(float64) }
 	if got := number("delivered") + left["discard"]; got != delivered || delivered == 0 {
@@ -202,7 +208,8 @@ func testRollups(t *testing.T, s *store) {
 func testScreen(t *testing.T, s *store) {
 	_, out, errs := call(t, "report", "--state-dir", s.dir, "--zone", "Europe/Berlin")
 	for _, want := range []string{"zone Europe/Berlin", "2026-11-22 06:16:22 to", "BOUNCE RATE ", "Providers with the most failures", "gmail.com",
-		"user_unknown (hard)", "    = Stop mailing the address.", "    + Barracuda: ", "      https://www.barracudacentral.org/rbl/removal-request\n", "left out of the rates", "suspended"} {
+		"user_unknown (hard)", "    = Stop mailing the address.", "    + Barracuda: ", "      https://www.barracudacentral.org/rbl/removal-request\n", "left out of the rates", "suspended",
+		" log lines were read. That no row is missing or there twice is proved by bounceline verify."} {
 		if !strings.Contains(out, want) {
 			t.Errorf("the screen lacks %q:\n%s%s", want, out, errs)
 		}
