@@ -153,3 +153,41 @@ func TestLossBehindAnAcknowledgedRetry(t *testing.T) {
 		t.Errorf("%d rows of 100 are there, or others", n)
 	}
 }
+
+// TestEngineStartsOverHalfATable leaves what a full disk leaves of a table that mending was making: the next engine starts all the same.
+func TestEngineStartsOverHalfATable(t *testing.T) {
+	t.Parallel()
+	s := newStore(t)
+	log := write(t, filepath.Join(t.TempDir(), "mail.log"), twoMonths(0, 20))
+	bounceline(t, "import", "--state-dir", s.dir, log)
+	for i, what := range []string{"metadata_path", "data_paths[1] || 'format_version.txt'"} {
+		table := fmt.Sprintf("rollup_sender_hourly_difference_%d", i)
+		s.exec(t, "CREATE TABLE "+table+" AS rollup_sender_hourly")
+		rows, err := s.db.Query(t.Context(), "SELECT "+what+" FROM system.tables WHERE name = '"+table+"'", nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var path string
+		for rows.Next() {
+			if err := rows.Scan(&path); err != nil {
+				t.Fatal(err)
+			}
+		}
+		rows.Close()
+		if !filepath.IsAbs(path) {
+			path = filepath.Join(s.dir, "engine", "data", path)
+		}
+		pid := enginePID(t, s)
+		if err := syscall.Kill(pid, syscall.SIGKILL); err != nil {
+			t.Fatal(err)
+		}
+		eventually(t, "the engine's end", func() bool { return ended(pid) })
+		if err := os.Truncate(path, 0); err != nil {
+			t.Fatal(err)
+		}
+		s.reopen(t)
+		if n := s.rows(t); n != 20 {
+			t.Errorf("%s: %d rows of 20", what, n)
+		}
+	}
+}

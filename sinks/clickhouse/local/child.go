@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"net"
 	"os"
 	"os/exec"
@@ -55,6 +56,9 @@ func prepare(dir, library string) error {
 	if err != nil {
 		return err
 	}
+	if err := dropScratch(dir); err != nil {
+		return err
+	}
 	a, err := loadAccess(dir)
 	if err != nil {
 		return err
@@ -91,6 +95,17 @@ func prepare(dir, library string) error {
 	}
 	err = syscall.Exec(self, []string{self, ChildCommand, filepath.Dir(dir), library}, env)
 	return fmt.Errorf("%s: %w", self, err)
+}
+
+// dropScratch forgets the tables that hold the difference between rows and rollups while these are mended. No engine runs, so nobody
+// needs them; and one that was being made when the disk was full, or the engine was killed, may have empty files, over which no engine
+// would start again.
+func dropScratch(dir string) error {
+	tables, err := fs.Glob(os.DirFS(dir), "data/store/*/*/rollup_*_difference_*.sql")
+	for _, t := range tables {
+		err = errors.Join(err, os.Remove(filepath.Join(dir, t)))
+	}
+	return err
 }
 
 // serveClients is the second step.
