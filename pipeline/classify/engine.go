@@ -127,10 +127,10 @@ func (j *judge) decide(r *record.Row, relay int32) record.Class {
 	if c.Provider == "" {
 		c.Provider = j.names.name(f.answered)
 	}
-	if namesList(c.Category) {
+	if f.list != "" && Lookup(c.Category).Lists {
 		c.ListName = f.list
 	}
-	if statesWait(c.Category) {
+	if f.retry != 0 && Lookup(c.Category).Waits {
 		c.RetryAfter = f.retry
 	}
 	return c
@@ -234,44 +234,18 @@ func (j *judge) search(s *scratch) finding {
 	if f.rule == nil || f.rule.Vague && !f.rule.User && len(f.rule.Commands) == 0 {
 		f.likely = j.weights.weigh(s.n.text, &s.in)
 	}
-	for _, category := range f.categories() {
-		if namesList(category) && f.list == "" {
-			f.list = j.listed(s)
-		}
-		if statesWait(category) && f.retry == 0 {
-			f.retry = retryAfter(s.in.text)
-		}
+	if f.may(func(c *Category) bool { return c.Lists }) {
+		f.list = j.listed(s)
+	}
+	if f.may(func(c *Category) bool { return c.Waits }) {
+		f.retry = retryAfter(s.in.text)
 	}
 	return f
 }
 
-// categories are those that the verdict may have, empty where there is none.
-func (f *finding) categories() (c [2]string) {
-	if f.rule != nil {
-		c[0] = f.rule.Category
-	}
-	if f.likely.category != nil {
-		c[1] = f.likely.category.Name
-	}
-	return c
-}
-
-// namesList reports whether a verdict of the category says which blocklist the reply names.
-func namesList(category string) bool {
-	switch category {
-	case "ip_blocklisted", "bad_reputation", "spam_content", "policy_rejected", "content_rejected", "system_error":
-		return true
-	}
-	return false
-}
-
-// statesWait reports whether a verdict of the category says how long the reply asks to wait.
-func statesWait(category string) bool {
-	switch category {
-	case "greylisted", "rate_limited", "system_error", "connection_failed", "system_full":
-		return true
-	}
-	return false
+// may reports whether one of the categories that the verdict may have is such.
+func (f *finding) may(be func(*Category) bool) bool {
+	return f.rule != nil && be(f.rule.category) || f.likely.category != nil && be(f.likely.category)
 }
 
 // answered is the provider whose words the text has, -1 if none is known: the first in the table.

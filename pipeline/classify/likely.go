@@ -18,13 +18,14 @@ import (
 // the codes. It is a sum, so that a verdict can be told by its words. TestWeigh makes it from replies whose category is known.
 type wordWeights struct {
 	slots      []slot // a power of two, at least half of them free
+	weights    []weight
 	categories []*Category
 }
 
-// A slot holds a word, by its hash, and its weights. It is free where there are none.
+// A slot holds a word, by its hash, and where its weights are. It is free where there are none.
 type slot struct {
-	hash    uint64
-	weights []weight
+	hash     uint64
+	from, to uint32
 }
 
 // A weight is how much a word speaks for a category, by its place in the table's first line.
@@ -92,7 +93,7 @@ func newWordWeights(data []byte) (wordWeights, error) {
 			}
 			continue
 		}
-		weights := make([]weight, 0, len(fields)-1)
+		from := len(w.weights)
 		for _, f := range fields[1:] {
 			category, points, _ := strings.Cut(f, ":")
 			c, err := strconv.ParseUint(category, 10, 8)
@@ -101,13 +102,13 @@ func newWordWeights(data []byte) (wordWeights, error) {
 				errs = append(errs, fmt.Errorf("words.tsv:%d: want category:points, got %q", n, f))
 				continue
 			}
-			weights = append(weights, weight{uint8(c), int16(p)})
+			w.weights = append(w.weights, weight{uint8(c), int16(p)})
 		}
 		s := w.slot([]byte(fields[0]))
-		if len(s.weights) > 0 || len(weights) == 0 {
+		if s.to > s.from || len(w.weights) == from {
 			errs = append(errs, fmt.Errorf("words.tsv:%d: %q has no weights, or stands there twice", n, fields[0]))
 		}
-		*s = slot{wordHash([]byte(fields[0])), weights}
+		*s = slot{wordHash([]byte(fields[0])), uint32(from), uint32(len(w.weights))}
 	}
 	if len(w.categories) < 2 {
 		errs = append(errs, errors.New("words.tsv: wants two categories at least"))
@@ -119,10 +120,16 @@ func newWordWeights(data []byte) (wordWeights, error) {
 func (w *wordWeights) slot(word []byte) *slot {
 	h := wordHash(word)
 	for i := h; ; i++ {
-		if s := &w.slots[i&uint64(len(w.slots)-1)]; s.hash == h || len(s.weights) == 0 {
+		if s := &w.slots[i&uint64(len(w.slots)-1)]; s.hash == h || s.to == s.from {
 			return s
 		}
 	}
+}
+
+// of returns the weights of a word, none if it is not in the table.
+func (w *wordWeights) of(word []byte) []weight {
+	s := w.slot(word)
+	return w.weights[s.from:s.to]
 }
 
 // wordHash is FNV-1a of a word, its high bits mixed in. Words of the table that had the same one would be refused as standing there twice.
@@ -138,7 +145,7 @@ func wordHash(word []byte) uint64 {
 func (w *wordWeights) weigh(text []byte, in *input) likely {
 	var scores [maxReasons]int32
 	add := func(word []byte) bool {
-		weights := w.slot(word).weights
+		weights := w.of(word)
 		for _, x := range weights {
 			scores[x.category] += int32(x.points)
 		}
@@ -175,7 +182,7 @@ func (w *wordWeights) weigh(text []byte, in *input) likely {
 func (w *wordWeights) speakFor(category *Category, text []byte) []string {
 	points := map[string]int16{}
 	for word, rest := nextWord(text); len(word) > 0; word, rest = nextWord(rest) {
-		for _, x := range w.slot(word).weights {
+		for _, x := range w.of(word) {
 			if w.categories[x.category] == category && x.points > 0 {
 				points[string(word)] = x.points
 			}

@@ -28,6 +28,8 @@ type Category struct {
 	Local     string // where no reply was received; empty: Transient if the message stays in the queue, else Permanent
 	Action    string
 	Severity  Severity
+	Lists     bool // a reply may name a blocklist
+	Waits     bool // a reply may say how long to wait
 	Meaning   string
 	Advice    string
 	Elsewhere Equivalents
