@@ -36,7 +36,8 @@ func (f *readingFlags) options() (parsers.Options, error) {
 		o.Zone = zone
 	}
 	if _, err := parsers.NewStream(o); err != nil {
-		return o, usagef("--parser %s: %v", f.parser, err)
+		names := append([]string{"auto"}, dialectNames()...)
+		return o, usagef("--parser %s: %v%s; there are %s", f.parser, err, didYouMean(f.parser, names), strings.Join(names, ", "))
 	}
 	return o, nil
 }

@@ -36,6 +36,7 @@ func TestUsageErrors(t *testing.T) {
 		{"validate a b", "validate takes one argument: a configuration file"},
 		{"report --sinse 7d", "did you mean --since?"},
 		{"report --category user_unknwn", "did you mean user_unknown?"},
+		{"parse --parser postfx -", `there is no dialect "postfx" (did you mean postfix?); there are auto, postfix, exim`},
 		{"codes gogle", "neither a code such as 550"},
 		{"report --limit x", "invalid argument"},
 		{"report extra", `report takes no arguments, but got "extra"`},
