@@ -69,7 +69,8 @@ ORDER BY failures DESC, category, type`+limited(limit), params)
 	return out, r.examples(ctx, where, params, out)
 }
 
-// examples gives each reason the newest reply of the provider that gave most of them.
+// examples gives each reason the newest reply of the known provider that gave most of them. If that is less than a tenth, it
+// says little about the reason: then it is the newest reply of those who gave most, known or not.
 func (r *report) examples(ctx context.Context, where string, params map[string]string, reasons []reason) error {
 	g, err := newGuides()
 	if err != nil {
@@ -80,8 +81,7 @@ SELECT toString(bounce_category) AS category, toString(bounce_type) AS type, toS
 FROM delivery_events
 WHERE `+where+`
 GROUP BY category, type, at
-ORDER BY category, type, at != '' DESC, n DESC, at
-LIMIT 1 BY category, type`, params)
+ORDER BY n DESC, at`, params)
 	if err != nil {
 		return err
 	}
@@ -95,8 +95,11 @@ LIMIT 1 BY category, type`, params)
 		}
 		for i := range reasons {
 			if x := &reasons[i]; x.category == category && x.kind == kind {
-				x.example, x.back = reply, g.back(kind, at, list, reply, code, enhanced)
-				if at != "" {
+				telling := at != "" && x.provider == "" && n*10 >= x.failures
+				if telling || x.example == "" && x.provider == "" {
+					x.example, x.back = reply, g.back(kind, at, list, reply, code, enhanced)
+				}
+				if telling {
 					x.provider, x.atProvider = at, n
 				}
 			}

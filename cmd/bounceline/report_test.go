@@ -82,9 +82,14 @@ func TestReportAgreesWithTheLogs(t *testing.T) {
 	delivered, failed, deferred := counted(t)
 	left := map[string]float64{}
 	var all map[string]any
-	lines := map[string]float64{}
+	lines, telling := map[string]float64{}, map[bool]int{}
 	for _, o := range answer(t, s, "report", "--zone", "UTC") {
 		switch o["section"] {
+		case "reasons":
+			if few := o["at_provider"].(float64)*10 < o["events"].(float64); few != (o["provider"] == "") || o["example"] == "" {
+				t.Errorf("a provider is named that says little of the reason, or none although one does, or there is no reply: %v", o)
+			}
+			telling[o["provider"] != ""]++
 		case "lines":
 			lines[o["name"].(string)] = o["events"].(float64)
 		case "totals":
@@ -95,6 +100,9 @@ func TestReportAgreesWithTheLogs(t *testing.T) {
 	}
 	if n := bytes.Count(demoLog(t, "postfix.log.zst"), []byte("\n")) + bytes.Count(demoLog(t, "exim.log.zst"), []byte("\n")); lines["read"] != float64(n) || len(lines) != 3 {
 		t.Errorf("lines %v, the logs have %d", lines, n)
+	}
+	if telling[true] == 0 || telling[false] == 0 {
+		t.Errorf("all reasons, or none, have a provider that gave many of them: %v", telling)
 	}
 	number := func(name string) float64 { return all[name].(float64) }
 	if got := number("delivered") + left["discard"]; got != delivered || delivered == 0 {
