@@ -178,14 +178,27 @@ func (w *wordWeights) weigh(text []byte, in *input) likely {
 	return likely{w.categories[best], (scores[best] - scores[second]) * long / (long + known)}
 }
 
-// speakFor lists the words of a normalised text that speak for the category, those that say most first.
+// speakFor lists the words of a normalised text that speak for the category, those that say most first, each with the blanks
+// beside it, so that it is not taken for a part of another word.
 func (w *wordWeights) speakFor(category *Category, text []byte) []string {
 	points := map[string]int16{}
 	for word, rest := nextWord(text); len(word) > 0; word, rest = nextWord(rest) {
+		start := len(text) - len(rest) - len(word)
+		if first, size := utf8.DecodeRune(word); wide(first) {
+			start = len(text) - len(rest) - size
+		}
+		end := start + len(word)
 		for _, x := range w.of(word) {
-			if w.categories[x.category] == category && x.points > 0 {
-				points[string(word)] = x.points
+			if w.categories[x.category] != category || x.points <= 0 {
+				continue
 			}
+			if start > 0 && text[start-1] == ' ' {
+				start--
+			}
+			if end < len(text) && text[end] == ' ' {
+				end++
+			}
+			points[string(text[start:end])] = x.points
 		}
 	}
 	return slices.SortedFunc(maps.Keys(points), func(a, b string) int {

@@ -282,14 +282,14 @@ func nameOf(c *Category) string {
 // TestExplainWords names the words that decided.
 func TestExplainWords(t *testing.T) {
 	e := engine(t)
-	w, err := newWordWeights([]byte("user_unknown\tgreylisted\nfive\t0:5\t1:10\nminutes\t1:60\n"))
+	w, err := newWordWeights([]byte("user_unknown\tgreylisted\nfive\t0:5\t1:10\nminutes\t1:60\n邮件\t1:5\n"))
 	if err != nil {
 		t.Fatal(err)
 	}
 	e.current.Load().weights = w
-	row := Case{Text: "450 5 minutes, five"}.Row()
+	row := Case{Text: "450 fives 5 minutes, (five) 的邮件"}.Row()
 	x := e.Explain(&row)
-	if want := []string{"minutes", "five"}; x.Class.Rule != byWords || !slices.Equal(x.Matched, want) {
+	if want := []string{" minutes", "five", "邮件 "}; x.Class.Rule != byWords || !slices.Equal(x.Matched, want) {
 		t.Errorf("got %q by %s, want %q", x.Matched, x.Class.Rule, want)
 	}
 	if _, err := newWordWeights(configs.Words); err != nil {
