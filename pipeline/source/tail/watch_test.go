@@ -2,6 +2,8 @@ package tail
 
 import (
 	"bytes"
+	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"os"
@@ -13,6 +15,8 @@ import (
 	"time"
 
 	"github.com/fsnotify/fsnotify"
+
+	"bounceline/pipeline/checkpoint"
 )
 
 // watching returns a watcher of the directories and what it logs.
@@ -141,6 +145,12 @@ func TestNoWatcherIsLeft(t *testing.T) {
 		touch(t, filepath.Join(dir, "b"))
 		w.close()
 	}
+	noneLeft(t)
+}
+
+// noneLeft waits until no goroutine of a watcher runs.
+func noneLeft(t *testing.T) {
+	t.Helper()
 	var stacks bytes.Buffer
 	for deadline := time.Now().Add(30 * time.Second); time.Now().Before(deadline); {
 		stacks.Reset()
@@ -152,4 +162,35 @@ func TestNoWatcherIsLeft(t *testing.T) {
 		}
 	}
 	t.Errorf("left running:\n%s", &stacks)
+}
+
+// TestFollowerLetsGo: a follower that only held files, and never ran, leaves neither goroutines nor open files when it is closed.
+func TestFollowerLetsGo(t *testing.T) {
+	dir := t.TempDir()
+	path := filepath.Join(dir, "mail.log")
+	touch(t, path)
+	store, _, err := checkpoint.Open(filepath.Join(t.TempDir(), "run.checkpoint"), false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer store.Close()
+	f := New(Config{Inputs: []Input{{Name: "mail", Paths: []string{path}}}, Store: store, Watch: true, Log: slog.New(slog.DiscardHandler)})
+	holding, stop := context.WithCancel(t.Context())
+	stop() // it looks once all the same
+	for range 2 {
+		f.Hold(holding)
+	}
+	if n := len(f.live); n != 1 {
+		t.Fatalf("%d files are held", n)
+	}
+	file := f.live[0].file
+	for range 2 {
+		if err := f.Close(); err != nil {
+			t.Error(err)
+		}
+	}
+	if _, err := file.Stat(); !errors.Is(err, os.ErrClosed) {
+		t.Errorf("the file is still open: %v", err)
+	}
+	noneLeft(t)
 }
