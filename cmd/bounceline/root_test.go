@@ -67,7 +67,13 @@ func TestHelpAndVersion(t *testing.T) {
 	if code != exitOK || !strings.Contains(out, "bounceline import /var/log/mail.log*") || strings.Contains(out, "engine-child") {
 		t.Errorf("help: exit %d\n%s", code, out)
 	}
-	for _, c := range newRootCommand(nil, nil, nil).Commands() {
+	commands := newRootCommand(nil, nil, nil).Commands()
+	for _, c := range commands {
+		if c.Name() != "completion" {
+			commands = append(commands, c.Commands()...)
+		}
+	}
+	for _, c := range commands {
 		if c.Hidden || c.Name() == "help" || c.Name() == "completion" {
 			continue
 		}

@@ -45,7 +45,9 @@ func newRulesListCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "list",
 		Short: "List the rules in the order in which they are tried",
-		Args:  noArguments,
+		Example: `  bounceline rules list --rules my-rules.yaml
+  bounceline rules list --output csv | grep user_unknown`,
+		Args: noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if err := checkOutput(output); err != nil {
 				return err

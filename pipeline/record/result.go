@@ -1,6 +1,6 @@
 package record
 
-// Class of a line: what it was to the parser.
+// LineClass is what a line was to the parser.
 type LineClass uint8
 
 const (
