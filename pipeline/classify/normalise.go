@@ -275,6 +275,9 @@ func (w *normaliser) localPart(start int, word []byte) int {
 
 var senderRejected = []byte("sender address rejected:")
 
+// openSPF is in the names of the sites that explain a failed SPF check, to which some servers only point.
+var openSPF = []byte("openspf.")
+
 var addressSigns = []byte("!#$&*?^`{|}~")
 
 func isURL(w []byte) bool {
@@ -320,6 +323,9 @@ func (w *normaliser) url(text []byte, n, start int) int {
 		w.fold(segment)
 	} else {
 		w.out = append(w.out, "url"...)
+		if bytes.Contains(host, openSPF) {
+			w.out = append(w.out, " spf"...)
+		}
 		if p := known.find(page); p >= 0 {
 			if w.signed < 0 {
 				w.signed = p

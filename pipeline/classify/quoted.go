@@ -40,7 +40,7 @@ func quoted(text []byte) (found []byte, whole bool) {
 			said = said[2:]
 		}
 		coded := reply.Enhanced(said, code[0]) != nil
-		announced := i == 0 || announced(text[:i]) || text[i-1] == '#' && opens(text[max(0, i-2)]) || text[i-1] == '(' && rest[0] == ','
+		announced := i == 0 || announced(text[:i]) || dialogue(text[:i]) || text[i-1] == '#' && opens(text[max(0, i-2)]) || text[i-1] == '(' && rest[0] == ','
 		if !coded && (!announced || len(rest) > 1 && rest[0] == '-' && '0' <= rest[1] && rest[1] <= '9') {
 			continue // a number
 		}
@@ -194,6 +194,16 @@ func announced(before []byte) bool {
 	}
 	word := strings.ToLower(string(before[bytes.LastIndexAny(before, " \t'\"([<:;=|")+1:]))
 	return announcements[word] || strings.HasSuffix(word, "error") || strings.HasSuffix(word, "exception")
+}
+
+// dialogue reports whether what stands before a code is the beginning of a session, as people copy it: a reply that is none of a
+// failure, then a command.
+func dialogue(before []byte) bool {
+	if before[0] != '2' || reply.Code(before) == 0 {
+		return false
+	}
+	before = bytes.ToLower(before)
+	return bytes.Contains(before, []byte("helo ")) || bytes.Contains(before, []byte("ehlo ")) || bytes.Contains(before, []byte("mail from")) || bytes.Contains(before, []byte("rcpt to"))
 }
 
 // announcements are the words that stand before a quoted reply.
