@@ -125,10 +125,10 @@ func (j *judge) decide(r *record.Row, relay int32) record.Class {
 		c = l.category.class(r, byWords, ByCode)
 	}
 	if c.Provider == "" {
-		c.Provider = j.names.name(f.answered)
+		c.Provider = j.names.name(int32(f.answered))
 	}
-	if f.list != "" && Lookup(c.Category).Lists {
-		c.ListName = f.list
+	if f.list >= 0 && Lookup(c.Category).Lists {
+		c.ListName = j.names.blocklists[f.list].Name
 	}
 	if f.retry != 0 && Lookup(c.Category).Waits {
 		c.RetryAfter = f.retry
@@ -140,12 +140,12 @@ func (j *judge) decide(r *record.Row, relay int32) record.Class {
 func (j *judge) ruled(r *record.Row, relay int32) (record.Class, finding) {
 	switch {
 	case r.EventType == record.Expiration:
-		return class(r, "message_expired", "status:expired", ByText), finding{answered: -1}
+		return class(r, "message_expired", "status:expired", ByText), nothing
 	case r.Outcome == record.Delivered,
 		r.Outcome == record.OtherOutcome && !bytes.HasPrefix(r.Status, undeliverable):
-		return record.Class{BounceType: Delivered, Category: "delivered", Action: "none", Rule: "status:delivered", Confidence: ByCode}, finding{answered: -1}
+		return record.Class{BounceType: Delivered, Category: "delivered", Action: "none", Rule: "status:delivered", Confidence: ByCode}, nothing
 	case r.SMTPCode/100 == 3:
-		return class(r, "informational", "code:3xx", ByCode), finding{answered: -1}
+		return class(r, "informational", "code:3xx", ByCode), nothing
 	}
 	s := j.scratch.Get().(*scratch)
 	s.prepare(r, relay, j.names)
@@ -189,10 +189,13 @@ var undeliverable = []byte("undeliverable")
 type finding struct {
 	rule     *Rule  // nil if no rule knows them
 	likely   likely // weighed where there is no rule, or one of ours that is vague and looks at nothing else
-	list     string
 	retry    uint32
-	answered int32 // number of the provider that answered, by its words; -1 unknown
+	list     int16 // place in its table of the blocklist that is named, -1 none
+	answered int16 // and of the provider that answered, by its words; -1 unknown
 }
+
+// nothing is what no words say.
+var nothing = finding{list: -1, answered: -1}
 
 // find returns what the prepared text says, from the cache if it can.
 func (j *judge) find(s *scratch) finding {
@@ -208,15 +211,15 @@ func (j *judge) find(s *scratch) finding {
 // search looks for the rule that takes the prepared text: one that takes what comes before a second reply, else any. Where that
 // one is vague, a rule that is not and reads the second reply for more than the end of the dialogue is better.
 func (j *judge) search(s *scratch) finding {
-	f := finding{}
+	f := nothing
 	s.found.clear()
 	j.rules.automaton.scan(s.n.text[:s.n.cut], &s.found)
 	for _, end := range []int{s.n.cut, len(s.n.text)} {
 		if end > s.n.cut {
 			j.rules.automaton.scan(s.n.text, &s.found)
 		}
-		f.answered = j.answered(s)
-		s.in.provider = j.names.name(f.answered)
+		f.answered = int16(j.answered(s))
+		s.in.provider = j.names.name(int32(f.answered))
 		if f.answered < 0 {
 			s.in.provider = j.names.name(s.in.relay)
 		}
@@ -258,14 +261,14 @@ func (j *judge) answered(s *scratch) int32 {
 	return s.n.signed
 }
 
-// listed is the blocklist that the text names; empty if none.
-func (j *judge) listed(s *scratch) string {
+// listed is the place in its table of the blocklist that the text names, -1 if none.
+func (j *judge) listed(s *scratch) int16 {
 	for _, g := range j.rules.lists {
 		if s.found.has(g.literal) {
-			return j.names.blocklists[g.value].Name
+			return int16(g.value)
 		}
 	}
-	return ""
+	return -1
 }
 
 // prepare normalises the row's text and notes all that rules look at; relay is the provider behind the relay's name.

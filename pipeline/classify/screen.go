@@ -1,6 +1,8 @@
 package classify
 
 import (
+	"cmp"
+	"math"
 	mathbits "math/bits"
 	"slices"
 )
@@ -27,13 +29,19 @@ func newScreen(rules []Rule, literals []string) *screen {
 	triggers := make([][]int32, len(literals))
 	for i := range rules {
 		r := &rules[i]
-		by, any := r.any, []int32(nil) // whoever is a candidate by one of any need not be asked for it again
-		if len(r.all) > 0 {            // one literal that must be there is enough to look for: the longest is the rarest
-			by = slices.MaxFunc(r.all, func(a, b []int32) int { return len(literals[a[0]]) - len(literals[b[0]]) })
-			any = r.any
-		}
+		// Of the groups of which one literal must be there, the rarest makes the rule a candidate, which need not be asked for it again.
+		groups := slices.Concat([][]int32{r.any, r.with}, r.all)
+		groups = slices.DeleteFunc(groups, func(g []int32) bool { return len(g) == 0 })
+		by := slices.MinFunc(groups, func(a, b []int32) int { return cmp.Compare(commonness(literals, a), commonness(literals, b)) })
 		for _, n := range by {
 			triggers[n] = append(triggers[n], int32(i))
+		}
+		any, with := r.any, r.with
+		switch {
+		case len(any) > 0 && &by[0] == &any[0]:
+			any = nil
+		case len(with) > 0 && &by[0] == &with[0]:
+			with = nil
 		}
 		a := &s.asked[i]
 		pack := func(from *int32, words []int32) {
@@ -41,7 +49,7 @@ func newScreen(rules []Rule, literals []string) *screen {
 			s.literals = append(s.literals, words...)
 		}
 		pack(&a.any, any)
-		pack(&a.with, r.with)
+		pack(&a.with, with)
 		a.all = int32(len(s.literals))
 		for _, spellings := range r.all {
 			for _, n := range spellings[1:] {
@@ -59,6 +67,15 @@ func newScreen(rules []Rule, literals []string) *screen {
 	}
 	s.from = append(s.from, int32(len(s.triggered)))
 	return s
+}
+
+// commonness guesses how often one of the literals is found: half as often for each byte more.
+func commonness(all []string, group []int32) float64 {
+	sum := 0.0
+	for _, n := range group {
+		sum += math.Ldexp(1, -len(all[n]))
+	}
+	return sum
 }
 
 // candidates sets the bit of every rule that one of the found literals makes a candidate.
