@@ -3,6 +3,8 @@ package main
 import (
 	"bufio"
 	"fmt"
+	"slices"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -92,6 +94,9 @@ change the exit code.`,
 			warnings := engine.Lint(len(args) > 0)
 			for _, w := range warnings {
 				fmt.Fprintln(out, escapeTerminal([]byte(w)))
+			}
+			if len(args) > 0 && !slices.ContainsFunc(engine.Rules(), func(r classify.Rule) bool { return r.User }) {
+				fmt.Fprintf(out, "%s: no rule in it\n", escapeTerminal([]byte(strings.Join(args, ", "))))
 			}
 			fmt.Fprintf(out, "%d rules, %d warnings, rule set %s\n", len(engine.Rules()), len(warnings), engine.Version())
 			return out.Flush()

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -54,6 +55,13 @@ func TestRulesCommands(t *testing.T) {
 	}
 	if code, out, _ := call(t, "rules", "test"); code != exitOK || !strings.Contains(out, "0 cases, 0 not") {
 		t.Errorf("rules test: exit %d, %s", code, out)
+	}
+	empty := filepath.Join(t.TempDir(), "empty.yaml")
+	if err := os.WriteFile(empty, []byte("# later\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if code, out, _ := call(t, "rules", "lint", empty); code != exitOK || !strings.HasPrefix(out, empty+": no rule in it\n") {
+		t.Errorf("a file without rules: exit code %d, %q", code, out)
 	}
 	if code, _, _ := call(t, "rules", "lnt"); code != exitUsage {
 		t.Errorf("an unknown command: exit %d", code)

@@ -14,7 +14,6 @@ import (
 
 	"bounceline/pipeline"
 	"bounceline/pipeline/batch"
-	"bounceline/pipeline/classify"
 	"bounceline/pipeline/source/content"
 	"bounceline/sinks/clickhouse"
 )
@@ -22,6 +21,7 @@ import (
 func newVerifyCommand() *cobra.Command {
 	var db databaseFlags
 	var reading readingFlags
+	var rules ruleFlags
 	var output string
 	var repair bool
 	cmd := &cobra.Command{
@@ -33,16 +33,20 @@ dropped because nobody keeps them that long are no loss: what is older than the 
 programs by a finding of its own, not_kept, which like a loss is no problem.
 
 With --repair second copies are removed and rollups mended. Rows that are missing, and ranges that the ledger has twice or
-not at all, need the log files with the lines: name them, compressed or not, and what is missing of them is stored.
+not at all, need the log files with the lines: name them, compressed or not, and what is missing of them is stored, classified
+by --rules.
 
 The exit code is 0 if all is well, at the end, and 1 if not.`,
 		Example: `  bounceline verify
   bounceline verify --output ndjson
   bounceline verify --repair
-  bounceline verify --repair /var/log/mail.log*`,
+  bounceline verify --repair --rules my-rules.yaml /var/log/mail.log*`,
 		Args: func(_ *cobra.Command, args []string) error {
 			if len(args) > 0 && !repair {
 				return usagef("files are named with --repair only")
+			}
+			if len(rules.paths) > 0 && !repair {
+				return usagef("--rules says how rows are classified that --repair stores")
 			}
 			if slices.Contains(args, "-") {
 				return usagef("standard input cannot be compared with what is stored: name a file")
@@ -70,7 +74,7 @@ The exit code is 0 if all is well, at the end, and 1 if not.`,
 			if !repair {
 				return v.run(cmd.Context())
 			}
-			engine, err := classify.New(classify.Options{})
+			engine, err := rules.engine()
 			if err != nil {
 				return err
 			}
@@ -82,6 +86,7 @@ The exit code is 0 if all is well, at the end, and 1 if not.`,
 	db.register(cmd)
 	reading.register(cmd)
 	registerOutput(cmd, &output)
+	rules.register(cmd)
 	cmd.Flags().BoolVar(&repair, "repair", false, "mend what is wrong, as far as it can be")
 	return cmd
 }
