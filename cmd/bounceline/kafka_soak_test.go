@@ -41,15 +41,15 @@ func TestMembersComeAndGo(t *testing.T) {
 	lasts := soakFor(t)
 	end := time.Now().Add(lasts)
 
-	written := make(chan int)
+	written := make(chan int, 1)
 	go func() {
 		n := 0
+		defer func() { written <- n }() // also where producing fails the test
 		for time.Now().Before(end) {
 			produce(t, b, topic, partitions, n, n+500)
 			n += 500
 			<-time.After(200 * time.Millisecond)
 		}
-		written <- n
 	}()
 	watching, watched := context.WithCancel(t.Context())
 	regressed := make(chan error, 1)

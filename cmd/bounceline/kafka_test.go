@@ -17,7 +17,7 @@ import (
 // newWriter returns a writer to the topic and what ends it. It has connections of its own: those that writers share would learn of
 // the topic later.
 func newWriter(b *broker.Broker, topic string) (w *kafka.Writer, end func()) {
-	own := &kafka.Transport{}
+	own := &kafka.Transport{MetadataTTL: 500 * time.Millisecond} // a broker on a busy machine loses its partitions for moments
 	w = &kafka.Writer{Addr: kafka.TCP(b.Addr), Topic: topic, Transport: own, BatchTimeout: 5 * time.Millisecond, RequiredAcks: kafka.RequireAll}
 	return w, func() {
 		w.Close()
