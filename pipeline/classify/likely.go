@@ -47,9 +47,8 @@ type likely struct {
 	lead     int32
 }
 
-// beats reports whether what is likely is better than a verdict of codes or of a vague rule. That the recipient's address is bad is
-// said only where nothing but a basic code speaks, and takes a wide lead; a reply that came before the recipient was named is
-// never about it.
+// beats reports whether what is likely is better than a verdict of codes, or of a vague rule. That the recipient's address is bad is said only
+// where nothing but a basic code speaks, and takes a wide lead; a reply that came before the recipient was named is never about it.
 func (l likely) beats(c *record.Class, r *record.Row) bool {
 	bad := aboutRecipient(l.category.Name)
 	need := int32(enough)
@@ -104,7 +103,7 @@ func newWordWeights(data []byte) (wordWeights, error) {
 			}
 			w.weights = append(w.weights, weight{uint8(c), int16(p)})
 		}
-		s := w.slot([]byte(fields[0]))
+		s := w.slot(wordHash([]byte(fields[0])))
 		if s.to > s.from || len(w.weights) == from {
 			errs = append(errs, fmt.Errorf("words.tsv:%d: %q has no weights, or stands there twice", n, fields[0]))
 		}
@@ -116,11 +115,10 @@ func newWordWeights(data []byte) (wordWeights, error) {
 	return w, errors.Join(errs...)
 }
 
-// slot is where the word is, or would be.
-func (w *wordWeights) slot(word []byte) *slot {
-	h := wordHash(word)
-	for i := h; ; i++ {
-		if s := &w.slots[i&uint64(len(w.slots)-1)]; s.hash == h || s.to == s.from {
+// slot is where the word with that hash is, or would be.
+func (w *wordWeights) slot(hash uint64) *slot {
+	for i := hash; ; i++ {
+		if s := &w.slots[i&uint64(len(w.slots)-1)]; s.hash == hash || s.to == s.from {
 			return s
 		}
 	}
@@ -128,40 +126,64 @@ func (w *wordWeights) slot(word []byte) *slot {
 
 // of returns the weights of a word, none if it is not in the table.
 func (w *wordWeights) of(word []byte) []weight {
-	s := w.slot(word)
+	s := w.slot(wordHash(word))
 	return w.weights[s.from:s.to]
 }
 
 // wordHash is FNV-1a of a word, its high bits mixed in. Words of the table that had the same one would be refused as standing there twice.
 func wordHash(word []byte) uint64 {
-	h := uint64(14695981039346656037)
+	h := uint64(fnvBasis)
 	for _, c := range word {
-		h = (h ^ uint64(c)) * 1099511628211
+		h = (h ^ uint64(c)) * fnvPrime
 	}
 	return h ^ h>>32
 }
 
+// plainWord returns how long the word is that the text begins with, as far as it is of ASCII, and its hash.
+func plainWord(text []byte) (n int, hash uint64) {
+	h := uint64(fnvBasis)
+	for n < len(text) && (text[n] < utf8.RuneSelf && byteTable[text[n]].class&letter != 0 || n == 0 && text[0] == '#') {
+		h = (h ^ uint64(text[n])) * fnvPrime
+		n++
+	}
+	return n, h ^ h>>32
+}
+
+const fnvBasis, fnvPrime = 14695981039346656037, 1099511628211
+
 // weigh adds up what the words of a normalised text and the codes say.
 func (w *wordWeights) weigh(text []byte, in *input) likely {
 	var scores [maxReasons]int32
-	add := func(word []byte) bool {
-		weights := w.of(word)
-		for _, x := range weights {
+	add := func(hash uint64) bool {
+		s := w.slot(hash)
+		for _, x := range w.weights[s.from:s.to] {
 			scores[x.category] += int32(x.points)
 		}
-		return len(weights) > 0
+		return s.to > s.from
 	}
 	known := int32(0)
-	for word, rest := nextWord(text); len(word) > 0; word, rest = nextWord(rest) {
-		if add(word) && word[0] != '#' {
+	for rest := text; len(rest) > 0; {
+		n, hash := plainWord(rest)
+		word := rest[:n]
+		switch {
+		case n < len(rest) && rest[n] >= utf8.RuneSelf: // it goes on with other letters, or begins so
+			word, rest = nextWord(rest)
+			hash = wordHash(word)
+		case n == 0:
+			rest = rest[1:]
+			continue
+		default:
+			rest = rest[n:]
+		}
+		if len(word) > 0 && add(hash) && word[0] != '#' {
 			known++
 		}
 	}
 	if known == 0 {
 		return likely{}
 	}
-	add(in.code[:])
-	add(in.enhanced)
+	add(wordHash(in.code[:]))
+	add(wordHash(in.enhanced))
 	best, second := 0, 1
 	if scores[1] > scores[0] {
 		best, second = 1, 0

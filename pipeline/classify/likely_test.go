@@ -206,6 +206,26 @@ func TestNextWord(t *testing.T) {
 	}
 }
 
+// TestPlainWord: words of ASCII are found as all words are.
+func TestPlainWord(t *testing.T) {
+	w, err := newWordWeights([]byte("user_unknown\tgreylisted\na\t0:1\nnaïve\t0:10\n#ip\t0:100\nend\t0:1000\n用户\t0:10000\nïa\t1:7\n"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for text, want := range map[string]int32{"a": 1, " naïve#ip-end": 1110, "#ip ip # end": 1100, "用户a": 10001, "ïa a用户": 9994} {
+		sum := int32(0)
+		for word, rest := nextWord([]byte(text)); len(word) > 0; word, rest = nextWord(rest) {
+			for _, x := range w.of(word) {
+				sum += int32(x.points) * (1 - 2*int32(x.category))
+			}
+		}
+		known := map[string]int32{"a": 1, " naïve#ip-end": 2, "#ip ip # end": 1, "用户a": 2, "ïa a用户": 3}[text]
+		if l := w.weigh([]byte(text), &input{}); sum != want || l.lead != want*20/(20+known) {
+			t.Errorf("%q: %d points, lead %d, want %d", text, sum, l.lead, want)
+		}
+	}
+}
+
 func TestWordsAreRefused(t *testing.T) {
 	for data, want := range map[string]string{
 		"user_unknown\tnobody\n":                        `words.tsv:1: "nobody" is no category`,
