@@ -180,8 +180,3 @@ func (a *automaton) goesOn(text []byte, literal int32) bool {
 	rest := a.rest[literal]
 	return len(rest) <= len(text) && (string(text[:len(rest)]) == rest || equalFold(text[:len(rest)], rest))
 }
-
-// size is the memory of its tables in bytes.
-func (a *automaton) size() int {
-	return 2*len(a.next) + 2*len(a.output) + 2*len(a.shorter) + 16*len(a.rest)
-}

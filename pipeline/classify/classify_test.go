@@ -176,3 +176,8 @@ func FuzzClassify(f *testing.F) {
 		}
 	})
 }
+
+// size is the memory of its tables in bytes.
+func (a *automaton) size() int {
+	return 2*len(a.next) + 2*len(a.output) + 2*len(a.shorter) + 16*len(a.rest)
+}
