@@ -45,6 +45,8 @@ type DB struct {
 	down   bool
 	unsaid int // so many acknowledgements are lost from now on
 	losses map[checkpoint.Loss]struct{}
+
+	Asked func(prefix string) // optional: called before the ledger answers
 }
 
 // Window is how many tokens the database remembers.
@@ -129,6 +131,9 @@ func column(b *batch.Batch, name string) *batch.Column {
 
 // Ledger implements content.Ledger.
 func (d *DB) Ledger(_ context.Context, prefix string) ([]batch.Range, error) {
+	if d.Asked != nil {
+		d.Asked(prefix)
+	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if d.down {

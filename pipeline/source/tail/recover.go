@@ -2,6 +2,7 @@ package tail
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -25,26 +26,19 @@ func (f *Follower) Recover(ctx context.Context, c pipeline.Config) error {
 	}
 	f.open()
 	f.search()
-	var parts []part
+	c.MaxRows, c.MaxBytes = 1<<40, 1<<40
+	c.MaxDelay, c.IdleDelay = 1000*time.Hour, 1000*time.Hour
+	c.Journal = repeated{c.Journal, intent}
 	for {
-		f.see() // what is held is not lost
-		var err error
-		if parts, err = f.parts(ctx, intent, c.Audit); err == nil {
-			break
-		}
-		if ctx.Err() != nil {
-			return nil
-		}
-		if !f.Retryable(err) {
+		parts, err := f.awaitParts(ctx, intent, c.Audit)
+		if err != nil || ctx.Err() != nil {
+			closeParts(parts)
 			return err
 		}
-		f.Log.Warn("the batch that was being sent when the last run ended cannot be settled yet", "batch", intent.ID, "error", err)
-		f.holdFor(ctx, askAgain)
-	}
-	if len(parts) > 0 {
+		if len(parts) == 0 {
+			break
+		}
 		f.Log.Info("a batch was being sent when the last run ended; it is sent again", "batch", intent.ID)
-		c.MaxRows, c.MaxBytes = 1<<40, 1<<40
-		c.MaxDelay, c.IdleDelay = 1000*time.Hour, 1000*time.Hour
 		again := func(ctx context.Context, out chan<- pipeline.Chunk) error {
 			return sendParts(ctx, parts, f.Buffers, out)
 		}
@@ -55,11 +49,55 @@ func (f *Follower) Recover(ctx context.Context, c pipeline.Config) error {
 			ended <- pipeline.Drive(ctx, again, pipeline.NewRunner(c))
 		}()
 		f.Hold(sending)
-		if err := <-ended; err != nil || ctx.Err() != nil {
+		if err = <-ended; errors.Is(err, errOther) && ctx.Err() == nil {
+			f.Log.Info("a file was cut while a batch was made from it again; its copy is looked for", "batch", intent.ID)
+			continue
+		}
+		if err != nil || ctx.Err() != nil {
 			return err
 		}
+		break
 	}
 	return f.Store.Update(func(s *checkpoint.State) { s.Intent = nil })
+}
+
+// errOther says that lines which were read for an interrupted batch are not its lines.
+var errOther = errors.New("the lines are not those of the batch that was interrupted")
+
+// A repeated journal takes no batch whose ranges end in other bytes than those of the intent: a file may be cut, and filled again, between
+// the look that found the intent's lines in it and the reading.
+type repeated struct {
+	pipeline.Journal
+	intent *checkpoint.Intent
+}
+
+func (j repeated) Intend(b *batch.Batch) error {
+	for _, r := range b.Ranges {
+		for _, i := range j.intent.Ranges {
+			if i.Stream == r.Stream && i.To == r.To && i.Marker != r.Marker {
+				return errOther
+			}
+		}
+	}
+	return j.Journal.Intend(b)
+}
+
+// awaitParts returns the parts when the ledger answers, or ctx is done, and holds files meanwhile.
+func (f *Follower) awaitParts(ctx context.Context, intent *checkpoint.Intent, audit pipeline.Auditor) ([]part, error) {
+	for {
+		f.see() // what is held is not lost
+		parts, err := f.parts(ctx, intent, audit)
+		switch {
+		case err == nil:
+			return parts, nil
+		case ctx.Err() != nil:
+			return nil, nil
+		case !f.Retryable(err):
+			return nil, err
+		}
+		f.Log.Warn("the batch that was being sent when the last run ended cannot be settled yet", "batch", intent.ID, "error", err)
+		f.holdFor(ctx, askAgain)
+	}
 }
 
 // askAgain is how long a ledger is left alone that did not answer.
