@@ -5,6 +5,7 @@ import (
 	"compress/gzip"
 	"errors"
 	"fmt"
+	"io"
 	"math/rand/v2"
 	"os/exec"
 	"path/filepath"
@@ -95,5 +96,26 @@ func TestPositionsBehindALongLine(t *testing.T) {
 	code, out, errs := callWith(t, text+delivery(1), "parse", "--output", "ndjson")
 	if code != exitOK || !strings.Contains(out, want) {
 		t.Errorf("exit %d, %s\n%.500s, not %s", code, errs, out, want)
+	}
+}
+
+// TestRotatedWhileItIsLookedAt: what is at the path when the lines are read is not what the file was named by.
+func TestRotatedWhileItIsLookedAt(t *testing.T) {
+	path := write(t, filepath.Join(t.TempDir(), "mail.log"), []byte("first of the old\nsecond\n"))
+	im := &importer{}
+	in, err := im.open(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer in.close()
+	if err := in.rewind(); err != nil {
+		t.Fatal(err)
+	}
+	if text, err := io.ReadAll(in.file); err != nil || string(text) != "first of the old\nsecond\n" {
+		t.Fatalf("got %q, %v", text, err)
+	}
+	write(t, path, []byte("first of the new\nsecond\n"))
+	if err := in.rewind(); err == nil || !strings.Contains(err.Error(), "rotated or cut") {
+		t.Errorf("got %v", err)
 	}
 }

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"io"
@@ -134,6 +135,14 @@ func (in *input) rewind() error {
 		return err
 	}
 	in.file = f
+	head, read, err := content.ReadHead(f)
+	if err != nil {
+		return fmt.Errorf("read: %w", err)
+	}
+	if !bytes.HasPrefix(head, in.head) { // the head of a file that is being written may have been less than a line
+		return errors.New("it was rotated or cut while it was looked at: name it again, and its copies")
+	}
+	f.Reader = content.WithHead(read, f.Reader)
 	return nil
 }
 
