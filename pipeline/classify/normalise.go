@@ -481,20 +481,3 @@ func (w *normaliser) foldRune(text []byte) int {
 	w.out = append(w.out, text[:n]...)
 	return n
 }
-
-// typeset is the plain character for one of typesetting, 0 for one that is not seen.
-func typeset(r rune) (plain byte, ok bool) {
-	switch r {
-	case '\u00ad', '\u200b', '\ufeff':
-		return 0, true
-	case '\u00a0', '\u2009', '\u202f', '\u3000':
-		return ' ', true
-	case '\u2010', '\u2011', '\u2013', '\u2014':
-		return '-', true
-	case '\u00b4', '\u2018', '\u2019', '\u201a':
-		return '\'', true
-	case '\u201c', '\u201d', '\u201e', '\u00ab', '\u00bb':
-		return '"', true
-	}
-	return 0, false
-}
