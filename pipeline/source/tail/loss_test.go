@@ -284,36 +284,40 @@ func TestKilledBeforeOlderFilesWereKnown(t *testing.T) {
 	})
 }
 
-// TestCutWhileItsBatchIsSentAgain copies a file away and fills it anew when it was chosen to make an interrupted batch again from, and
-// not read yet.
+// TestCutWhileItsBatchIsSentAgain copies a file away and fills it anew, more or less, when it was chosen to make an interrupted batch
+// again from, and not read yet.
 func TestCutWhileItsBatchIsSentAgain(t *testing.T) {
-	inWorld(t, func(w *world) {
-		w.log(1)
-		w.db.SetDown(true)
-		w.log(1)
-		w.must(w.p.Kill())
-		w.stop()
-		w.write("mail.log", w.lines(3))
-		w.db.SetDown(false)
-		asked := 0
-		w.db.Asked = func(prefix string) {
-			if prefix == "" {
-				return
-			}
-			if asked++; asked == 2 { // first whether the batch is there, then what is before it
-				text, err := os.ReadFile(w.path("mail.log"))
-				w.must(err)
-				w.write("mail.log.1", string(text))
-				w.must(os.Truncate(w.path("mail.log"), 0))
-				w.write("mail.log", w.lines(2))
-			}
-		}
-		w.start()
-		w.settle()
-		if asked < 2 {
-			t.Fatal("the batch was not sent again")
-		}
-	})
+	for _, fresh := range []int{0, 1, 2, 3, 4, 5} {
+		t.Run(fmt.Sprint(fresh), func(t *testing.T) {
+			inWorld(t, func(w *world) {
+				w.log(1)
+				w.db.SetDown(true)
+				w.log(3)
+				w.must(w.p.Kill())
+				w.stop()
+				w.write("mail.log", w.lines(3))
+				w.db.SetDown(false)
+				asked := 0
+				w.db.Asked = func(prefix string) {
+					if prefix == "" {
+						return
+					}
+					if asked++; asked == 2 { // first whether the batch is there, then what is before it
+						text, err := os.ReadFile(w.path("mail.log"))
+						w.must(err)
+						w.write("mail.log.1", string(text))
+						w.must(os.Truncate(w.path("mail.log"), 0))
+						w.write("mail.log", w.lines(fresh))
+					}
+				}
+				w.start()
+				w.settle()
+				if asked < 2 {
+					t.Fatal("the batch was not sent again")
+				}
+			})
+		})
+	}
 }
 
 // TestCopiedAndCutBetweenTwoLooks fills an empty file, copies it away and empties it again before anybody looks.

@@ -28,7 +28,7 @@ func (f *Follower) Recover(ctx context.Context, c pipeline.Config) error {
 	f.search()
 	c.MaxRows, c.MaxBytes = 1<<40, 1<<40
 	c.MaxDelay, c.IdleDelay = 1000*time.Hour, 1000*time.Hour
-	c.Journal = repeated{c.Journal, intent}
+	journal := c.Journal
 	for {
 		parts, err := f.awaitParts(ctx, intent, c.Audit)
 		if err != nil || ctx.Err() != nil {
@@ -42,6 +42,8 @@ func (f *Follower) Recover(ctx context.Context, c pipeline.Config) error {
 		again := func(ctx context.Context, out chan<- pipeline.Chunk) error {
 			return sendParts(ctx, parts, f.Buffers, out)
 		}
+		once := &repeated{journal, intent, parts, map[string]bool{}}
+		c.Journal = once
 		sending, done := context.WithCancel(ctx)
 		ended := make(chan error, 1)
 		go func() {
@@ -49,7 +51,10 @@ func (f *Follower) Recover(ctx context.Context, c pipeline.Config) error {
 			ended <- pipeline.Drive(ctx, again, pipeline.NewRunner(c))
 		}()
 		f.Hold(sending)
-		if err = <-ended; errors.Is(err, errOther) && ctx.Err() == nil {
+		if err = <-ended; err == nil && !once.complete() {
+			err = errOther
+		}
+		if errors.Is(err, errOther) && ctx.Err() == nil {
 			f.Log.Info("a file was cut while a batch was made from it again; its copy is looked for", "batch", intent.ID)
 			continue
 		}
@@ -64,22 +69,41 @@ func (f *Follower) Recover(ctx context.Context, c pipeline.Config) error {
 // errOther says that lines which were read for an interrupted batch are not its lines.
 var errOther = errors.New("the lines are not those of the batch that was interrupted")
 
-// A repeated journal takes no batch whose ranges end in other bytes than those of the intent: a file may be cut, and filled again, between
-// the look that found the intent's lines in it and the reading.
+// A repeated journal takes no batch but the intent's: a file may be cut, and filled again, between the look that found the intent's
+// lines in it and the reading. Each range must end where a part does, in the same bytes, or where more is stored already.
 type repeated struct {
 	pipeline.Journal
 	intent *checkpoint.Intent
+	parts  []part
+	ended  map[string]bool // streams whose part has come to its end
 }
 
-func (j repeated) Intend(b *batch.Batch) error {
+func (j *repeated) Intend(b *batch.Batch) error {
 	for _, r := range b.Ranges {
-		for _, i := range j.intent.Ranges {
-			if i.Stream == r.Stream && i.To == r.To && i.Marker != r.Marker {
-				return errOther
-			}
+		if !j.takes(r) {
+			return errOther
 		}
 	}
 	return j.Journal.Intend(b)
+}
+
+func (j *repeated) takes(r batch.Range) bool {
+	for _, i := range j.intent.Ranges {
+		if i.Stream == r.Stream && i.To == r.To {
+			j.ended[r.Stream] = true
+			return i.Marker == r.Marker
+		}
+	}
+	return slices.ContainsFunc(j.parts, func(p part) bool {
+		return p.stream.Name == r.Stream && slices.ContainsFunc(p.stream.Stored, func(s pipeline.Span) bool { return s.From == r.To })
+	})
+}
+
+// complete reports whether all parts have come to their ends.
+func (j *repeated) complete() bool {
+	return !slices.ContainsFunc(j.parts, func(p part) bool {
+		return !j.ended[p.stream.Name] && !slices.ContainsFunc(p.stream.Stored, func(s pipeline.Span) bool { return s.From < p.to && p.to <= s.To })
+	})
 }
 
 // awaitParts returns the parts when the ledger answers, or ctx is done, and holds files meanwhile.
