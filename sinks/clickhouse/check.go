@@ -26,6 +26,9 @@ func (d *DB) Check(ctx context.Context) error {
 		}
 		have[name] = true
 	}
+	if err := rows.Err(); err != nil { // the server went away meanwhile: nothing is known of the columns
+		return fmt.Errorf("check: %w", explain(err))
+	}
 	var missing []string
 	for i := range record.Columns {
 		if !have[record.Columns[i].Name] {
