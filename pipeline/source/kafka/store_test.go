@@ -184,17 +184,24 @@ func (s *store) Reach(_ context.Context, prefix string) (map[string]int64, error
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	out := map[string]int64{}
+	return out, s.each(func(_, stream string, pos int64) {
+		if strings.HasPrefix(stream, prefix) {
+			out[stream] = max(out[stream], pos+1)
+		}
+	})
+}
+
+// each calls f with each row's name, stream and position. The caller holds the lock.
+func (s *store) each(f func(id, stream string, pos int64)) error {
 	for id := range s.rows {
 		var stream string
 		var pos, row int64
 		if _, err := fmt.Sscanf(id, "%s %d/%d", &stream, &pos, &row); err != nil {
-			return nil, err
+			return err
 		}
-		if strings.HasPrefix(stream, prefix) {
-			out[stream] = max(out[stream], pos+1)
-		}
+		f(id, stream, pos)
 	}
-	return out, nil
+	return nil
 }
 
 // Present implements pipeline.Auditor.
@@ -202,17 +209,11 @@ func (s *store) Present(_ context.Context, stream string, from, to int64) (map[b
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	out := map[batch.Place]struct{}{}
-	for id := range s.rows {
-		var of string
-		var pos, row int64
-		if _, err := fmt.Sscanf(id, "%s %d/%d", &of, &pos, &row); err != nil {
-			return nil, err
-		}
+	return out, s.each(func(_, of string, pos int64) {
 		if of == stream && from <= pos && pos < to {
 			out[batch.Place{Pos: pos, Month: 202611}] = struct{}{}
 		}
-	}
-	return out, nil
+	})
 }
 
 // QueueIDs implements pipeline.Comparer.
@@ -220,15 +221,12 @@ func (s *store) QueueIDs(_ context.Context, stream string, from, to int64, limit
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	all := map[int64]string{}
-	for id := range s.rows {
-		var of string
-		var pos, row int64
-		if _, err := fmt.Sscanf(id, "%s %d/%d", &of, &pos, &row); err != nil {
-			return nil, err
-		}
+	if err := s.each(func(id, of string, pos int64) {
 		if of == stream && from <= pos && pos < to {
 			all[pos] = s.queue[id]
 		}
+	}); err != nil {
+		return nil, err
 	}
 	places := slices.Sorted(maps.Keys(all))
 	for _, at := range places[min(limit, len(places)):] {

@@ -56,6 +56,7 @@ func (f *Follower) Recover(ctx context.Context, c pipeline.Config) error {
 		}
 		if errors.Is(err, errOther) && ctx.Err() == nil {
 			f.Log.Info("a file was cut while a batch was made from it again; its copy is looked for", "batch", intent.ID)
+			f.holdFor(ctx, f.Poll)
 			continue
 		}
 		if err != nil || ctx.Err() != nil {
