@@ -1,7 +1,6 @@
 package kafka
 
 import (
-	"errors"
 	"fmt"
 	"strings"
 	"testing"
@@ -154,14 +153,7 @@ func testShippedLinesTakenOver(t *testing.T, b *broker.Broker) {
 	write(t, b, "taken", 0, append(shipmentOf("a", 10, 50), shipmentOf("a", 30, 60)...)...)
 	r = start(t, b, s, "taken")
 	eventually(t, "rows without ledger", func() bool { return s.stored(t) > 20 })
-	r.cancel()
-	if err := <-r.done; errors.Is(err, errPassing) {
-		t.Error(err)
-	}
-	r.done <- nil
-	s.mu.Lock()
-	s.failLedger = nil
-	s.mu.Unlock()
+	r.interrupt(t, s)
 	r = start(t, b, s, "taken")
 	eventually(t, "all records", func() bool { return s.covered() == 90 })
 	r.stop(t)

@@ -290,6 +290,19 @@ type running struct {
 // setup changes a source's configuration before it starts.
 type setup func(*Config)
 
+// interrupt ends a run whose ledger fails, and lets the ledger be written again.
+func (r *running) interrupt(t *testing.T, s *store) {
+	t.Helper()
+	r.cancel()
+	if err := <-r.done; errors.Is(err, errPassing) {
+		t.Error(err)
+	}
+	r.done <- nil
+	s.mu.Lock()
+	s.failLedger = nil
+	s.mu.Unlock()
+}
+
 func start(t *testing.T, b *broker.Broker, s *store, topics string, setups ...setup) *running {
 	t.Helper()
 	conn, err := kafkaconn.Config{Brokers: []string{b.Addr}}.Open()

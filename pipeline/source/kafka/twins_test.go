@@ -1,7 +1,6 @@
 package kafka
 
 import (
-	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -129,14 +128,7 @@ func testReadDirectlyBefore(t *testing.T, b *broker.Broker) {
 			r := start(t, b, s, topic)
 			if c.fail {
 				eventually(t, "rows without ledger", func() bool { n, _ := s.of(mx1); return n > 0 })
-				r.cancel()
-				if err := <-r.done; errors.Is(err, errPassing) {
-					t.Error(err)
-				}
-				r.done <- nil
-				s.mu.Lock()
-				s.failLedger = nil
-				s.mu.Unlock()
+				r.interrupt(t, s)
 				r = start(t, b, s, topic)
 			}
 			eventually(t, c.what, func() bool { o, _ := group(t, b, t.Name(), topic, 0); return o == int64(records) })
