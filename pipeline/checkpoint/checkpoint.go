@@ -69,6 +69,18 @@ type Stream struct {
 	Lost   int64     `json:"lost,omitempty"` // what is lost before this position is counted already
 }
 
+// Finish notes that the stream is done, or given up.
+func (st *State) Finish(stream string) {
+	for i := range st.Streams {
+		if x := &st.Streams[i]; x.Name == stream && !x.Finished() {
+			x.End = -1
+		}
+	}
+}
+
+// Finished reports whether nothing of the stream is left to do.
+func (s *Stream) Finished() bool { return s.End < 0 || s.End > 0 && s.Next >= s.End }
+
 // An Intent is a sealed batch whose fate is not known to be settled.
 type Intent struct {
 	ID     string        `json:"id"`

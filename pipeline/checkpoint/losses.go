@@ -49,6 +49,15 @@ func (st *State) Lose(l Loss) {
 	st.Losses = append(st.Losses, Loss{Stream: Unnamed(), To: l.To - l.From, Reason: l.Reason})
 }
 
+// Account notes that what is lost of the stream before the position is counted.
+func (st *State) Account(stream string, to int64) {
+	for i := range st.Streams {
+		if x := &st.Streams[i]; x.Name == stream {
+			x.Lost = max(x.Lost, to)
+		}
+	}
+}
+
 // Told forgets losses that somebody else keeps by now. What was joined with one of them meanwhile is kept.
 func (st *State) Told(losses []Loss) {
 	st.Losses = slices.DeleteFunc(slices.Clone(st.Losses), func(l Loss) bool { return slices.Contains(losses, l) })

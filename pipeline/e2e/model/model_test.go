@@ -255,7 +255,7 @@ func (m *model) finish(seed uint64) {
 		m.Errorf("%d bytes are lost, and %d are counted", missing+m.destroyed, m.lost)
 	case m.lost > missing+m.destroyed+spare:
 		m.Errorf("%d bytes are lost, and %d are counted", missing+m.destroyed, m.lost)
-	case known > 0 && m.lost+m.vanished == 0:
+	case known > 0 && m.lost+m.vanished+m.db.Noted() == 0: // a process may be killed between noting and counting
 		m.Errorf("%d bytes are lost, and nobody said so", known)
 	case m.clean && m.db.Noted() != m.lost:
 		m.Errorf("%d bytes are counted as lost, and %d noted", m.lost, m.db.Noted())

@@ -24,15 +24,16 @@ import (
 
 // Options say how a process runs.
 type Options struct {
-	State   string // directory of its checkpoint
-	DB      *DB
-	Paths   []string
-	Exclude []string
-	KillAt  int // it dies at so many'th point where something becomes durable; 0 is never
-	MaxRows int
-	Log     *slog.Logger
-	Hints   <-chan struct{}
-	Rules   *Rules // nil is rules that never change
+	State       string // directory of its checkpoint
+	DB          *DB
+	Paths       []string
+	Exclude     []string
+	KillAt      int  // it dies at so many'th point where something becomes durable; 0 is never
+	KillAtError bool // it dies when it has logged an error
+	MaxRows     int
+	Log         *slog.Logger
+	Hints       <-chan struct{}
+	Rules       *Rules // nil is rules that never change
 
 	MuchUnfreed int64 // see tail.Config
 }
@@ -71,6 +72,9 @@ func Start(o Options) (*Process, error) {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
 	p := &Process{options: o, store: store, done: make(chan struct{})}
+	if o.KillAtError {
+		o.Log = slog.New(lastWords{o.Log.Handler(), p})
+	}
 	ctx, cancel := context.WithCancel(context.Background())
 	p.cancel = cancel
 	p.buffers = pipeline.NewBuffers(buffers)
@@ -185,6 +189,21 @@ func (p *Process) Lost() int64 {
 func (p *Process) counted() (sum int64) {
 	p.Follower.Lost.Each(func(_ string, n int64) { sum += n })
 	return sum
+}
+
+// lastWords kill the process that says them: an error.
+type lastWords struct {
+	slog.Handler
+	p *Process
+}
+
+func (h lastWords) Enabled(_ context.Context, l slog.Level) bool { return l >= slog.LevelError }
+
+func (h lastWords) Handle(ctx context.Context, r slog.Record) error {
+	h.p.mu.Lock()
+	defer h.p.mu.Unlock()
+	h.p.die()
+	return h.Handler.Handle(ctx, r)
 }
 
 func (p *Process) die() {

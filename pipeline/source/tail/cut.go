@@ -67,9 +67,8 @@ func (f *Follower) accounted(c cutContent) bool {
 	if time.Now().Before(c.deadline) {
 		return false
 	}
-	f.Lost.Truncated.Add(c.size)
-	f.Log.Error("lines are lost: the file was cut before they were read", "path", c.target.path, "bytes", c.size)
-	f.failed = cmp.Or(f.failed, f.note(checkpoint.Loss{Stream: checkpoint.Unnamed(), To: c.size, Reason: wasCut}))
+	lost := checkpoint.Loss{Stream: checkpoint.Unnamed(), To: c.size, Reason: wasCut}
+	f.failed = cmp.Or(f.failed, f.lose(c.target.path, &f.Lost.Truncated, lost))
 	return true
 }
 

@@ -311,8 +311,8 @@ func (f *Follower) settle(ctx context.Context, g *generation, out chan<- pipelin
 	}
 	f.Log.Info("a rotated file is done", "path", g.path, "stream", g.stream.Name, "bytes", c.Next)
 	e := f.streams[g.stream.Name]
-	if e.peak > c.Next { // a copy, shorter than the file had been when it was truncated
-		if err := f.lose(e, &f.Lost.Truncated, c.Next, e.peak); err != nil {
+	if known := max(c.Next, e.lost); e.peak > known { // a copy, shorter than the file had been when it was truncated
+		if err := f.lose(e.path, &f.Lost.Truncated, checkpoint.Loss{Stream: e.name, From: known, To: e.peak, Reason: wasCut}); err != nil {
 			return err
 		}
 	}

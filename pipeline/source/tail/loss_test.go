@@ -35,6 +35,52 @@ func TestLostBatchIsCountedOnce(t *testing.T) {
 	})
 }
 
+// TestKilledWhileALossIsCounted kills each process when it says that lines are lost, for each way to lose them.
+func TestKilledWhileALossIsCounted(t *testing.T) {
+	for name, lose := range map[string]func(w *world){
+		"deleted":        func(w *world) { w.must(os.Remove(w.path("mail.log.1"))) },
+		"a shorter copy": func(w *world) { w.must(os.Truncate(w.path("mail.log.1"), 10*int64(len(rig.Line(0))))) },
+		"deleted later": func(w *world) {
+			w.db.SetDown(true)
+			w.start()
+			w.pass(time.Minute)
+			w.stop()
+			w.db.SetDown(false)
+			w.must(os.Remove(w.path("mail.log.1")))
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			inWorld(t, func(w *world) {
+				w.log(10)
+				w.db.SetDown(true)
+				text := w.log(10)
+				w.missing(10, w.next)
+				w.rename("mail.log", "mail.log.1")
+				w.log(1)
+				w.stop()
+				w.db.SetDown(false)
+				lose(w)
+				killed := false
+				w.options.KillAtError = true
+				for range 3 {
+					w.start()
+					w.pass(3 * time.Minute)
+					killed = killed || w.p.Dead()
+					w.stop()
+				}
+				if !killed {
+					t.Error("nothing was said to be lost")
+				}
+				if n, files := w.losses(); n != int64(len(text)) || w.db.Noted() != n || files > 1 {
+					t.Errorf("%d bytes are counted as lost, and %d noted, not %d; %d files have vanished", n, w.db.Noted(), len(text), files)
+				}
+				w.options.KillAtError = false
+				w.start()
+			})
+		})
+	}
+}
+
 // TestCutBeforeItWasKnownAgain cuts a file, of which a part is stored, before the process that was started again can look it up.
 func TestCutBeforeItWasKnownAgain(t *testing.T) {
 	inWorld(t, func(w *world) {

@@ -185,9 +185,9 @@ func (f *Follower) parts(ctx context.Context, intent *checkpoint.Intent, audit p
 			}
 			if stored {
 				f.Log.Warn("the file with a batch's lines is gone; its rows are stored", "stream", r.Stream, "from", r.From, "to", r.To)
-				err = f.account(r, nil)
+				err = f.Store.Update(func(st *checkpoint.State) { st.Account(r.Stream, r.To) })
 			} else {
-				err = f.loseRange(r)
+				err = f.loseRange(path, r)
 			}
 			if err != nil {
 				return parts, err
@@ -251,29 +251,13 @@ func (f *Follower) unsettled(ctx context.Context, intent *checkpoint.Intent) (bo
 }
 
 // loseRange counts a range of the intent as lost, once, however often its batch is looked at.
-func (f *Follower) loseRange(r batch.Range) error {
+func (f *Follower) loseRange(path string, r batch.Range) error {
 	for _, s := range f.Store.State().Streams {
 		if s.Name == r.Stream && s.Lost >= r.To {
 			return nil
 		}
 	}
-	f.Lost.Intent.Add(r.To - r.From)
-	f.Log.Error("a batch cannot be sent again: the file with its lines is gone", "stream", r.Stream, "from", r.From, "to", r.To)
-	return f.account(r, &checkpoint.Loss{Stream: r.Stream, From: r.From, To: r.To, Reason: wasGone})
-}
-
-// account notes that what is lost of the stream begins behind the range, and that the range is lost, if it is.
-func (f *Follower) account(r batch.Range, lost *checkpoint.Loss) error {
-	return f.Store.Update(func(st *checkpoint.State) {
-		if lost != nil && f.KeepLosses {
-			st.Lose(*lost)
-		}
-		for i := range st.Streams {
-			if x := &st.Streams[i]; x.Name == r.Stream {
-				x.Lost = max(x.Lost, r.To)
-			}
-		}
-	})
+	return f.lose(path, &f.Lost.Intent, checkpoint.Loss{Stream: r.Stream, From: r.From, To: r.To, Reason: wasGone})
 }
 
 // present reports whether the sink has rows of the range: then it has all of them, as they went in with one insert.

@@ -57,15 +57,12 @@ func (f *Follower) search() {
 				f.since[s.Path] = s.Seen
 			}
 		}
-		e.peak, e.offset, e.lost, e.deadline, e.done = max(e.peak, s.End), s.Next, s.Lost, deadline, finished(s)
+		e.peak, e.offset, e.lost, e.deadline, e.done = max(e.peak, s.End), s.Next, s.Lost, deadline, s.Finished()
 	}
 	for path, t := range targets {
 		f.startScan(t, f.since[path])
 	}
 }
-
-// finished reports whether nothing of the stream is left to do.
-func finished(s checkpoint.Stream) bool { return s.End < 0 || s.End > 0 && s.Next >= s.End }
 
 // identify finds out which stream the file's content is and puts its reading behind what the ledger has of it. The
 // generation stays without a stream while nothing can be said yet. A file that adds nothing is dropped.
@@ -366,23 +363,25 @@ const (
 	wasGone    = "the file was gone before their batch was stored"
 )
 
-// lose counts what was lost of a stream, and notes it.
-func (f *Follower) lose(e *followed, reason *atomic.Int64, from, to int64) error {
-	why := wasCut
-	if reason == &f.Lost.Deleted {
-		why = wasDeleted
+// lose notes what is lost of a stream, for somebody else, and then counts it: a process that ends between the two must not leave it
+// to the next one to count it again.
+func (f *Follower) lose(path string, counter *atomic.Int64, l checkpoint.Loss) error {
+	if err := f.note(l); err != nil {
+		return err
 	}
-	reason.Add(to - from)
-	f.Log.Error("lines are lost: "+why, "path", e.path, "stream", e.name, "bytes", to-from)
-	return f.note(checkpoint.Loss{Stream: e.name, From: from, To: to, Reason: why})
+	counter.Add(l.To - l.From)
+	f.Log.Error("lines are lost: "+l.Reason, "path", path, "stream", l.Stream, "from", l.From, "to", l.To)
+	return nil
 }
 
-// note keeps a loss, for somebody else.
+// note keeps a loss, for somebody else where that is asked for.
 func (f *Follower) note(l checkpoint.Loss) error {
-	if !f.KeepLosses {
-		return nil
-	}
-	return f.Store.Update(func(st *checkpoint.State) { st.Lose(l) })
+	return f.Store.Update(func(st *checkpoint.State) {
+		if f.KeepLosses {
+			st.Lose(l)
+		}
+		st.Account(l.Stream, l.To)
+	})
 }
 
 // sweep forgets streams that are done and committed, and gives up those that were looked for in vain.
@@ -416,10 +415,8 @@ func (f *Follower) sweep(ctx context.Context, out chan<- pipeline.Chunk) error {
 		return nil
 	}
 	return f.Store.Update(func(s *checkpoint.State) {
-		for i := range s.Streams { // what was given up is finished too
-			if x := &s.Streams[i]; slices.Contains(gone, x.Name) && !finished(*x) {
-				x.End = -1
-			}
+		for _, name := range gone { // what was given up is finished too
+			s.Finish(name)
 		}
 		f.prune(s)
 	})
@@ -435,7 +432,7 @@ func (f *Follower) prune(s *checkpoint.State) {
 		}
 	}
 	s.Streams = slices.DeleteFunc(s.Streams, func(x checkpoint.Stream) bool {
-		return finished(x) && f.streams[x.Name] == nil && x.Seen.Before(newest[x.Path])
+		return x.Finished() && f.streams[x.Name] == nil && x.Seen.Before(newest[x.Path])
 	})
 }
 
@@ -451,12 +448,15 @@ func (f *Follower) giveUp(ctx context.Context, e *followed, out chan<- pipeline.
 	var err error
 	switch {
 	case e.stream == nil && e.peak == 0:
+		if err = f.Store.Update(func(st *checkpoint.State) { st.Finish(e.name) }); err != nil {
+			return err
+		}
 		f.Vanished.Add(1)
 		f.Log.Error("a file that was followed before is no longer there; what had not been read of it is lost", "path", e.path, "stream", e.name, "read_to", e.offset)
 	case e.stream == nil && !e.cut && e.peak > known:
-		err = f.lose(e, &f.Lost.Deleted, known, e.peak)
+		err = f.lose(e.path, &f.Lost.Deleted, checkpoint.Loss{Stream: e.name, From: known, To: e.peak, Reason: wasDeleted})
 	case e.peak > known:
-		err = f.lose(e, &f.Lost.Truncated, known, e.peak)
+		err = f.lose(e.path, &f.Lost.Truncated, checkpoint.Loss{Stream: e.name, From: known, To: e.peak, Reason: wasCut})
 	}
 	if err != nil || e.stream == nil {
 		return err
