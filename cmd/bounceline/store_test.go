@@ -3,10 +3,14 @@ package main
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"testing"
+
+	"golang.org/x/sys/unix"
 
 	"bounceline/sinks/clickhouse"
 	"bounceline/sinks/clickhouse/local"
@@ -44,7 +48,7 @@ func newStoreIn(t testing.TB, dir string) *store {
 
 // awaitEngine lets the test wait, when all who use the engine of the state directory have left it, until no process is its engine
 // or about to be: what still writes there would be in the way of removing it. An engine that only waits for the directory's lock
-// is nowhere noted but among the processes.
+// is nowhere noted but among the processes; one that dies has no command line any more while its last threads still hold the lock.
 func awaitEngine(t testing.TB, dir string) {
 	t.Cleanup(func() {
 		eventually(t, "the engine's end", func() bool {
@@ -59,7 +63,15 @@ func awaitEngine(t testing.TB, dir string) {
 					return false
 				}
 			}
-			return true
+			lock, err := os.Open(filepath.Join(dir, "engine", "engine.lock"))
+			if errors.Is(err, fs.ErrNotExist) {
+				return true
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer lock.Close()
+			return unix.Flock(int(lock.Fd()), unix.LOCK_EX|unix.LOCK_NB) == nil
 		})
 	})
 }
