@@ -65,6 +65,9 @@ func (c Case) Row() record.Row {
 	if c.EnhancedCode != "" {
 		row.EnhancedCode = []byte(c.EnhancedCode)
 	}
+	if row.SMTPCommand == "" {
+		row.SMTPCommand = answered(row.ResponseText)
+	}
 	if row.SMTPCommand == "" && loginFailed(row.ResponseText) {
 		row.SMTPCommand = record.CmdAUTH
 	}

@@ -7,6 +7,7 @@ import (
 	"unicode/utf8"
 
 	"bounceline/parsers/reply"
+	"bounceline/pipeline/record"
 )
 
 // quoted finds the reply in a text as people copy it: out of a bounce message (Diagnostic-Code: smtp; 550 ..., RFC 3464), a
@@ -40,7 +41,7 @@ func quoted(text []byte) (found []byte, whole bool) {
 			said = said[2:]
 		}
 		coded := reply.Enhanced(said, code[0]) != nil
-		announced := i == 0 || announced(text[:i]) || dialogue(text[:i]) || text[i-1] == '#' && opens(text[max(0, i-2)]) || text[i-1] == '(' && rest[0] == ','
+		announced := i == 0 || announced(text[:i]) || dialogue(text[:i]) || bytes.HasSuffix(text[:i], []byte("<<< ")) || text[i-1] == '#' && opens(text[max(0, i-2)]) || text[i-1] == '(' && rest[0] == ','
 		if !coded && (!announced || len(rest) > 1 && rest[0] == '-' && '0' <= rest[1] && rest[1] <= '9') {
 			continue // a number
 		}
@@ -85,6 +86,35 @@ func said(text []byte) []byte {
 		}
 	}
 	return nil
+}
+
+// answered is the command that the first reply in a report of sendmail (>>> MAIL From:<a> <<< 550 ...) or qmail (Connected to host but
+// sender was rejected.) answered; empty if the report does not say. Behind sendmail's DATA may stand the replies to all commands
+// that it sent at once.
+func answered(text []byte) string {
+	if before, _, ok := bytes.Cut(text, []byte(" <<< ")); ok {
+		if i := bytes.LastIndex(before, []byte(">>> ")); i >= 0 {
+			if c := reply.Command(bytes.ToUpper(before[i+len(">>> "):])); c != record.CmdDATA {
+				return c
+			}
+		}
+		return ""
+	}
+	for _, r := range qmailReports {
+		if bytes.Contains(text, r.words) {
+			return r.command
+		}
+	}
+	return ""
+}
+
+// qmailReports are what qmail-remote says of a session that failed (qmail-remote.c).
+var qmailReports = []struct {
+	words   []byte
+	command string
+}{
+	{[]byte(" but greeting failed."), record.CmdConnect}, {[]byte(" but my name was rejected."), record.CmdHELO}, {[]byte(" but sender was rejected."), record.CmdMAIL},
+	{[]byte(" does not like recipient."), record.CmdRCPT}, {[]byte(" failed on DATA command."), record.CmdDATA}, {[]byte(" failed after I sent the message."), record.CmdEndOfData},
 }
 
 // detail finds the reply in an error of PHPMailer, which writes the words before the codes (SMTP::setError): RCPT TO command failed

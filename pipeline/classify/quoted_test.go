@@ -26,6 +26,7 @@ func TestQuoted(t *testing.T) {
 		{text: "552: Message rejected", remote: "552 Message rejected", code: 552},
 		{text: `Server response: "550 Relay prohibited", port: 25, server error: 550`, remote: "550 Relay prohibited", code: 550},
 		{text: "<<< 550 5.1.1 <ann@example.org>... User unknown <<< 503 5.0.0 Need RCPT", remote: "550 5.1.1 <ann@example.org>... User unknown", code: 550, enhanced: "5.1.1"},
+		{text: ">>> MAIL From:<bob@example.com> <<< 550 User unknown", remote: "550 User unknown", code: 550},
 		{text: "<<< 554-mx.example.org ESMTP not available <<< 554-No SMTP service <<< 554 Bad DNS PTR record. <<< 503 5.0.0 Need RCPT", remote: "554-mx.example.org ESMTP not available 554-No SMTP service 554 Bad DNS PTR record.", code: 554},
 		{text: "220 mx.example.org ESMTP helo x 550 Bad HELO", remote: "550 Bad HELO", code: 550},
 		{text: "250 OK RCPT TO:<ann@example.org> 550 No such user", remote: "550 No such user", code: 550},
@@ -71,6 +72,35 @@ func TestQuoted(t *testing.T) {
 		r := Case{Text: c.text}.Row()
 		if string(r.RemoteText) != c.remote || r.SMTPCode != c.code || string(r.EnhancedCode) != c.enhanced {
 			t.Errorf("%s: %d %s %q, want %d %s %q", c.text, r.SMTPCode, r.EnhancedCode, r.RemoteText, c.code, c.enhanced, c.remote)
+		}
+	}
+}
+
+// TestAnswered: reports say which command was answered.
+func TestAnswered(t *testing.T) {
+	for text, want := range map[string]string{
+		"Connected to 192.0.2.1 but greeting failed. Remote host said: 554 go away":                                                        "connect",
+		"Connected to 192.0.2.1 but my name was rejected. Remote host said: 550 who?":                                                      "HELO",
+		"Connected to 192.0.2.1 but sender was rejected. Remote host said: 550 No such user":                                               "MAIL FROM",
+		"failure: 192.0.2.1_does_not_like_recipient./Remote_host_said:_550_no/Giving_up_on_192.0.2.1./":                                    "RCPT TO",
+		"192.0.2.1 failed on DATA command. Remote host said: 554 no":                                                                       "DATA",
+		"192.0.2.1 failed after I sent the message. Remote host said: 550 mailbox unavailable":                                             "end of DATA",
+		"... while talking to mx.example.org.: >>> MAIL From:<bob@example.com> SIZE=9 <<< 550 mailbox unavailable 554 Service unavailable": "MAIL FROM",
+		"... while talking to mx.example.org.: >>> RCPT To:<ann@example.org> <<< 550 no 550 5.1.1 <ann@example.org>... User unknown":       "RCPT TO",
+		"... while talking to mx.example.org.: >>> DATA <<< 550 no such user here <<< 503 Need RCPT":                                       "",
+		"... while talking to mx.example.org.: <<< 554 go away":                                                                            "",
+	} {
+		if r := (Case{Text: text}).Row(); r.SMTPCommand != want {
+			t.Errorf("%s: %q, want %q", text, r.SMTPCommand, want)
+		}
+	}
+	e := engine(t)
+	for _, text := range []string{
+		">>> MAIL From:<bob@example.com> <<< 550 User unknown",
+		"Connected to 192.0.2.1 but sender was rejected. Remote host said: 550 No such user",
+	} {
+		if r := (Case{Text: text}).Row(); e.Classify(&r).Category != "sender_rejected" {
+			t.Errorf("%s: %+v", text, e.Classify(&r))
 		}
 	}
 }
