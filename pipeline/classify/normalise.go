@@ -32,10 +32,8 @@ func (n *normalised) normalise(text []byte, names *nameTables) {
 	w.out[0] = ' '
 	w.pass(text)
 	out := w.out
-	if w.nested {
-		if i := bytes.Index(out, inReplyTo); i > 0 {
-			out = out[:i]
-		}
+	if i := bytes.Index(out, inReplyTo); i > 1 { // Postfix names the command that was answered
+		out = out[:i]
 	}
 	if out[len(out)-1] != ' ' {
 		out = append(out, ' ')

@@ -55,6 +55,7 @@ func TestNormalise(t *testing.T) {
 		{"nested twice", "550 host a.example said: 551 host b.example said: 552 full", "552 full"},
 		{"nested about the sender", "450 4.1.7 <a@b.example>: Sender address rejected: undeliverable address: host mx.b.example[192.0.2.1] said: 550 5.1.1 <a@b.example>: User unknown (in reply to RCPT TO command)", "450 4.1.7 <@>: sender address rejected: undeliverable address: host host[#ip] said:"},
 		{"URL without a blank", "550 Error: content rejected.http://mail.example.com/help see:https://example.com/1.", "550 content rejected.url see:url."},
+		{"command answered", "mail size limit exceeded (in reply to end of DATA command)", "mail size limit exceeded"},
 		{"suspended", "delivery temporarily suspended: connect to mx.example.org[192.0.2.1]:25: Connection refused", "connect to host[#ip]:25: connection refused"},
 		{"letters with marks", "550 EMPFÄNGER existiert NICHT, ПОЛЬЗОВАТЕЛЬ НЕ НАЙДЕН, BOÎTE", "550 empfänger existiert nicht, пользователь не найден, boîte"},
 		{"typeset", "550 This user doesn’t have an “account” \u00a0 here \u2014 sor\u00adry\u200b", "550 this user does not have an \"account\" here - sorry"},
