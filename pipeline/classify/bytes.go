@@ -104,3 +104,13 @@ func typeset(r rune) (plain byte, ok bool) {
 	}
 	return 0, false
 }
+
+// lettersOnly reports whether a word has no other signs than letters.
+func lettersOnly(word []byte) bool {
+	for _, c := range word {
+		if byteClass(c)&letter == 0 {
+			return false
+		}
+	}
+	return true
+}

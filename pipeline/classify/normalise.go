@@ -136,6 +136,7 @@ var (
 	suspended = []byte("delivery temporarily suspended: ")
 	inReplyTo = []byte("(in reply to ")
 	errorMark = []byte("error: ")
+	ellipsis  = []byte("...")
 )
 
 // normaliser is the state of one pass over a text.
@@ -159,6 +160,12 @@ func (w *normaliser) masked(text []byte, n int, bits uint8, start int) int {
 	}
 	if bits&digit != 0 && n > 4 && word[3] == '-' && w.continued(word, start) {
 		return 4 // the rest is a word of its own
+	}
+	if bits&(digit|dot) == digit|dot && bits&(atSign|divider) == 0 {
+		if i := bytes.Index(word, ellipsis); i > 0 && i+len(ellipsis) < n && lettersOnly(word[:i]) {
+			w.out = w.out[:start+i+len(ellipsis)]
+			return i + len(ellipsis) // what was denied is no part of the ID behind it
+		}
 	}
 	switch {
 	case bits&atSign != 0 && word[n-1] != '@':
