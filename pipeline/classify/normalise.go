@@ -216,7 +216,7 @@ func (w *normaliser) codes(text []byte, n, start int) bool {
 		len(w.code) > 0 && n > 4 && word[3] == '-' && bytes.Equal(word[:3], w.code) && bytes.Equal(word[4:], w.enhanced),
 		len(w.enhanced) > 0 && bytes.Equal(word, w.enhanced) && start > 5:
 		w.out = w.out[:start] // repeated at the beginning of the next line
-	case len(w.code) > 0 && w.cut == 0 && n == 3 && start > 12 && replyCode(text) && consequence(text):
+	case len(w.code) > 0 && w.cut == 0 && n == 3 && start > 12 && replyCode(text) && consequence(text) && !reported(w.out[:start]):
 		w.cut = start
 		return true
 	default:
@@ -258,6 +258,20 @@ func consequence(text []byte) bool {
 	}
 	return text[0] == '5' && text[1] == '0' && text[2] == '3'
 }
+
+// reported reports whether what stands before a second reply says that another host gave it. Then it is the reason for the first:
+// 554 5.4.4 <mx.example.org #5.4.4 smtp; 550 5.4.4 Unable to relay>.
+func reported(before []byte) bool {
+	before = bytes.TrimRight(before, " :'\"(<#")
+	for _, words := range reports {
+		if bytes.HasSuffix(before, words) {
+			return true
+		}
+	}
+	return false
+}
+
+var reports = [][]byte{[]byte("smtp;"), []byte(" said"), []byte(" was"), []byte(" returned"), []byte(" answered"), []byte(" replied"), []byte(" responded"), []byte(" responded with"), []byte(" replied with")}
 
 // localPart is where in the output an address begins whose word begins at start: what may stand in a local part and not in a
 // word belongs to it (RFC 5322, section 3.2.3).

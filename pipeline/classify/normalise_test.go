@@ -93,6 +93,10 @@ func TestSecondReply(t *testing.T) {
 		"550 5.1.1 <a@b.example>: User unknown 503 RCPT first":                       "550 5.1.1 <@>: user unknown",
 		"550 5.1.1 <a@b.example>: User unknown 554 5.5.1 Error 503 5.5.1 RCPT first": "550 5.1.1 <@>: user unknown",
 		"452 4.2.2 mailbox full, 450 messages too many":                              "452 4.2.2 mailbox full, 450 messages too many",
+		"554 5.4.4 <mx.b.example #5.4.4 smtp; 550 5.4.4 Unable to relay>":            "554 5.4.4 <host # smtp; 550 unable to relay>",
+		"554 5.4.4 <mx.b.example #5.4.4 smtp;550 5.4.4 Unable to relay>":             "554 5.4.4 <host # smtp;550 unable to relay>",
+		"554 5.4.4 upstream host replied: 550 5.7.1 Unable to relay":                 "554 5.4.4 upstream host replied: 550 5.7.1 unable to relay",
+		"554 5.3.0 The server answered 452 4.2.2 mailbox full":                       "554 5.3.0 the server answered 452 4.2.2 mailbox full",
 	} {
 		var n normalised
 		n.normalise([]byte(text), names)
