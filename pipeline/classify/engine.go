@@ -235,7 +235,7 @@ func (j *judge) search(s *scratch) finding {
 		}
 	}
 	if f.rule == nil || f.rule.Vague && !f.rule.User && len(f.rule.Commands) == 0 {
-		f.likely = j.weights.weigh(s.n.text, &s.in)
+		f.likely = j.weights.weigh(s.n.reason(), &s.in)
 	}
 	if f.may(func(c *Category) bool { return c.Lists }) {
 		f.list = j.listed(s)

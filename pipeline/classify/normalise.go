@@ -259,6 +259,14 @@ func consequence(text []byte) bool {
 	return text[0] == '5' && text[1] == '0' && text[2] == '3'
 }
 
+// reason is the text without a complaint about the order of commands behind it: 554 Message refused 503 RCPT first.
+func (n *normalised) reason() []byte {
+	if bytes.HasPrefix(bytes.TrimLeft(n.text[n.cut:], " "), []byte("503")) {
+		return n.text[:n.cut]
+	}
+	return n.text
+}
+
 // reported reports whether what stands before a second reply says that another host gave it. Then it is the reason for the first:
 // 554 5.4.4 <mx.example.org #5.4.4 smtp; 550 5.4.4 Unable to relay>.
 func reported(before []byte) bool {
