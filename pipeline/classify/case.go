@@ -25,7 +25,10 @@ type Case struct {
 
 // Row is the row that a log line with this reply would give, as far as the classifier looks at it.
 func (c Case) Row() record.Row {
-	text := logged(unfold(c.Text))
+	text := withoutLine(logged(unfold(c.Text)))
+	if inner, ok := passedOn(text); ok {
+		text, c.SMTPCode, c.EnhancedCode = inner, 0, ""
+	}
 	row := record.Row{EventType: record.Attempt, MTA: c.MTA, RelayHost: []byte(c.RelayHost), Recipient: []byte(c.Recipient), Status: []byte(c.Status), ResponseText: []byte(text)}
 	remote, command := reply.Unwrap(row.ResponseText)
 	whole := false
@@ -33,7 +36,9 @@ func (c Case) Row() record.Row {
 		remote = c.withCodes(text)
 	} else if found := detail(row.ResponseText); found != nil {
 		remote = found
-	} else if remote = cutReport(remote); len(remote) <= len("550 ") || remote[0] == '2' || aboutSender(row.ResponseText, remote) { // no reply, a code that stands alone, or not the reply
+	} else if found := described(row.ResponseText); found != nil {
+		remote = found
+	} else if remote = cutReport(remote); len(remote) <= len("550 ") || remote[0] == '2' || aboutSender(row.ResponseText, remote) || within(row.ResponseText, remote) { // no reply, a code that stands alone, or not the reply
 		if found, all := quoted(row.ResponseText); found != nil {
 			remote, whole = found, all || bytes.Equal(found, remote) // no other than the one that is about the sender
 		}

@@ -17,7 +17,7 @@ import (
 // not come here: their parsers know where the reply stands.
 func quoted(text []byte) (found []byte, whole bool) {
 	for i := 0; i+3 <= len(text); i++ {
-		if text[i] != '4' && text[i] != '5' || i > 0 && !opens(text[i-1]) {
+		if text[i] != '4' && text[i] != '5' || i > 0 && !opens(text[i-1]) && !bytes.HasSuffix(text[:i], []byte(",<,")) {
 			continue
 		}
 		code, rest := text[i:i+3], text[i+3:]
@@ -33,6 +33,9 @@ func quoted(text []byte) (found []byte, whole bool) {
 		if c := string(code); c == "465" || c == "587" { // ports for submission
 			continue
 		}
+		if bytes.HasPrefix(rest, []byte(`", with message "`)) { // Swift Mailer and Symfony name the code, then quote the reply
+			continue
+		}
 		if i > 0 && text[i-1] == '#' && bytes.Contains(text[bytes.LastIndexByte(text[:i], ' ')+1:i], []byte("://")) { // a part of a page
 			continue
 		}
@@ -41,12 +44,12 @@ func quoted(text []byte) (found []byte, whole bool) {
 			said = said[2:]
 		}
 		coded := reply.Enhanced(said, code[0]) != nil
-		announced := i == 0 || announced(text[:i]) || dialogue(text[:i]) || bytes.HasSuffix(text[:i], []byte("<<< ")) || text[i-1] == '#' && opens(text[max(0, i-2)]) || text[i-1] == '(' && rest[0] == ','
+		announced := i == 0 || announced(text[:i]) || dialogue(text[:i]) || marked(text[:i], rest)
 		if !coded && (!announced || len(rest) > 1 && rest[0] == '-' && '0' <= rest[1] && rest[1] <= '9') {
 			continue // a number
 		}
 		if i > 0 {
-			said = untilQuote(said, text[i-1])
+			said = untilMark(said, text[i-1])
 		}
 		if bytes.HasPrefix(said, code) && len(said) > 3 && (said[3] == ' ' || said[3] == '-') { // some write it twice
 			said = bytes.TrimLeft(said[4:], " ")
@@ -70,6 +73,15 @@ func aboutSender(text, remote []byte) bool {
 	return i >= 0 && i < bytes.Index(text, remote)
 }
 
+// within reports whether a reply in a text is only a part of another one that the text quotes: (550, b'verify of a failed: 550 no').
+func within(text, remote []byte) bool {
+	if bytes.HasPrefix(text, remote) {
+		return false
+	}
+	outer, _ := quoted(text)
+	return bytes.Index(outer, bytes.TrimRight(remote, ` '")]}>.`)) > 0
+}
+
 // said is what a report says that the other host said, without a code: behind the words of qmail, Postfix or Exim. Nil if it
 // says none.
 func said(text []byte) []byte {
@@ -85,7 +97,7 @@ func said(text []byte) []byte {
 			return said
 		}
 	}
-	return nil
+	return shown(text)
 }
 
 // answered is the command that the first reply in a report of sendmail (>>> MAIL From:<a> <<< 550 ...) or qmail (Connected to host but
@@ -100,7 +112,7 @@ func answered(text []byte) string {
 		}
 		return ""
 	}
-	for _, r := range qmailReports {
+	for _, r := range sessionReports {
 		if bytes.Contains(text, r.words) {
 			return r.command
 		}
@@ -108,13 +120,15 @@ func answered(text []byte) string {
 	return ""
 }
 
-// qmailReports are what qmail-remote says of a session that failed (qmail-remote.c).
-var qmailReports = []struct {
+// sessionReports are what qmail-remote says of a session that failed (qmail-remote.c), and what Thunderbird and PHPMailer advise.
+var sessionReports = []struct {
 	words   []byte
 	command string
 }{
 	{[]byte(" but greeting failed."), record.CmdConnect}, {[]byte(" but my name was rejected."), record.CmdHELO}, {[]byte(" but sender was rejected."), record.CmdMAIL},
 	{[]byte(" does not like recipient."), record.CmdRCPT}, {[]byte(" failed on DATA command."), record.CmdDATA}, {[]byte(" failed after I sent the message."), record.CmdEndOfData},
+	{[]byte(" Please check the message recipient "), record.CmdRCPT}, {[]byte(" Please verify that your email address is correct in your "), record.CmdMAIL},
+	{[]byte(" Please check the message and try again"), record.CmdEndOfData}, {[]byte("The following recipients failed: "), record.CmdRCPT},
 }
 
 // detail finds the reply in an error of PHPMailer, which writes the words before the codes (SMTP::setError): RCPT TO command failed
@@ -188,9 +202,13 @@ func continued(text string) string {
 }
 
 // logged is the reason that a log line gives for its outcome, where people copy the line whole or from its outcome on: in brackets
-// behind Postfix's status=, behind the outcome in sendmail's stat=. Another text stays as it is.
+// behind Postfix's status=, behind the outcome in sendmail's stat=, in its reply=. Another text stays as it is.
 func logged(text string) string {
 	if _, reason, ok := strings.Cut(text, "stat=Deferred: "); ok {
+		return reason
+	}
+	if _, reason, ok := strings.Cut(text, " reply="); ok && reply.Code([]byte(reason)) != 0 {
+		reason, _, _ = strings.Cut(reason, ", stat=")
 		return reason
 	}
 	_, status, ok := strings.Cut(text, "status=")
@@ -226,6 +244,28 @@ func announced(before []byte) bool {
 	return announcements[word] || strings.HasSuffix(word, "error") || strings.HasSuffix(word, "exception")
 }
 
+// marked reports whether signs before a code say that a reply begins with it: those of a transcript (sendmail's, Swaks', Exchange's
+// log), an opening quotation mark, a bracket behind an address, Exchange's #, Python's (550, b'...'.
+func marked(before, rest []byte) bool {
+	for _, m := range transcriptMarks {
+		if bytes.HasSuffix(before, m) {
+			return true
+		}
+	}
+	switch last := before[len(before)-1]; last {
+	case '#':
+		return opens(before[max(0, len(before)-2)])
+	case '(':
+		word := bytes.TrimRight(before, " (")
+		return rest[0] == ',' || bytes.IndexByte(word[bytes.LastIndexByte(word, ' ')+1:], '@') >= 0
+	case '"', '\'':
+		return len(rest) > 2 && (rest[0] == ' ' || rest[0] == '-') && bytes.IndexByte(rest, last) > 0 && bytes.IndexByte([]byte(" ,:[({="), before[max(0, len(before)-2)]) >= 0
+	}
+	return false
+}
+
+var transcriptMarks = [][]byte{[]byte("<<< "), []byte("<** "), []byte(",<,")}
+
 // dialogue reports whether what stands before a code is the beginning of a session, as people copy it: a reply that is none of a
 // failure, then a command.
 func dialogue(before []byte) bool {
@@ -246,12 +286,12 @@ var announcements = func() map[string]bool {
 	return m
 }()
 
-// untilQuote cuts the text where the quotation ends that the mark before it opened.
-func untilQuote(b []byte, mark byte) []byte {
+// untilMark cuts the text where the quotation or field ends that the mark before it opened.
+func untilMark(b []byte, mark byte) []byte {
 	switch mark {
 	case '\'', '"':
 		for i, c := range b {
-			if c == mark && (i+1 == len(b) || bytes.IndexByte([]byte(" ,;)]}>"), b[i+1]) >= 0) {
+			if c == mark && (i+1 == len(b) || bytes.IndexByte([]byte(" ,;.)]}>"), b[i+1]) >= 0) {
 				return b[:i]
 			}
 		}
@@ -259,6 +299,8 @@ func untilQuote(b []byte, mark byte) []byte {
 		return bytes.TrimRight(b, "')\"]}")
 	case '[', '<':
 		return bytes.TrimRight(b, "]>")
+	case ',':
+		return bytes.TrimRight(b, ",")
 	}
 	return b
 }
@@ -277,7 +319,7 @@ func cutReport(b []byte) []byte {
 	return b
 }
 
-var reportWords = [][]byte{[]byte(" Giving up on "), []byte(" --- Below this line "), []byte(" --- Enclosed "), []byte(" ------ This is a copy "), []byte(" #SMTP#"), []byte(" Original message headers:"), []byte(" I'm not going to try again;"), []byte(" (in reply to "), []byte(" <<< "), []byte(" Final-Recipient: "), []byte("; from=<"),
+var reportWords = [][]byte{[]byte(" Giving up on "), []byte(" --- Below this line "), []byte(" --- Enclosed "), []byte(" ------ This is a copy "), []byte(" #SMTP#"), []byte(" ##"), []byte(" Original message headers:"), []byte(" I'm not going to try again;"), []byte(" (in reply to "), []byte(" <<< "), []byte(" Final-Recipient: "), []byte("; from=<"),
 	[]byte(" Reporting-MTA: "), []byte(" Remote-MTA: ")}
 
 // reportLetters are their second bytes; the first is a blank or a semicolon.
