@@ -14,6 +14,18 @@ func TestCode(t *testing.T) {
 	}
 }
 
+// TestLinesOfOtherCodes: the last line decides, but a number in a line that says more would follow is no line.
+func TestLinesOfOtherCodes(t *testing.T) {
+	for text, want := range map[string]uint16{
+		"450-4.5.3 bob@example.com has sent to 300 recipients": 450, "451-graylisted, try again in 300 seconds": 451, "550-5.7.1 sent 500 mails today": 550,
+		"250-2.1.5 fine 550 5.1.1 no": 550, "450-4.2.0 full 550 5.2.2 full": 550, "550-no 550 really": 550,
+	} {
+		if code, _ := Parse([]byte(text), " "); code != want {
+			t.Errorf("%q: %d, want %d", text, code, want)
+		}
+	}
+}
+
 // TestRepeatedCode: some servers begin a reply with its code twice.
 func TestRepeatedCode(t *testing.T) {
 	for text, want := range map[string]string{

@@ -52,7 +52,8 @@ func Parse(text []byte, sep string) (code uint16, enhanced []byte) {
 	return code, enhanced
 }
 
-// nextLine finds where the reply's next line begins: after the separator with the same code, else with any code.
+// nextLine finds where the reply's next line begins: after the separator with the same code, else with any code, which an
+// enhanced code must follow where lines are joined by blanks: "sent to 300 recipients" begins none.
 func nextLine(text []byte, sep string, code []byte) []byte {
 	var other []byte
 	for at := 0; ; {
@@ -68,7 +69,7 @@ func nextLine(text []byte, sep string, code []byte) []byte {
 		if bytes.Equal(rest[:3], code) {
 			return rest
 		}
-		if other == nil {
+		if other == nil && (len(sep) > 1 || len(rest) > 5 && rest[4] == rest[0] && rest[5] == '.') {
 			other = rest
 		}
 	}

@@ -6,18 +6,23 @@ import "bytes"
 // dots between them are taken for one whatever they are: they are no code.
 func isIP(w []byte) bool {
 	dots, colons := 0, 0
+	var digits, blanked bool // has digits or letters of them; has digits that somebody made unreadable
 	for _, c := range w {
 		switch {
 		case c == '.':
 			dots++
 		case c == ':':
 			colons++
-		case c == '/' && dots+colons > 1, byteClass(c) == digit, 'a' <= c && c <= 'f', 'A' <= c && c <= 'F':
+		case c == '/' && dots+colons > 1:
+		case byteClass(c) == digit, 'a' <= c && c <= 'f', 'A' <= c && c <= 'F':
+			digits = true
+		case c == 'x', c == 'X':
+			blanked = true
 		default:
 			return false
 		}
 	}
-	return dots == 3 && colons <= 1 && w[0] <= '9' || colons >= 2 && len(w) > 4
+	return dots == 3 && colons <= 1 && (w[0] <= '9' || blanked && !digits) || colons >= 2 && len(w) > 4
 }
 
 // fileExtension reports whether names of files end so, as far as servers name files.
