@@ -110,8 +110,11 @@ func isID(w []byte) bool {
 	for i < len(w) && byteClass(w[i]) == digit {
 		i++
 	}
+	if len(w) >= 20 && digits(w) > 6 {
+		return true
+	}
 	if i == n { // a word with a hyphen
-		return len(w) >= 20 && digits(w) > 6
+		return false
 	}
 	return i-n > 9 || i < len(w) && byteClass(w[i])&(joiner|dot) == 0
 }
