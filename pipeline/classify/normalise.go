@@ -75,7 +75,7 @@ func (w *normaliser) pass(text []byte) {
 			out[j] = t.low
 		}
 		w.bits |= bits
-		if bits&special != 0 && (before&special != 0 || codeFollows(text, i)) {
+		if bits&special != 0 && (before&special != 0 || codeFollows(text, i) || bits&atSign != 0 && letterBeyond(text[i:]) > 0) {
 			w.out = out[:j]
 			i = start + w.masked(text[start:], i-start, bits, at)
 			j = len(w.out)
@@ -168,8 +168,15 @@ func (w *normaliser) masked(text []byte, n int, bits uint8, start int) int {
 		}
 	}
 	switch {
-	case bits&atSign != 0 && word[n-1] != '@':
+	case bits&atSign != 0 && (word[n-1] != '@' || letterBeyond(text[n:]) > 0):
 		w.out = append(w.out[:w.localPart(start, word)], '@')
+		for n < len(text) { // a domain with letters that are not ASCII
+			wide := letterBeyond(text[n:])
+			if wide == 0 && byteClass(text[n])&(letter|digit|dot|joiner) == 0 {
+				break
+			}
+			n += max(1, wide)
+		}
 		return n
 	case bits&divider != 0 && isURL(word):
 		before := schemeAt(word) // of a word that runs into a URL without a blank
@@ -182,7 +189,7 @@ func (w *normaliser) masked(text []byte, n int, bits uint8, start int) int {
 		return n
 	case bits&divider != 0 && bits&(digit|dot) != 0 && !isIP(trimmed(word)):
 		if string(w.out[start:min(start+5, len(w.out))]) == "ipv6:" && isIP(trimmed(word[5:])) {
-			w.out = append(append(w.out[:start+5], "#ip"...), word[5+len(trimmed(word[5:])):]...)
+			w.out = append(append(w.out[:start], "#ip"...), word[5+len(trimmed(word[5:])):]...)
 			return n
 		}
 		w.pieces(word, start)
@@ -294,10 +301,26 @@ func (w *normaliser) localPart(start int, word []byte) int {
 			}
 		}
 	}
-	for start > 1 && (byteClass(w.out[start-1])&(letter|digit|dot|joiner) != 0 || bytes.IndexByte(addressSigns, w.out[start-1]) >= 0) {
-		start--
+	for start > 1 {
+		_, wide := utf8.DecodeLastRune(w.out[:start])
+		if wide > 1 && letterBeyond(w.out[start-wide:start]) == 0 || wide == 1 && byteClass(w.out[start-1])&(letter|digit|dot|joiner) == 0 && bytes.IndexByte(addressSigns, w.out[start-1]) < 0 {
+			break
+		}
+		start -= wide
 	}
 	return start
+}
+
+// letterBeyond is the length of the letter at the start of a text if it is one of Latin, Greek or Cyrillic that is not ASCII, else 0.
+// Texts in other scripts write no blanks around addresses, so what stands beside one there is no part of it.
+func letterBeyond(text []byte) int {
+	if len(text) == 0 || text[0] < utf8.RuneSelf {
+		return 0
+	}
+	if r, n := utf8.DecodeRune(text); r < 0x530 && n == 2 && unicode.IsLetter(r) {
+		return n
+	}
+	return 0
 }
 
 var senderRejected = []byte("sender address rejected:")

@@ -180,7 +180,7 @@ func unfold(text string) string {
 		text = strings.NewReplacer("=\r\n", "", "=\n", "", "=20\r\n", " ", "=20\n", " ").Replace(text)
 		text = strings.Join(strings.FieldsFunc(text, func(r rune) bool { return r == '\n' || r == '\r' }), " ")
 	}
-	return continued(text)
+	return continued(hidden(text))
 }
 
 // continued joins the lines of one reply in a transcript, each of which has the mark of what was received: <<< 554-no <<< 554 mail.

@@ -3,26 +3,37 @@ package classify
 import "bytes"
 
 // isIP reports whether a word looks like an IP address, with a port or the length of a prefix or without. Four numbers with
-// dots between them are taken for one whatever they are: they are no code.
+// dots between them are taken for one whatever they are: they are no code. Letters may stand for numbers that people hide.
 func isIP(w []byte) bool {
 	dots, colons := 0, 0
-	var digits, blanked bool // has digits or letters of them; has digits that somebody made unreadable
 	for _, c := range w {
 		switch {
 		case c == '.':
 			dots++
 		case c == ':':
 			colons++
-		case c == '/' && dots+colons > 1:
-		case byteClass(c) == digit, 'a' <= c && c <= 'f', 'A' <= c && c <= 'F':
-			digits = true
-		case c == 'x', c == 'X':
-			blanked = true
+		case c == '/' && dots+colons > 1, byteClass(c) == digit, 'a' <= c && c <= 'f', 'A' <= c && c <= 'F':
 		default:
-			return false
+			return hiddenIP(w)
 		}
 	}
-	return dots == 3 && colons <= 1 && (w[0] <= '9' || blanked && !digits) || colons >= 2 && len(w) > 4
+	return dots == 3 && colons <= 1 && (w[0] <= '9' || hiddenIP(w)) || colons >= 2 && len(w) > 4
+}
+
+// hiddenIP reports whether a word stands for an IP address whose numbers are not to be seen: x.x.x.x, 192.0.xxx.xxx, a.b.c.d.
+func hiddenIP(w []byte) bool {
+	parts := 0
+	for part := range bytes.SplitSeq(w, []byte(".")) {
+		if parts++; len(part) == 0 || len(part) > 4 {
+			return false
+		}
+		for _, c := range part {
+			if class := byteClass(c); class != digit && (class&letter == 0 || lower[c] != lower[part[len(part)-1]]) {
+				return false
+			}
+		}
+	}
+	return parts == 4
 }
 
 // fileExtension reports whether names of files end so, as far as servers name files.
