@@ -1,6 +1,7 @@
 package classify
 
 import (
+	"cmp"
 	"fmt"
 	"math"
 	"slices"
@@ -9,44 +10,58 @@ import (
 
 // An automaton finds all of a set of literals in one pass over a text (Aho and Corasick, 1975). It knows of each literal only the
 // beginning that no other one shares: where that stands in the text, the rest is compared. So it has a few states for each
-// literal and not one for each byte of it. Bytes which no beginning holds share one column, and states are numbered by depth,
-// so that those which texts are mostly in lie together.
+// literal and not one for each byte of it. States are numbered by depth, so that those which texts are mostly in lie together.
+//
+// By the bytes that are common in literals each state has a row of its own, which is a line of the processor's cache. By the
+// others most states lead where their suffixes do, and share their rows.
 type automaton struct {
-	class   [256]uint8
+	column  [256]uint16 // from 1; those from line on are rare, and that of line itself is of bytes that no beginning holds
+	common  []uint16    // state*line + column: the state that follows; in column 0 the literal whose beginning ends there
+	rare    []uint16    // rareRow[state]*width + column-line: the state that follows
+	rareRow []uint16    // by state
 	width   int
-	next    []uint16 // state * width + class
-	output  []uint16 // by state: the literal with the longest of the beginnings that end there, counted from 1; 0 is none
-	shorter []uint16 // by literal, counted from 1 too: the one with the next shorter
-	rest    []string // by literal: what follows its beginning
+	ends    []end // by literal; these are counted from 1 here
+	rests   string
 }
 
-// leastBeginning is how many bytes of a literal the automaton knows at least, so that few texts hold the beginning and not the
-// literal.
-const leastBeginning = 8
+// line is how many columns there are for common bytes, with that for ends.
+const line = 32
+
+// An end is what is to be done where the beginning of a literal ends: compare what follows with a part of rests, then go on to
+// the literal with the next shorter of the beginnings that end there, 0 if there is none.
+type end struct {
+	rest            uint32
+	length, shorter uint16
+}
 
 // newAutomaton builds the automaton of distinct literals, which hold no capital letters of ASCII; texts are folded while they
 // are read. It fails where the literals are too many for the table.
 func newAutomaton(literals []string) (*automaton, error) {
-	a := &automaton{width: 1, rest: make([]string, len(literals))}
+	a := &automaton{ends: make([]end, len(literals)+1)}
 	order := make([]int32, len(literals))
 	for n := range literals {
 		order[n] = int32(n)
 	}
 	slices.SortFunc(order, func(i, j int32) int { return strings.Compare(literals[i], literals[j]) })
 	beginnings := make([]string, len(literals))
+	var rests strings.Builder
 	shared := 0 // with the literal before
 	for i, n := range order {
 		l, next := literals[n], 0
 		if i+1 < len(order) {
 			next = common(l, literals[order[i+1]])
 		}
-		keep := min(len(l), max(shared+1, next+1, leastBeginning))
-		beginnings[n], a.rest[n] = l[:keep], l[keep:]
+		keep := min(len(l), max(shared, next)+1)
+		if len(l)-keep > math.MaxUint16 {
+			return nil, fmt.Errorf("rules: literal %.20q... is longer than %d bytes", l, math.MaxUint16)
+		}
+		beginnings[n] = l[:keep]
+		a.ends[n+1] = end{rest: uint32(rests.Len()), length: uint16(len(l) - keep)}
+		rests.WriteString(l[keep:])
 		shared = next
 	}
-	if err := a.classes(beginnings); err != nil {
-		return nil, err
-	}
+	a.rests = rests.String()
+	a.columns(beginnings)
 	t, err := a.grow(beginnings, order)
 	if err != nil {
 		return nil, err
@@ -64,52 +79,61 @@ func common(a, b string) int {
 	return n
 }
 
-// classes gives each byte of the beginnings its column.
-func (a *automaton) classes(beginnings []string) error {
+// columns gives each byte of the beginnings its column, the commonest first.
+func (a *automaton) columns(beginnings []string) {
+	var count [256]int
 	for _, b := range beginnings {
 		for i := range len(b) {
-			if a.class[b[i]] == 0 {
-				if a.width > math.MaxUint8 {
-					return fmt.Errorf("rules: their literals hold more than %d different bytes", math.MaxUint8)
-				}
-				a.class[b[i]] = uint8(a.width)
-				a.width++
-			}
+			count[b[i]]++
 		}
 	}
-	for c := 'A'; c <= 'Z'; c++ {
-		a.class[c] = a.class[c+'a'-'A']
+	var bytes [256]uint8
+	for c := range bytes {
+		bytes[c] = uint8(c)
 	}
-	return nil
+	slices.SortStableFunc(bytes[:], func(b, c uint8) int { return cmp.Compare(count[c], count[b]) })
+	last := 0
+	for _, c := range bytes {
+		if a.column[c] = line; count[c] > 0 {
+			if last++; last == line {
+				last++
+			}
+			a.column[c] = uint16(last)
+		}
+	}
+	a.width = max(last, line) - line + 1
+	for c := 'A'; c <= 'Z'; c++ {
+		a.column[c] = a.column[c+'a'-'A']
+	}
 }
 
 // A trie is the tree of the beginnings, its states numbered by depth, and those of one depth by parent.
 type trie struct {
 	parent []uint16
-	by     []uint8 // the column by which a state is reached from its parent
-	end    []int32 // the literal whose beginning ends in a state, -1 if none
+	by     []uint16 // the column by which a state is reached from its parent
+	end    []uint16 // the literal whose beginning ends in a state, counted from 1; 0 is none
 }
 
 // grow makes the trie, depth by depth, of beginnings in order.
 func (a *automaton) grow(beginnings []string, order []int32) (*trie, error) {
-	t := &trie{parent: []uint16{0}, by: []uint8{0}, end: []int32{-1}}
+	t := &trie{parent: []uint16{0}, by: []uint16{0}, end: []uint16{0}}
 	state := make([]uint16, len(beginnings))
 	for depth := 0; len(order) > 0; depth++ {
 		deeper := order[:0]
 		for _, n := range order {
 			b := beginnings[n]
 			last := len(t.parent) - 1
-			if c := a.class[b[depth]]; t.parent[last] != state[n] || t.by[last] != c {
+			if c := a.column[b[depth]]; t.parent[last] != state[n] || t.by[last] != c {
 				if last++; last > math.MaxUint16 {
 					return nil, fmt.Errorf("rules: their literals need more than %d states: use fewer", last)
 				}
-				t.parent, t.by, t.end = append(t.parent, state[n]), append(t.by, c), append(t.end, -1)
+				t.parent, t.by, t.end = append(t.parent, state[n]), append(t.by, c), append(t.end, 0)
 			}
 			state[n] = uint16(last)
 			if depth+1 < len(b) {
 				deeper = append(deeper, n)
 			} else {
-				t.end[last] = n
+				t.end[last] = uint16(n + 1)
 			}
 		}
 		order = deeper
@@ -117,28 +141,38 @@ func (a *automaton) grow(beginnings []string, order []int32) (*trie, error) {
 	return t, nil
 }
 
-// link makes the table of the trie. A state does as its longest proper suffix does, but for its children; the suffix has a lower
-// number, and so has its row already.
+// link makes the tables of the trie. A state does as its longest proper suffix does, but for its children; the suffix has a lower
+// number, and so has its rows already.
 func (a *automaton) link(t *trie) {
 	states := len(t.parent)
-	a.next = make([]uint16, states*a.width)
-	a.output = make([]uint16, states)
-	a.shorter = make([]uint16, len(a.rest)+1)
+	a.common = make([]uint16, states*line)
+	a.rare = make([]uint16, a.width)
+	a.rareRow = make([]uint16, states)
 	suffix := make([]uint16, states)
 	child := 1
 	for s := range states {
-		row := a.next[s*a.width:][:a.width]
+		row := a.common[s*line:][:line]
 		if s > 0 {
-			copy(row, a.next[int(suffix[s])*a.width:])
-			a.output[s] = a.output[suffix[s]]
+			copy(row, a.common[int(suffix[s])*line:])
+			a.rareRow[s] = a.rareRow[suffix[s]]
 		}
-		if n := t.end[s]; n >= 0 {
-			a.shorter[n+1] = a.output[s]
-			a.output[s] = uint16(n + 1)
+		if n := t.end[s]; n > 0 {
+			a.ends[n].shorter = row[0]
+			row[0] = n
 		}
+		own := s == 0 // has a row of its own for rare bytes
 		for ; child < states && int(t.parent[child]) == s; child++ {
-			suffix[child] = row[t.by[child]]
-			row[t.by[child]] = uint16(child)
+			to := &row[t.by[child]%line]
+			if c := int(t.by[child]); c >= line {
+				if !own {
+					own = true
+					a.rare = append(a.rare, a.rare[int(a.rareRow[s])*a.width:][:a.width]...)
+					a.rareRow[s] = uint16(len(a.rare)/a.width - 1)
+				}
+				to = &a.rare[int(a.rareRow[s])*a.width+c-line]
+			}
+			suffix[child] = *to
+			*to = uint16(child)
 		}
 	}
 }
@@ -162,12 +196,16 @@ func (f *found) clear() {
 // scan adds each literal that the text holds.
 func (a *automaton) scan(text []byte, f *found) {
 	state := 0
-	next, class, width, output, shorter := a.next, &a.class, a.width, a.output, a.shorter
+	common, ends := a.common, a.ends
 	for i, b := range text {
-		state = int(next[state*width+int(class[b])])
-		for o := output[state]; o != 0; o = shorter[o] {
+		if c := int(a.column[b]); c < line {
+			state = int(common[state*line+c])
+		} else {
+			state = int(a.rare[int(a.rareRow[state])*a.width+c-line])
+		}
+		for o := common[state*line]; o != 0; o = ends[o].shorter {
 			n := int32(o) - 1
-			if bit := uint64(1) << (n & 63); f.bits[n>>6]&bit == 0 && a.goesOn(text[i+1:], n) {
+			if bit := uint64(1) << (n & 63); f.bits[n>>6]&bit == 0 && a.goesOn(text[i+1:], &ends[o]) {
 				f.bits[n>>6] |= bit
 				f.list = append(f.list, n)
 			}
@@ -176,7 +214,10 @@ func (a *automaton) scan(text []byte, f *found) {
 }
 
 // goesOn reports whether a literal whose beginning was found stands there as a whole; text is what follows.
-func (a *automaton) goesOn(text []byte, literal int32) bool {
-	rest := a.rest[literal]
+func (a *automaton) goesOn(text []byte, e *end) bool {
+	if e.length == 0 {
+		return true
+	}
+	rest := a.rests[e.rest:][:e.length]
 	return len(rest) <= len(text) && (string(text[:len(rest)]) == rest || equalFold(text[:len(rest)], rest))
 }

@@ -40,25 +40,34 @@ func TestShippedRules(t *testing.T) {
 	}
 }
 
-// TestAutomatonFindsWhatSearchFinds: literals of few letters, so that they hold and overlap one another, short ones that the
-// automaton knows as a whole and long ones that it does not.
+// TestAutomatonFindsWhatSearchFinds: literals of few letters, so that they hold and overlap one another, short ones and long ones,
+// and literals with bytes that few others have.
 func TestAutomatonFindsWhatSearchFinds(t *testing.T) {
 	seed := rand.Uint64()
 	t.Logf("seed %d", seed)
 	random := rand.New(rand.NewPCG(seed, 0))
-	word := func(n int) string {
-		b := make([]byte, 1+random.IntN(n))
-		for i := range b {
-			b[i] = "abc"[random.IntN(3)]
+	var all []byte // that a normalised text may hold
+	for c := range 256 {
+		if lower[c] == byte(c) {
+			all = append(all, byte(c))
 		}
-		return string(b)
 	}
-	for _, longest := range []int{5, 3 * leastBeginning} {
+	for _, of := range []struct {
+		bytes   string
+		longest int
+	}{{"abc", 5}, {"abc", 24}, {string(all), 3}, {strings.Repeat("ab", len(all)) + string(all), 8}} {
+		word := func(n int) string {
+			b := make([]byte, 1+random.IntN(n))
+			for i := range b {
+				b[i] = of.bytes[random.IntN(len(of.bytes))]
+			}
+			return string(b)
+		}
 		for range 200 {
 			var literals []string
 			seen := map[string]bool{}
 			for range 1 + random.IntN(100) {
-				w := word(longest)
+				w := word(of.longest)
 				if len(literals) > 0 && random.IntN(2) == 0 { // begins as another
 					other := literals[random.IntN(len(literals))]
 					w = other[:random.IntN(len(other))] + w
@@ -78,7 +87,13 @@ func TestAutomatonFindsWhatSearchFinds(t *testing.T) {
 				text += other[random.IntN(len(other)):]
 			}
 			f := &found{bits: make([]uint64, (len(literals)+63)/64)}
-			a.scan([]byte(strings.ToUpper(text)), f)
+			capitals := []byte(text)
+			for i, c := range capitals {
+				if 'a' <= c && c <= 'z' {
+					capitals[i] = c - 'a' + 'A'
+				}
+			}
+			a.scan(capitals, f)
 			for i, l := range literals {
 				if f.has(int32(i)) != strings.Contains(text, l) {
 					t.Fatalf("%q in %q: %v", l, text, f.has(int32(i)))
@@ -179,5 +194,5 @@ func FuzzClassify(f *testing.F) {
 
 // size is the memory of its tables in bytes.
 func (a *automaton) size() int {
-	return 2*len(a.next) + 2*len(a.output) + 2*len(a.shorter) + 16*len(a.rest)
+	return 2*(len(a.common)+len(a.rare)+len(a.rareRow)) + 8*len(a.ends) + len(a.rests)
 }
