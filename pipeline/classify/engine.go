@@ -108,23 +108,16 @@ func newJudge(sources []source) (*judge, error) {
 	return j, nil
 }
 
+// classify weighs the evidence.
 func (j *judge) classify(r *record.Row) record.Class {
-	relay := j.names.relay(r.RelayHost)
-	c := j.decide(r, relay)
-	c.RuleSet = j.rules.version
-	if p := j.names.provider(r, relay); p >= 0 {
-		c.Provider = j.names.name(p)
-	}
-	return c
-}
-
-// decide weighs the evidence; relay is the provider behind the relay's name.
-func (j *judge) decide(r *record.Row, relay int32) record.Class {
+	relay := j.names.relay(r.RelayHost) // the provider behind the relay's name
 	c, f := j.ruled(r, relay)
 	if l := f.likely; l.category != nil && l.beats(&c, r) {
 		c = l.category.class(r, byWords, ByCode)
 	}
-	if c.Provider == "" {
+	if p := j.names.provider(r, relay); p >= 0 {
+		c.Provider = j.names.name(p)
+	} else if c.Provider == "" {
 		c.Provider = j.names.name(int32(f.answered))
 	}
 	if f.list >= 0 && Lookup(c.Category).Lists {
@@ -133,6 +126,7 @@ func (j *judge) decide(r *record.Row, relay int32) record.Class {
 	if f.retry != 0 && Lookup(c.Category).Waits {
 		c.RetryAfter = f.retry
 	}
+	c.RuleSet = j.rules.version
 	return c
 }
 
@@ -238,7 +232,7 @@ func (j *judge) search(s *scratch) finding {
 		f.likely = j.weights.weigh(s.n.reason(), &s.in)
 	}
 	if f.may(func(c *Category) bool { return c.Lists }) {
-		f.list = j.listed(s)
+		f.list = int16(j.rules.lists.first(&s.found))
 	}
 	if f.may(func(c *Category) bool { return c.Waits }) {
 		f.retry = retryAfter(s.in.text)
@@ -251,24 +245,12 @@ func (f *finding) may(be func(*Category) bool) bool {
 	return f.rule != nil && be(f.rule.category) || f.likely.category != nil && be(f.likely.category)
 }
 
-// answered is the provider whose words the text has, -1 if none is known: the first in the table.
+// answered is the provider whose words the text has, -1 if none is known.
 func (j *judge) answered(s *scratch) int32 {
-	for _, g := range j.rules.signatures {
-		if s.found.has(g.literal) {
-			return g.value
-		}
+	if p := j.rules.signatures.first(&s.found); p >= 0 {
+		return p
 	}
 	return s.n.signed
-}
-
-// listed is the place in its table of the blocklist that the text names, -1 if none.
-func (j *judge) listed(s *scratch) int16 {
-	for _, g := range j.rules.lists {
-		if s.found.has(g.literal) {
-			return int16(g.value)
-		}
-	}
-	return -1
 }
 
 // prepare normalises the row's text and notes all that rules look at; relay is the provider behind the relay's name.

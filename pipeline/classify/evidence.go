@@ -143,6 +143,14 @@ var units = []struct {
 	{"day", 86400}, {"tag", 86400}, {"jour", 86400}, {"сек", 1}, {"мин", 60}, {"час", 3600}, {"秒", 1}, {"分钟", 60}, {"分", 60}, {"小时", 3600}, {"時間", 3600},
 }
 
+// unitBytes are those with which units begin.
+var unitBytes = func() (set [256]bool) {
+	for _, u := range units {
+		set[u.word[0]] = true
+	}
+	return set
+}()
+
 // waiting are words that say, shortly before a time, that it is one to wait for and not one over which something was counted.
 var waiting = [][]byte{[]byte("try"), []byte("wait"), []byte("again"), []byte("greylist"), []byte("graylist"), []byte("come back"), []byte("resend"), []byte("delay"), []byte("deferred for"),
 	[]byte("blocked for"), []byte("throttled for"), []byte("next attempt"), []byte("will be accepted"), []byte("retries"), []byte("erneut"), []byte("réessay"), []byte("reintent"), []byte("riprov"), []byte("через"), []byte("请在"), []byte("稍后")}
@@ -163,6 +171,10 @@ func retryAfter(text []byte) uint32 {
 			j++
 		}
 		rest := bytes.TrimLeft(text[j:], " -")
+		if len(rest) == 0 || !unitBytes[rest[0]] {
+			i = j
+			continue
+		}
 		before := text[max(0, i-48):i]
 		for _, u := range units {
 			if !bytes.HasPrefix(rest, []byte(u.word)) || bytes.HasSuffix(before, []byte("per ")) {

@@ -56,7 +56,7 @@ func (w *normaliser) pass(text []byte) {
 	out := w.out
 	i, j := 0, 1 // places in text and out
 	for {
-		if i < len(text) && byteTable[text[i]].class&(special|joiner) == 0 {
+		if i < len(text) && (text[i] == ' ' || byteTable[text[i]].class&letter != 0) {
 			n, word := plainWords(out[j-1:], text[i:])
 			if i+n < len(text) && byteClass(text[i+n]) != 0 {
 				n = word // the last one goes on with what is not plain

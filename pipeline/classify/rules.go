@@ -66,13 +66,40 @@ type ruleSet struct {
 	automaton *automaton
 	screen    *screen
 
-	signatures []mark // literals that name a provider, and lists: those that name a blocklist, in the order of the tables
-	lists      []mark
+	signatures markers // of providers
+	lists      markers
 	version    string
 }
 
-// A mark is a literal that names an entry of a table.
-type mark struct{ literal, value int32 }
+// markers are literals that name entries of a table, in its order. They are numbered before the literals of rules, so that a few
+// words of a found's bits say whether there is one.
+type markers struct {
+	list []marker
+	mask []uint64
+}
+
+type marker struct{ literal, value int32 }
+
+func (m *markers) add(literals []int32, value int) {
+	for _, n := range literals {
+		m.list = append(m.list, marker{n, int32(value)})
+		for int(n>>6) >= len(m.mask) {
+			m.mask = append(m.mask, 0)
+		}
+		m.mask[n>>6] |= 1 << (n & 63)
+	}
+}
+
+// first is the first entry of the table that a found literal names, -1 if there is none.
+func (m *markers) first(f *found) int32 {
+	for i, mask := range m.mask {
+		if f.bits[i]&mask != 0 {
+			at := slices.IndexFunc(m.list, func(l marker) bool { return f.has(l.literal) })
+			return m.list[at].value
+		}
+	}
+	return -1
+}
 
 // shippedRules reads the files of the folder rules, in the order of their names.
 func shippedRules(shipped fs.FS) ([]source, error) {
@@ -136,6 +163,12 @@ func compile(sources []source, names *nameTables) (*ruleSet, error) {
 		}
 		return out
 	}
+	for i, p := range names.providers {
+		set.signatures.add(number(p.Signatures...), i)
+	}
+	for i, b := range names.blocklists {
+		set.lists.add(number(slices.Concat(b.Domains, b.Words)...), i)
+	}
 	known := map[string][]int32{} // many words stand in many rules
 	spellings := func(word string) []int32 {
 		if _, ok := known[word]; !ok {
@@ -160,16 +193,6 @@ func compile(sources []source, names *nameTables) (*ruleSet, error) {
 		r.any, r.with, r.none = spelled(r.Any), spelled(r.With), spelled(r.None)
 		for _, w := range r.All {
 			r.all = append(r.all, spellings(w))
-		}
-	}
-	for i, p := range names.providers {
-		for _, n := range number(p.Signatures...) {
-			set.signatures = append(set.signatures, mark{n, int32(i)})
-		}
-	}
-	for i, b := range names.blocklists {
-		for _, n := range number(slices.Concat(b.Domains, b.Words)...) {
-			set.lists = append(set.lists, mark{n, int32(i)})
 		}
 	}
 	if err := errors.Join(errs...); err != nil {

@@ -10,10 +10,16 @@ import (
 // A screen is what rules ask of literals, packed so that the processor's cache holds it: most candidates fail here, without a look
 // at the rules themselves.
 type screen struct {
-	triggered []int32 // rules that literals make candidates
-	from      []int32 // by literal: where its rules begin in triggered; they end where those of the next one begin
-	asked     []asked // by rule
-	literals  []int32
+	triggers []trigger // by literal
+	further  []trigger
+	asked    []asked // by rule
+	literals []int32
+}
+
+// A trigger is rules that a literal makes candidates, as bits of a word of them, and where in screen.further there are more.
+type trigger struct {
+	rules      uint64
+	word, next int32
 }
 
 // asked says where in screen.literals those of a rule begin: any, with, all and none stand one behind the other. Before a literal
@@ -25,8 +31,7 @@ type asked struct {
 
 // newScreen packs rules whose literals are numbered.
 func newScreen(rules []Rule, literals []string) *screen {
-	s := &screen{asked: make([]asked, len(rules))}
-	triggers := make([][]int32, len(literals))
+	s := &screen{triggers: make([]trigger, len(literals)), further: make([]trigger, 1), asked: make([]asked, len(rules))}
 	for i := range rules {
 		r := &rules[i]
 		// Of the groups of which one literal must be there, the rarest makes the rule a candidate, which need not be asked for it again.
@@ -34,7 +39,13 @@ func newScreen(rules []Rule, literals []string) *screen {
 		groups = slices.DeleteFunc(groups, func(g []int32) bool { return len(g) == 0 })
 		by := slices.MinFunc(groups, func(a, b []int32) int { return cmp.Compare(commonness(literals, a), commonness(literals, b)) })
 		for _, n := range by {
-			triggers[n] = append(triggers[n], int32(i))
+			t := &s.triggers[n]
+			if t.rules != 0 && int(t.word) != i>>6 {
+				s.further = append(s.further, *t)
+				*t = trigger{next: int32(len(s.further) - 1)}
+			}
+			t.rules |= 1 << (i & 63)
+			t.word = int32(i >> 6)
 		}
 		any, with := r.any, r.with
 		switch {
@@ -61,11 +72,6 @@ func newScreen(rules []Rule, literals []string) *screen {
 		a.end = int32(len(s.literals))
 		a.more = r.regexp != nil || r.conditions()
 	}
-	for _, t := range triggers {
-		s.from = append(s.from, int32(len(s.triggered)))
-		s.triggered = append(s.triggered, t...)
-	}
-	s.from = append(s.from, int32(len(s.triggered)))
 	return s
 }
 
@@ -82,8 +88,11 @@ func commonness(all []string, group []int32) float64 {
 func (s *screen) candidates(f *found, rules []uint64) {
 	clear(rules)
 	for _, n := range f.list {
-		for _, r := range s.triggered[s.from[n]:s.from[n+1]] {
-			rules[r>>6] |= 1 << (r & 63)
+		t := &s.triggers[n]
+		rules[t.word] |= t.rules
+		for t.next != 0 {
+			t = &s.further[t.next]
+			rules[t.word] |= t.rules
 		}
 	}
 }
