@@ -85,6 +85,16 @@ func (c *EnhancedCode) precise() bool {
 	return !strings.HasSuffix(c.Code, ".0") && !strings.HasSuffix(c.Code, ".*")
 }
 
+// acquits reports whether servers that give the code do not mean that the recipient's address is bad, whatever their words say: it
+// is about the sender, the message, the system or the way to it. Those that are given for all and everything do not count.
+func (c *EnhancedCode) acquits() bool {
+	switch c.Code {
+	case "1.7", "1.8", "2.2", "4.1", "4.4", "5.2", "5.4", "7.1":
+		return false
+	}
+	return c.precise() && c.Category != "other" && !aboutRecipient(c.Category)
+}
+
 // EnhancedCodes is the whole registry, in its order. RFC 3463 where no other document is named.
 var EnhancedCodes = []EnhancedCode{
 	{"0.0", "other", false, "other undefined status", "RFC 3463"},

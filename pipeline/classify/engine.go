@@ -168,6 +168,9 @@ func (f *finding) verdict(r *record.Row) record.Class {
 			}
 		}
 	}
+	if code, ok := lookupEnhanced(r.EnhancedCode); ok && code.acquits() && f.rule.accuses() {
+		return byCodes(r)
+	}
 	category := f.rule.category
 	if other := notOfRecipient(r, category.Name); other != "" && len(f.rule.Commands) == 0 {
 		category = Lookup(other)

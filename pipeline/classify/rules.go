@@ -50,6 +50,11 @@ type Rule struct {
 	category        *Category
 }
 
+// accuses reports whether the rule calls the recipient's address bad by its words alone. A host without mail says so with any code.
+func (r *Rule) accuses() bool {
+	return !r.User && r.Provider == "" && len(r.Enhanced) == 0 && r.Category != "null_mx" && aboutRecipient(r.Category)
+}
+
 func (r *Rule) where() string { return fmt.Sprintf("%s:%d: rule %s", r.File, r.Line, r.ID) }
 
 // A source is a file of rules.

@@ -72,6 +72,15 @@ func TestTraps(t *testing.T) {
 			{Case{Text: "352 5.2.2 zzz"}, "informational", General},
 			{Case{Text: "host mx.example.org[192.0.2.1] refused to talk to me: 554 5.7.1 Client host blocked using zen.spamhaus.org", Status: "deferred"}, "ip_blocklisted", Block},
 		}},
+		{"words about the recipient, a code about something else", []trapCase{
+			{Case{Text: "550 5.3.4 no such big mails to this user please"}, "message_too_large", Soft},
+			{Case{Text: "5.4.7 unknown host error; expired in queue after 120 h"}, "message_expired", Soft},
+			{Case{Text: "550 5.6.1 message body of type application/x-tnef isn't known here"}, "content_rejected", Block},
+			{Case{Text: "550 5.7.1 user unknown"}, "user_unknown", Hard},
+			{Case{Text: "550 5.4.1 user unknown"}, "user_unknown", Hard},
+			{Case{Text: "552 5.2.2 user unknown"}, "user_unknown", Hard},
+			{Case{Text: "521 5.3.2 example.org does not accept any mail"}, "null_mx", Hard},
+		}},
 		{"the MTA's word and the text", []trapCase{
 			{Case{Text: "550 5.1.1 <ann@example.org>: User unknown", Status: "SOFTBOUNCE"}, "user_unknown", Hard},
 			{Case{Text: "delivery temporarily suspended: expired", Status: "expired"}, "message_expired", Soft},
