@@ -2,6 +2,7 @@ package classify
 
 import (
 	"bytes"
+	"regexp"
 	"strings"
 
 	"bounceline/parsers/reply"
@@ -27,7 +28,6 @@ func described(text []byte) []byte {
 		if strings.HasPrefix(code, "50") { // these names say what is wrong
 			said = text
 		}
-		said, _, _ = bytes.Cut(said, []byte(" at System.Net.Mail."))
 		return append([]byte(code+" "), said...)
 	}
 	return nil
@@ -65,9 +65,15 @@ func passedOn(text string) (string, bool) {
 	return strings.TrimRight(inner, `'"`), true
 }
 
-// withoutLine cuts what PHP and Perl put behind the text of a warning: in C:\www\mail.php on line 42, at /usr/bin/mail line 42.
+// withoutLine cuts what programming languages put behind the text of an error: in C:\www\mail.php on line 42, at /usr/bin/mail line 42,
+// /mail.asp, line 42, and the calls that led to it.
 func withoutLine(text string) string {
-	for _, w := range []struct{ file, line string }{{" in ", " on line "}, {" at ", " line "}} {
+	if strings.Contains(text, " at ") || strings.Contains(text, " from ") {
+		if at := calls.FindStringIndex(text); at != nil {
+			text = text[:at[0]]
+		}
+	}
+	for _, w := range []struct{ file, line string }{{" in ", " on line "}, {" at ", " line "}, {" ", ", line "}} {
 		at := strings.LastIndex(text, w.line)
 		if at < 0 || strings.Trim(text[at+len(w.line):], "0123456789.") != "" {
 			continue
@@ -78,6 +84,9 @@ func withoutLine(text string) string {
 	}
 	return text
 }
+
+// calls are those of .NET, Java and JavaScript (at com.example.Mail.send(Mail.java:42), at send (/app/mail.js:42:7)) and of Ruby.
+var calls = regexp.MustCompile(` at (?:async )?(?:[\w$<>]+\.){2,}[\w$<>]+\(| at [^()]{1,80}\([^()]*:\d+\)| from \S+:\d+:in `)
 
 // shown is the reply in a message of a mail client or library that leaves its code away: Thunderbird's, Evolution's, PHPMailer's,
 // MailKit's, and .NET's in other languages or with names that it does not have for codes. Nil if there is none.
@@ -105,5 +114,5 @@ var (
 		[]byte("The server response was: "), []byte("Die Serverantwort war: "), []byte("La réponse du serveur était : "), []byte("La respuesta del servidor fue: "),
 		[]byte("A resposta do servidor foi: "), []byte("Risposta del server: "), []byte("Ответ сервера: "), []byte("服务器响应为: ")}
 	addressMarks = []struct{ before, behind []byte }{{[]byte("The following recipients failed: "), []byte(": ")}, {[]byte("RCPT TO <"), []byte("> failed: ")}}
-	clientAdvice = [][]byte{[]byte(" Please check the message"), []byte(" Please verify that your "), []byte(" at System.Net.Mail.")}
+	clientAdvice = [][]byte{[]byte(" Please check the message"), []byte(" Please verify that your ")}
 )

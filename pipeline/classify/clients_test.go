@@ -26,6 +26,12 @@ func TestClients(t *testing.T) {
 		// PHP and Perl say where they are.
 		{text: `Warning: mail(): SMTP server response: 550 5.7.1 Unable to relay in C:\www\mail.php on line 42`, code: 550, remote: "550 5.7.1 Unable to relay"},
 		{text: "RCPT command failed: 550 No such user at /usr/share/perl5/Mail.pm line 42.", code: 550, remote: "550 No such user"},
+		{text: "The server response was: 550 No such user /www/mail.asp, line 42", code: 550, remote: "550 No such user"},
+		{text: "com.sun.mail.smtp.SMTPAddressFailedException: 550 No such user at com.sun.mail.smtp.SMTPTransport.rcptTo(SMTPTransport.java:1873) at a.b.c(D.java:2)", code: 550, remote: "550 No such user"},
+		{text: "Error: Message failed: 550 No such user at SMTPConnection._formatError (/app/node_modules/nodemailer/lib/smtp-connection/index.js:784:19)", code: 550, remote: "550 No such user"},
+		{text: "Net::SMTPFatalError: 550 No such user from /usr/lib/ruby/net/smtp.rb:950:in `check_response'", code: 550, remote: "550 No such user"},
+		{text: "550 Blocked at example.org (see https://example.org)", code: 550, remote: "550 Blocked at example.org (see https://example.org)"},
+		{text: "< 550 No such user * RCPT failed: 550", code: 550, remote: "550 No such user"},
 		{text: "550 Bad header in message on line 42", code: 550, remote: "550 Bad header in message on line 42"},
 		// Clients that leave the code away
 		{text: `The mail server responded: 5.1.1 No such user. Please check the message recipient "ann@example.org" and try again.`, remote: "5.1.1 No such user.", command: "RCPT TO"},

@@ -17,7 +17,7 @@ func hidden(text string) string {
 	}
 	if strings.Contains(text, "**") && strings.ContainsAny(text, ".@") {
 		text = starred.ReplaceAllStringFunc(text, func(word string) string {
-			if shown := strings.Trim(word, "*"); !strings.Contains(shown, "*") && strings.Trim(shown, ".@") == shown {
+			if shown := strings.Trim(strings.TrimRight(word, ".*"), "*"); !strings.ContainsAny(shown, "*") && shown != "" && shown[0] != '.' && shown[0] != '@' {
 				return word // in bold
 			}
 			return strings.ReplaceAll(word, "*", "x")
@@ -36,15 +36,15 @@ var hidings = []struct {
 	{" dot ", regexp.MustCompile(`(?i)[\w.+-]+ at [\w-]+(?: dot [\w-]+)+`), "xxx@xxx.xxx"},
 	{"rfc822;", regexp.MustCompile(`(?i)\brfc822; ?([\w.+-]+@)`), "$1"},
 	{"mailto:", regexp.MustCompile(`(?i)(@[\w.-]+) ?[<(\[]mailto:[^>)\]]*[>)\]]`), "$1"},
-	{"ip", regexp.MustCompile(`(?i)[<{%\[]{1,2}` + whose + `ip` + address + `[>}%\]]{1,2}`), "x.x.x.x"},
-	{"mail", regexp.MustCompile(`(?i)[<{%\[]{1,2}` + whose + `e?-?mail` + address + `[>}%\]]{1,2}`), "<xxx@xxx.xxx>"},
-	{"recipient", regexp.MustCompile(`(?i)[<{%]{1,2}recipient` + address + `[>}%]{1,2}`), "<xxx@xxx.xxx>"},
+	{"ip", regexp.MustCompile(`(?i)[<{%\[]{1,2}` + whose + `ip` + ofWhat + `[>}%\]]{1,2}`), "x.x.x.x"},
+	{"mail", regexp.MustCompile(`(?i)[<{%\[]{1,2}` + whose + `e?-?mail` + ofWhat + `[>}%\]]{1,2}`), "<xxx@xxx.xxx>"},
+	{"recipient", regexp.MustCompile(`(?i)[<{%]{1,2}recipient` + ofWhat + `[>}%]{1,2}`), "<xxx@xxx.xxx>"},
 	{"<***", regexp.MustCompile(`<\*+>`), "<xxx@xxx.xxx>"},
 }
 
 const (
-	whose   = `(?:(?:your|my|our|the|sender|sending|server|client|source|host|recipient|user)[ _-]?)*`
-	address = `(?:[ _-]?addr(?:ess)?)?(?:[ _-](?:hidden|removed|redacted))?`
+	whose  = `(?:(?:your|my|our|the|sender|sending|server|client|source|host|recipient|user)[ _-]?)*`
+	ofWhat = `(?:[ _-]?addr(?:ess)?)?(?:[ _-](?:hidden|removed|redacted))?`
 )
 
 // starred is an address, a host or an IP address of which stars hide parts.

@@ -17,7 +17,8 @@ func TestHidden(t *testing.T) {
 		"550 your IP address and [zip] are no [tip]":                                  "550 your IP address and [zip] are no [tip]",
 		"550 rfc822;ann@example.org unknown, ann@example.org<mailto:ann@example.org>": "550 ann@example.org unknown, ann@example.org",
 		"** 550 5.1.1** no, **5.1.1** of ann@example.org":                             "** 550 5.1.1** no, **5.1.1** of ann@example.org",
-		"<** 550 a.b": "<** 550 a.b",
+		"**550 The address is not valid.** Why":                                       "**550 The address is not valid.** Why",
+		"<** 550 a.b":                                                                 "<** 550 a.b",
 	} {
 		if got := hidden(text); got != want {
 			t.Errorf("%s: %q, want %q", text, got, want)

@@ -180,7 +180,7 @@ func unfold(text string) string {
 		text = strings.NewReplacer("=\r\n", "", "=\n", "", "=20\r\n", " ", "=20\n", " ").Replace(text)
 		text = strings.Join(strings.FieldsFunc(text, func(r rune) bool { return r == '\n' || r == '\r' }), " ")
 	}
-	return continued(hidden(text))
+	return continued(bare(hidden(text)))
 }
 
 // continued joins the lines of one reply in a transcript, each of which has the mark of what was received: <<< 554-no <<< 554 mail.
@@ -253,15 +253,22 @@ func marked(before, rest []byte) bool {
 		}
 	}
 	switch last := before[len(before)-1]; last {
+	case ' ':
+		return address(before)
 	case '#':
 		return opens(before[max(0, len(before)-2)])
 	case '(':
-		word := bytes.TrimRight(before, " (")
-		return rest[0] == ',' || bytes.IndexByte(word[bytes.LastIndexByte(word, ' ')+1:], '@') >= 0
+		return rest[0] == ',' || address(before)
 	case '"', '\'':
 		return len(rest) > 2 && (rest[0] == ' ' || rest[0] == '-') && bytes.IndexByte(rest, last) > 0 && bytes.IndexByte([]byte(" ,:[({="), before[max(0, len(before)-2)]) >= 0
 	}
 	return false
+}
+
+// address reports whether the last word of a text has a mailbox's address.
+func address(text []byte) bool {
+	text = bytes.TrimRight(text, " (")
+	return bytes.IndexByte(text[bytes.LastIndexByte(text, ' ')+1:], '@') >= 0
 }
 
 var transcriptMarks = [][]byte{[]byte("<<< "), []byte("<** "), []byte(",<,")}
@@ -280,7 +287,7 @@ func dialogue(before []byte) bool {
 var announcements = func() map[string]bool {
 	m := map[string]bool{}
 	for w := range strings.FieldsSeq("smtp x-str said returned was is code reason response reply stat status dsn message failed received got with permanent temporary transient failure " +
-		"diagnostic-code odpowiedzial odpowiedział fehler fehlermeldung erreur errore erro servidor ошибка błąd fout") {
+		"diagnostic-code says say saying reads returns replied replies responded answered odpowiedzial odpowiedział fehler fehlermeldung erreur errore erro servidor ошибка błąd fout") {
 		m[w] = true
 	}
 	return m
@@ -320,7 +327,7 @@ func cutReport(b []byte) []byte {
 }
 
 var reportWords = [][]byte{[]byte(" Giving up on "), []byte(" --- Below this line "), []byte(" --- Enclosed "), []byte(" ------ This is a copy "), []byte(" #SMTP#"), []byte(" ##"), []byte(" Original message headers:"), []byte(" I'm not going to try again;"), []byte(" (in reply to "), []byte(" <<< "), []byte(" Final-Recipient: "), []byte("; from=<"),
-	[]byte(" Reporting-MTA: "), []byte(" Remote-MTA: ")}
+	[]byte(" * RCPT failed: "), []byte(" Reporting-MTA: "), []byte(" Remote-MTA: ")}
 
 // reportLetters are their second bytes; the first is a blank or a semicolon.
 var reportLetters = func() (set [256]bool) {
