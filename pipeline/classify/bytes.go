@@ -53,7 +53,7 @@ func byteClass(c byte) uint8 { return byteTable[c].class }
 // before the text. It returns how much that is, and where in it the last word begins. It looks at eight bytes at a time, each
 // in its part of a number, and so leaves up to seven at the end of the text.
 func plainWords(out, text []byte) (n, word int) {
-	const each, high = 0x0101010101010101, 0x8080808080808080
+	const each, high = eachByte, highBits
 	before := uint64(0) // set if a blank stands before the eight
 	if out[0] == ' ' {
 		before = 0x80
@@ -65,8 +65,7 @@ func plainWords(out, text []byte) (n, word int) {
 
 		// The high bit of each byte says whether it is a letter, whether it is a blank, and whether it is neither or a blank
 		// behind a blank. No addition carries over into the next byte.
-		ascii := folded &^ high
-		letters := (ascii + (0x80-'a')*each) &^ (ascii + (0x7f-'z')*each) &^ eight & high
+		letters := lettersOf(folded) &^ eight
 		other := eight ^ ' '*each
 		blanks := ^(other&^high + 0x7f*each | other) & high
 		odd := ^letters & high &^ (blanks &^ (blanks<<8 | before))
@@ -86,6 +85,14 @@ func plainWords(out, text []byte) (n, word int) {
 		before = blanks >> 56
 	}
 	return n, word
+}
+
+const eachByte, highBits = 0x0101010101010101, 0x8080808080808080
+
+// lettersOf has the high bit of each byte set that is a small letter of ASCII.
+func lettersOf(eight uint64) uint64 {
+	ascii := eight &^ highBits
+	return (ascii + (0x80-'a')*eachByte) &^ (ascii + (0x7f-'z')*eachByte) &^ eight & highBits
 }
 
 // typeset is the plain character for one of typesetting, 0 for one that is not seen.

@@ -22,7 +22,7 @@ const (
 	ByNothing  = "none"
 )
 
-// byWords stands in the rule's place where single words decide.
+// byWords stands in the rule's place where words and pairs of words decide.
 const byWords = "words"
 
 // Options say which rules are used.
@@ -75,6 +75,7 @@ type judge struct {
 	rules   *ruleSet
 	names   *nameTables
 	weights wordWeights
+	hints   []hint // by literal
 	cache   *cache
 	scratch sync.Pool
 }
@@ -101,7 +102,8 @@ func newJudge(sources []source) (*judge, error) {
 	if err != nil {
 		return nil, err
 	}
-	j := &judge{rules: set, names: names, weights: weights, cache: newCache()}
+	j := &judge{rules: set, names: names, cache: newCache()}
+	j.hear(weights)
 	j.scratch.New = func() any {
 		return &scratch{found: found{bits: make([]uint64, (len(set.literals)+63)/64)}, candidates: make([]uint64, (len(set.rules)+63)/64)}
 	}
@@ -112,7 +114,7 @@ func newJudge(sources []source) (*judge, error) {
 func (j *judge) classify(r *record.Row) record.Class {
 	relay := j.names.relay(r.RelayHost) // the provider behind the relay's name
 	c, f := j.ruled(r, relay)
-	if l := f.likely; l.category != nil && l.beats(&c, r) {
+	if l := f.likely; l.category != nil && l.beats(&c, f.rule, r) {
 		c = l.category.class(r, byWords, ByCode)
 	}
 	if p := j.names.provider(r, relay); p >= 0 {
@@ -185,7 +187,7 @@ var undeliverable = []byte("undeliverable")
 // finding is what the words of a reply say.
 type finding struct {
 	rule     *Rule  // nil if no rule knows them
-	likely   likely // weighed where there is no rule, or one of ours that is vague and looks at nothing else
+	likely   likely // weighed where there is no rule, or one that may be outvoted
 	retry    uint32
 	list     int16 // place in its table of the blocklist that is named, -1 none
 	answered int16 // and of the provider that answered, by its words; -1 unknown
@@ -231,8 +233,8 @@ func (j *judge) search(s *scratch) finding {
 			break
 		}
 	}
-	if f.rule == nil || f.rule.Vague && !f.rule.User && len(f.rule.Commands) == 0 {
-		f.likely = j.weights.weigh(s.n.reason(), &s.in)
+	if f.rule == nil || f.rule.outvotable && (f.rule.Vague || j.doubtful(f.rule, &s.found)) {
+		f.likely = j.weights.weigh(s.n.reason(), &s.in, f.rule)
 	}
 	if f.may(func(c *Category) bool { return c.Lists }) {
 		f.list = int16(j.rules.lists.first(&s.found))

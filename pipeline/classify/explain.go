@@ -25,7 +25,7 @@ type Loser struct {
 	Why            string
 }
 
-// maxWords bounds how many words are named where single words decide.
+// maxWords bounds how many words are named where they decide.
 const maxWords = 4
 
 // maxLosers bounds how many are named.
@@ -60,7 +60,7 @@ func (j *judge) explain(r *record.Row) Explanation {
 		why := rule.lacks(&s.in, &s.found, j.rules.literals)
 		switch {
 		case rule == f.rule && x.Class.Rule == byWords:
-			why = fmt.Sprintf("its words are vague, and the others make %s likelier", x.Class.Category)
+			why = fmt.Sprintf("the words beside its own make %s likelier", x.Class.Category)
 		case rule == f.rule && !rule.Vague:
 			why = "the enhanced code is about something else than the recipient"
 		case rule == f.rule:

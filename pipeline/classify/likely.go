@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"math"
 	"slices"
 	"strconv"
 	"strings"
@@ -14,68 +15,98 @@ import (
 	"bounceline/pipeline/record"
 )
 
-// A wordWeights judges replies that no precise rule knows: each word speaks for some categories and against others, and so do
-// the codes. It is a sum, so that a verdict can be told by its words. TestWeigh makes it from replies whose category is known.
+// A wordWeights judges replies by their terms: each speaks for some categories and against others, and so do the codes. It is a sum, so that
+// a verdict can be told by its terms. TestWeigh makes it from replies whose category is known.
+//
+// A term is a word, or two that follow one another.
 type wordWeights struct {
-	slots      []slot // a power of two, at least half of them free
-	weights    []weight
+	filter     []uint64 // a bit for each hash's low bits that is in the table: most terms of a text are not
+	index      []uint16 // places in terms, from 1, by hash: a power of two, at least half of them 0
+	terms      []weighed
 	categories []*Category
+	bias       []int32 // points of each category before anything is said
+	bad        []bool  // whether it says that the recipient's address is bad
 }
 
-// A slot holds a word, by its hash, and where its weights are. It is free where there are none.
-type slot struct {
-	hash     uint64
-	from, to uint32
+// A weighed term takes half a line of the processor's cache, since each is looked up on its own.
+type weighed struct {
+	hash    uint32
+	weights [maxWeights]weight
 }
 
-// A weight is how much a word speaks for a category, by its place in the table's first line.
-type weight struct {
-	category uint8
-	points   int16
-}
+// maxWeights is how many categories a term may speak for or against.
+const maxWeights = 14
+
+// A weight is how much a term speaks for a category: its place in the table's first line in the high six bits, and the points, -512 to 511.
+type weight uint16
+
+const maxPoints = 511
+
+func newWeight(category, points int) weight { return weight(category<<10 | points&0x3ff) }
+
+func (w weight) category() int { return int(w >> 10) }
+
+func (w weight) points() int32 { return int32(int16(w<<6) >> 6) }
+
+// noWeight is the n-th of those that say nothing, each of a category of its own: to add to the same one again takes longer.
+func noWeight(n int) weight { return newWeight(maxReasons-1-n, 0) }
 
 // maxReasons is how many categories there may be: scores are held in an array of this size.
 const maxReasons = 64
 
-// enough is the lead that a category must have to be believed.
-const enough = 10
-
-// A likely is the category that the words of a reply make the likeliest, nil if they say nothing, and the points by which it leads.
-// In a long text many words add up to a lead, so that it counts for less.
+// A likely is the category that the terms of a reply make the likeliest, nil if they say nothing, and the points by which it leads: before the
+// category of the rule that holds, or else before the next one. Points are hundredths of the margin that the table was made to keep.
 type likely struct {
 	category *Category
 	lead     int32
 }
 
-// beats reports whether what is likely is better than a verdict of codes, or of a vague rule. That the recipient's address is bad is said only
-// where nothing but a basic code speaks, and takes a wide lead; a reply that came before the recipient was named is never about it.
-func (l likely) beats(c *record.Class, r *record.Row) bool {
-	bad := aboutRecipient(l.category.Name)
-	need := int32(enough)
-	switch {
-	case c.Category == l.category.Name, bad && notOfRecipient(r, l.category.Name) != "":
+// Leads that a category must have to be believed. To say that the recipient's address is bad takes a wider one against whatever does not say so.
+const (
+	leadOverCode = 10 // or a vague rule
+	leadOverBad  = 50 // a rule that says so
+	leadOverRule = 70
+	leadToBad    = 40
+)
+
+// beats reports whether what is likely is better than a verdict of codes, or of a rule, nil if none holds. A reply that came before the recipient
+// was named is never about it.
+func (l likely) beats(c *record.Class, rule *Rule, r *record.Row) bool {
+	if c.Category == l.category.Name || notOfRecipient(r, l.category.Name) != "" {
 		return false
-	case c.Confidence == ByText || c.Confidence == ByDSN:
-		if bad {
-			return false
-		}
-		need = 3 * enough
-	case bad && c.BounceType != Hard:
-		need = 4 * enough
 	}
-	return l.lead >= need
+	switch {
+	case rule != nil && rule.Vague:
+		return l.lead >= leadOverCode
+	case rule != nil && aboutRecipient(rule.Category):
+		return l.lead >= leadOverBad
+	case rule != nil:
+		return l.lead >= leadOverRule
+	case aboutRecipient(l.category.Name) && c.BounceType != Hard:
+		return l.lead >= leadOverCode+leadToBad
+	}
+	return l.lead >= leadOverCode
 }
 
-// newWordWeights reads configs/words.tsv: the categories in a line, then a line for each word with its weights as
+// biasTerm stands for no term, in the table.
+const biasTerm = "#bias"
+
+// filterBits is the size of the filter, a power of two.
+const filterBits = 1 << 18
+
+// newWordWeights reads configs/words.tsv: the categories in a line, then a line for each term with its weights as
 // category:points, the category by its place in the first line.
 func newWordWeights(data []byte) (wordWeights, error) {
-	var w wordWeights
-	var errs []error
-	n, size := 0, 1
-	for size < 2*bytes.Count(data, []byte("\n")) {
+	lines, size := bytes.Count(data, []byte("\n")), 1
+	for size < 2*lines {
 		size *= 2
 	}
-	w.slots = make([]slot, size)
+	w := wordWeights{filter: make([]uint64, filterBits/64), index: make([]uint16, size)}
+	if lines > math.MaxUint16 {
+		return w, fmt.Errorf("words.tsv: %d lines are too many", lines)
+	}
+	var errs []error
+	n := 0
 	for line := range bytes.Lines(data) {
 		n++
 		fields := strings.Split(strings.TrimSuffix(string(line), "\n"), "\t")
@@ -85,29 +116,44 @@ func newWordWeights(data []byte) (wordWeights, error) {
 		case w.categories == nil:
 			for _, name := range fields {
 				c := Lookup(name)
-				if c == nil || len(w.categories) == maxReasons {
+				if c == nil || len(w.categories) == maxReasons-maxWeights {
 					return w, fmt.Errorf("words.tsv:%d: %q is no category, or one too many", n, name)
 				}
-				w.categories = append(w.categories, c)
+				w.categories, w.bad = append(w.categories, c), append(w.bad, aboutRecipient(name))
 			}
+			w.bias = make([]int32, len(w.categories))
 			continue
 		}
-		from := len(w.weights)
+		var weights []weight
 		for _, f := range fields[1:] {
 			category, points, _ := strings.Cut(f, ":")
-			c, err := strconv.ParseUint(category, 10, 8)
-			p, err2 := strconv.ParseInt(points, 10, 16)
-			if err != nil || err2 != nil || int(c) >= len(w.categories) {
+			c, err := strconv.Atoi(category)
+			p, err2 := strconv.Atoi(points)
+			if err != nil || err2 != nil || c < 0 || c >= len(w.categories) || p < -maxPoints || p > maxPoints {
 				errs = append(errs, fmt.Errorf("words.tsv:%d: want category:points, got %q", n, f))
 				continue
 			}
-			w.weights = append(w.weights, weight{uint8(c), int16(p)})
+			weights = append(weights, newWeight(c, p))
 		}
-		s := w.slot(wordHash([]byte(fields[0])))
-		if s.to > s.from || len(w.weights) == from {
-			errs = append(errs, fmt.Errorf("words.tsv:%d: %q has no weights, or stands there twice", n, fields[0]))
+		if fields[0] == biasTerm {
+			for _, x := range weights {
+				w.bias[x.category()] = x.points()
+			}
+			continue
 		}
-		*s = slot{wordHash([]byte(fields[0])), uint32(from), uint32(len(w.weights))}
+		hash := hashOfTerm(fields[0])
+		term := weighed{hash: uint32(hash >> 32)}
+		if w.of(hash) != nil || len(weights) == 0 || len(weights) > maxWeights {
+			errs = append(errs, fmt.Errorf("words.tsv:%d: %q has no weights, or more than %d, or stands there twice", n, fields[0], maxWeights))
+			continue
+		}
+		for i := range term.weights {
+			term.weights[i] = noWeight(i)
+		}
+		copy(term.weights[:], weights)
+		w.terms = append(w.terms, term)
+		*w.slot(hash) = uint16(len(w.terms))
+		w.filter[hash%filterBits/64] |= 1 << (hash % 64)
 	}
 	if len(w.categories) < 2 {
 		errs = append(errs, errors.New("words.tsv: wants two categories at least"))
@@ -115,103 +161,152 @@ func newWordWeights(data []byte) (wordWeights, error) {
 	return w, errors.Join(errs...)
 }
 
-// slot is where the word with that hash is, or would be.
-func (w *wordWeights) slot(hash uint64) *slot {
+// slot is where the index has the term with that hash, or would have it.
+func (w *wordWeights) slot(hash uint64) *uint16 {
 	for i := hash; ; i++ {
-		if s := &w.slots[i&uint64(len(w.slots)-1)]; s.hash == hash || s.to == s.from {
+		if s := &w.index[i&uint64(len(w.index)-1)]; *s == 0 || w.terms[*s-1].hash == uint32(hash>>32) {
 			return s
 		}
 	}
 }
 
-// of returns the weights of a word, none if it is not in the table.
-func (w *wordWeights) of(word []byte) []weight {
-	s := w.slot(wordHash(word))
-	return w.weights[s.from:s.to]
-}
-
-// wordHash is FNV-1a of a word, its high bits mixed in. Words of the table that had the same one would be refused as standing there twice.
-func wordHash(word []byte) uint64 {
-	h := uint64(fnvBasis)
-	for _, c := range word {
-		h = (h ^ uint64(c)) * fnvPrime
+// of returns the weights of a term, nil if it is not in the table.
+func (w *wordWeights) of(hash uint64) *[maxWeights]weight {
+	if w.filter[hash%filterBits/64]&(1<<(hash%64)) == 0 {
+		return nil
 	}
-	return h ^ h>>32
-}
-
-// plainWord returns how long the word is that the text begins with, as far as it is of ASCII, and its hash.
-func plainWord(text []byte) (n int, hash uint64) {
-	h := uint64(fnvBasis)
-	for n < len(text) && (text[n] < utf8.RuneSelf && byteTable[text[n]].class&letter != 0 || n == 0 && text[0] == '#') {
-		h = (h ^ uint64(text[n])) * fnvPrime
-		n++
+	if n := *w.slot(hash); n > 0 {
+		return &w.terms[n-1].weights
 	}
-	return n, h ^ h>>32
+	return nil
 }
 
-const fnvBasis, fnvPrime = 14695981039346656037, 1099511628211
-
-// weigh adds up what the words of a normalised text and the codes say.
-func (w *wordWeights) weigh(text []byte, in *input) likely {
+// weigh adds up what the terms of a normalised text and the codes say, beside the rule that holds, nil if none does.
+func (w *wordWeights) weigh(text []byte, in *input, rule *Rule) likely {
 	var scores [maxReasons]int32
+	known, words := 0, 0
 	add := func(hash uint64) bool {
-		s := w.slot(hash)
-		for _, x := range w.weights[s.from:s.to] {
-			scores[x.category] += int32(x.points)
+		weights := w.of(hash)
+		if weights == nil {
+			return false
 		}
-		return s.to > s.from
+		for _, x := range weights {
+			scores[x.category()] += x.points()
+		}
+		known++
+		return true
 	}
-	known := int32(0)
-	for rest := text; len(rest) > 0; {
-		n, hash := plainWord(rest)
-		word := rest[:n]
-		switch {
-		case n < len(rest) && rest[n] >= utf8.RuneSelf: // it goes on with other letters, or begins so
-			word, rest = nextWord(rest)
-			hash = wordHash(word)
-		case n == 0:
-			rest = rest[1:]
-			continue
-		default:
-			rest = rest[n:]
-		}
-		if len(word) > 0 && add(hash) && word[0] != '#' {
-			known++
+	t := terms{text: text}
+	for n := t.next(); n > 0; n = t.next() {
+		for i, hash := range t.hashes[:n] {
+			if add(hash) && t.masks&(1<<i) == 0 {
+				words++
+			}
 		}
 	}
-	if known == 0 {
+	if words == 0 {
 		return likely{}
 	}
-	add(wordHash(in.code[:]))
-	add(wordHash(in.enhanced))
-	best, second := 0, 1
-	if scores[1] > scores[0] {
-		best, second = 1, 0
+	add(uint64(hashOf(in.code[:])))
+	add(uint64(hashOf(in.enhanced)))
+	scale := int32(scaled / math.Sqrt(float64(known)))
+	own, bad := -1, int32(0)
+	if rule != nil {
+		if own = rule.place; !rule.bad {
+			bad = leadToBad
+		}
 	}
-	for i := 2; i < len(w.categories); i++ {
-		switch {
-		case scores[i] > scores[best]:
+	best, second := -1, -1
+	for i, bias := range w.bias {
+		score := scores[i]*scale/scaled + bias
+		if w.bad[i] {
+			score -= bad
+		}
+		switch scores[i] = score; {
+		case best < 0 || score > scores[best]:
 			best, second = i, best
-		case scores[i] > scores[second]:
+		case second < 0 || score > scores[second]:
 			second = i
 		}
 	}
-	const long = 20 // words of which one counts half
-	return likely{w.categories[best], (scores[best] - scores[second]) * long / (long + known)}
+	if own < 0 {
+		own = second
+	}
+	return likely{w.categories[best], scores[best] - scores[own]}
 }
 
-// speakFor lists the words of a normalised text that speak for the category, those that say most first, each with the blanks
+// A hint is what a literal speaks for by its own terms, and against: the weightiest categories alone.
+type hint [4]weight
+
+// hints are those of the literals.
+func (w *wordWeights) hints(literals []string) []hint {
+	out := make([]hint, len(literals))
+	for n, literal := range literals {
+		var scores [maxReasons]int
+		for _, term := range termsOf([]byte(literal)) {
+			if weights := w.of(hashOfTerm(term)); weights != nil {
+				for _, x := range weights {
+					scores[x.category()] += int(x.points())
+				}
+			}
+		}
+		places := make([]int, maxReasons)
+		for i := range places {
+			places[i] = i
+		}
+		slices.SortStableFunc(places, func(a, b int) int { return cmp.Compare(max(scores[b], -scores[b]), max(scores[a], -scores[a])) })
+		for i := range out[n] {
+			if out[n][i] = noWeight(i); scores[places[i]] != 0 {
+				out[n][i] = newWeight(places[i], max(-maxPoints, min(scores[places[i]], maxPoints)))
+			}
+		}
+	}
+	return out
+}
+
+// hear takes the weights to be heard beside the rules.
+func (j *judge) hear(w wordWeights) {
+	j.weights, j.hints = w, w.hints(j.rules.literals)
+	for i := range j.rules.rules {
+		r := &j.rules.rules[i]
+		r.place = slices.Index(w.categories, r.category)
+	}
+}
+
+// doubt is how much more the literals that were found must say for another category than for the rule's.
+const doubt = 150
+
+// doubtful reports whether the literals that were found speak for another category than the rule's. It costs little, and where it is false the
+// terms of the text nearly never outvote the rule.
+func (j *judge) doubtful(rule *Rule, f *found) bool {
+	var scores [maxReasons]int32
+	for _, n := range f.list {
+		for _, x := range &j.hints[n] {
+			scores[x.category()] += x.points()
+		}
+	}
+	best := int32(0)
+	for _, s := range scores[:len(j.weights.categories)] {
+		best = max(best, s)
+	}
+	return rule.place < 0 || best >= scores[rule.place]+doubt
+}
+
+// scaled is the unit of the factor by which points are made less in a text with many terms: each term counts for one by the square root of their
+// number, as it did when the table was made.
+const scaled = 1 << 10
+
+// speakFor lists the terms of a normalised text that speak for the category, those that say most first, each with the blanks
 // beside it, so that it is not taken for a part of another word.
 func (w *wordWeights) speakFor(category *Category, text []byte) []string {
-	points := map[string]int16{}
-	for word, rest := nextWord(text); len(word) > 0; word, rest = nextWord(rest) {
-		start := len(text) - len(rest) - len(word)
-		if first, size := utf8.DecodeRune(word); wide(first) {
-			start = len(text) - len(rest) - size
+	points := map[string]int32{}
+	hear := func(hash uint64, start, end int) {
+		weights := w.of(hash)
+		if weights == nil {
+			return
 		}
-		end := start + len(word)
-		for _, x := range w.of(word) {
-			if w.categories[x.category] != category || x.points <= 0 {
+		for _, x := range weights {
+			if x.points() <= 0 || w.categories[x.category()] != category {
 				continue
 			}
 			if start > 0 && text[start-1] == ' ' {
@@ -220,8 +315,21 @@ func (w *wordWeights) speakFor(category *Category, text []byte) []string {
 			if end < len(text) && text[end] == ' ' {
 				end++
 			}
-			points[string(text[start:end])] = x.points
+			points[string(text[start:end])] = x.points()
 		}
+	}
+	var before []byte // the word before
+	for word, rest := nextWord(text); len(word) > 0; word, rest = nextWord(rest) {
+		start := cap(text) - cap(word) // it is a part of the text
+		hear(uint64(hashOf(word)), start, start+len(word))
+		if first, _ := utf8.DecodeRune(word); wide(first) {
+			before = nil
+			continue
+		}
+		if before != nil {
+			hear(hashOf(before).pair(hashOf(word)), cap(text)-cap(before), start+len(word))
+		}
+		before = word
 	}
 	return slices.SortedFunc(maps.Keys(points), func(a, b string) int {
 		return cmp.Or(cmp.Compare(points[b], points[a]), strings.Compare(a, b))

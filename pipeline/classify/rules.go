@@ -48,6 +48,9 @@ type Rule struct {
 	all             [][]int32 // for each literal its spellings
 	regexp          *regexp.Regexp
 	category        *Category
+	outvotable      bool // see mayBeOutvoted
+	bad             bool // it says that the recipient's address is bad
+	place           int  // of its category in the table of terms, -1 none
 }
 
 // accuses reports whether the rule calls the recipient's address bad by its words alone. A host without mail says so with any code.
@@ -224,6 +227,7 @@ func (r *Rule) check(names *nameTables) error {
 	} else if r.category = Lookup(r.Category); r.category == nil {
 		bad("there is no category %q%s", r.Category, nearest(r.Category, categoryNames()))
 	}
+	r.outvotable, r.bad = r.mayBeOutvoted(), aboutRecipient(r.Category)
 	if len(r.Any)+len(r.All) == 0 {
 		bad("it needs a literal in any or all, so that it can be found without trying every rule")
 	}
@@ -274,6 +278,16 @@ func (r *Rule) check(names *nameTables) error {
 		}
 	}
 	return errors.Join(errs...)
+}
+
+// general is the first of the shipped files whose rules look for words that are said of many things; those before it know one sentence, or one
+// provider's.
+const general = "rules/40"
+
+// mayBeOutvoted reports whether the terms of a text may be heard against the rule: against one of general words, and against one that says that the
+// recipient's address is bad; never against the user's, a provider's documented reply, or one that looks at what the terms do not tell.
+func (r *Rule) mayBeOutvoted() bool {
+	return !r.User && r.Provider == "" && len(r.Commands)+len(r.MTAs)+len(r.Statuses) == 0 && (r.File >= general || aboutRecipient(r.Category))
 }
 
 // isUser reports whether a rule is the user's own.

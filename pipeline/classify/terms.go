@@ -1,0 +1,134 @@
+package classify
+
+import (
+	"encoding/binary"
+	"math/bits"
+	"strings"
+	"unicode/utf8"
+)
+
+// terms goes through the terms of a normalised text, some at a time: each word, and each two that follow one another. See wordWeights.
+type terms struct {
+	text   []byte
+	before termHash // of the last word; 0 if there is none to go with the next
+
+	hashes [32]uint64 // of the terms that next has found
+	masks  uint32     // which of them are no words, but stand for what was masked, as #ip does
+	masked bool       // the last one does
+}
+
+// A termHash is a hash of a term's bytes so far, eight at a time.
+type termHash uint64
+
+const noHash, firstHash termHash = 0, 1
+
+// add multiplies by 2^64 divided by the golden ratio (Knuth, The Art of Computer Programming, section 6.4).
+func (h termHash) add(eight uint64) termHash {
+	h = (h<<5 ^ h>>59 ^ termHash(eight)) * 0x9e3779b97f4a7c15
+	return h ^ h>>32
+}
+
+// pair is the hash of two words.
+func (h termHash) pair(next termHash) uint64 { return uint64(h.add(uint64(next))) }
+
+func hashOf(word []byte) termHash {
+	h := firstHash
+	for len(word) > 8 {
+		h, word = h.add(binary.LittleEndian.Uint64(word)), word[8:]
+	}
+	return h.add(eightOf(word))
+}
+
+// eightOf returns the first eight bytes, zeros behind the end.
+func eightOf(text []byte) uint64 {
+	if len(text) >= 8 {
+		return binary.LittleEndian.Uint64(text)
+	}
+	var eight [8]byte
+	copy(eight[:], text)
+	return binary.LittleEndian.Uint64(eight[:])
+}
+
+// hashOfTerm is the hash of a term as the table has it.
+func hashOfTerm(term string) uint64 {
+	if first, second, ok := strings.Cut(term, " "); ok {
+		return hashOf([]byte(first)).pair(hashOf([]byte(second)))
+	}
+	return uint64(hashOf([]byte(term)))
+}
+
+// next finds the next terms, and returns how many.
+func (t *terms) next() (n int) {
+	text, before, masked, at := t.text, t.before, t.masked, 0
+	t.masks = 0
+	for n < len(t.hashes)-1 { // a word may be two terms
+		for at < len(text) && text[at] < utf8.RuneSelf && byteTable[text[at]].class&letter == 0 && text[at] != '#' {
+			at++
+		}
+		if at == len(text) {
+			break
+		}
+		start, h := at, firstHash
+		mask := text[start] == '#'
+		for {
+			eight := eightOf(text[at:])
+			letters := lettersOf(eight)
+			if mask && at == start {
+				letters |= 0x80
+			}
+			k := bits.TrailingZeros64(letters^highBits) / 8
+			if k > 0 || at == start {
+				h = h.add(eight & (1<<(8*k) - 1))
+			}
+			if at += k; k < 8 {
+				break
+			}
+		}
+		alone := false
+		if at < len(text) && text[at] >= utf8.RuneSelf { // it goes on with other letters, or begins so
+			word, rest := nextWord(text[start:])
+			if at = len(text) - len(rest); len(word) == 0 {
+				break
+			}
+			first, _ := utf8.DecodeRune(word)
+			h, alone = hashOf(word), wide(first)
+		}
+		if mask {
+			t.masks |= 1 << n
+		}
+		t.hashes[n] = uint64(h)
+		n++
+		if alone {
+			before = noHash
+			continue
+		}
+		if before != noHash {
+			if mask && masked {
+				t.masks |= 1 << n
+			}
+			t.hashes[n] = before.pair(h)
+			n++
+		}
+		before, masked = h, mask
+	}
+	t.text, t.before, t.masked = text[at:], before, masked
+	return n
+}
+
+// termsOf lists the terms of a normalised text, as the table has them.
+func termsOf(text []byte) []string {
+	var out []string
+	before := ""
+	for word, rest := nextWord(text); len(word) > 0; word, rest = nextWord(rest) {
+		out = append(out, string(word))
+		if first, _ := utf8.DecodeRune(word); wide(first) {
+			before = ""
+			continue
+		}
+		if before != "" {
+			out = append(out, before+" "+string(word))
+		}
+		before = string(word)
+	}
+	return out
+}
