@@ -50,6 +50,7 @@ func TestNormalise(t *testing.T) {
 		{"numbers", "size 123456 exceeds 1000, 2024-01-15", "size #n exceeds 1000, #n"},
 		{"addresses that were made unreadable", "550 blocked x.xx.xx.xx, 192.0.2.xxx and [xxx.xxx.xxx.xxx]", "550 blocked #ip, #ip and [#ip]"},
 		{"queue ID of Google", "550 no d13-20020a170902f70d00b001c72d5e4b2esi1234567plw.123 - gsmtp", "550 no #id - gsmtp"},
+		{"time of day", "550 not at 18:45:26, 10:00:00.123 from 2001:db8::1 or 2001:db8:1:2:3:4:5:6", "550 not at 18:45:26, 10:00:00.123 from #ip or #ip"},
 		{"queue ID behind an ellipsis", "550 Access denied...b9d1c5f5e1dc5555e0b3f3f1", "550 access denied...#id"},
 		{"queue ID", "4jXHTQ3LgGz1ZtNh: rejected d2e1a72fcca58-6f3bd8b2b1c.12 - gsmtp", "#id: rejected #id - gsmtp"},
 		{"codes of providers stay", "s3140 (AS201806281) OFR_506 LPN007_517 DM000001 [TSS04] IB607", "s3140 (as201806281) ofr_506 lpn007_517 dm000001 [tss04] ib607"},

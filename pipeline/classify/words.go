@@ -4,20 +4,24 @@ import "bytes"
 
 // isIP reports whether a word looks like an IP address, with a port or the length of a prefix or without. Four numbers with
 // dots between them are taken for one whatever they are: they are no code. Letters may stand for numbers that people hide.
+// Three numbers with colons are the time of day.
 func isIP(w []byte) bool {
 	dots, colons := 0, 0
+	gap, before := false, byte(0) // two colons one behind the other
 	for _, c := range w {
 		switch {
 		case c == '.':
 			dots++
 		case c == ':':
+			gap = gap || before == ':'
 			colons++
 		case c == '/' && dots+colons > 1, byteClass(c) == digit, 'a' <= c && c <= 'f', 'A' <= c && c <= 'F':
 		default:
 			return hiddenIP(w)
 		}
+		before = c
 	}
-	return dots == 3 && colons <= 1 && (w[0] <= '9' || hiddenIP(w)) || colons >= 2 && len(w) > 4
+	return dots == 3 && colons <= 1 && (w[0] <= '9' || hiddenIP(w)) || (gap || colons > 2) && len(w) > 4
 }
 
 // hiddenIP reports whether a word stands for an IP address whose numbers are not to be seen: x.x.x.x, 192.0.xxx.xxx, a.b.c.d.
