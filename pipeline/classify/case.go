@@ -29,6 +29,11 @@ func (c Case) Row() record.Row {
 	if inner, ok := passedOn(text); ok {
 		text, c.SMTPCode, c.EnhancedCode = inner, 0, ""
 	}
+	if c.SMTPCode != 0 { // the reply stands behind the type of its field (RFC 3464)
+		if kind, diagnostic, ok := strings.Cut(text, ";"); ok && strings.HasSuffix(strings.ToLower(kind), "smtp") {
+			text = strings.TrimLeft(diagnostic, " ")
+		}
+	}
 	row := record.Row{EventType: record.Attempt, MTA: c.MTA, RelayHost: []byte(c.RelayHost), Recipient: []byte(c.Recipient), Status: []byte(c.Status), ResponseText: []byte(text)}
 	remote, command := reply.Unwrap(row.ResponseText)
 	whole := false
@@ -57,6 +62,9 @@ func (c Case) Row() record.Row {
 	row.SMTPCode, row.EnhancedCode = reply.Parse(remote, separator)
 	if whole {
 		row.RemoteText = row.ResponseText
+		if c.SMTPCode != 0 {
+			row.RemoteText = c.withCodes(text)
+		}
 	}
 	if row.EnhancedCode == nil {
 		row.EnhancedCode = reply.Enhanced(row.ResponseText, 0)

@@ -182,7 +182,7 @@ func (w *normaliser) masked(text []byte, n int, bits uint8, start int) int {
 		before := schemeAt(word) // of a word that runs into a URL without a blank
 		return before + w.url(text[before:], n-before, start+before)
 	case bits&divider != 0 && (string(w.out[start:]) == "said:") && n+4 < len(text) && text[n] == ' ' && replyCode(text[n+1:]):
-		if bytes.Contains(w.out, senderRejected) { // what the sender's own server said of it
+		if ofSender(w.out) { // what the sender's own server said of it
 			return len(text)
 		}
 		w.out, w.nested, w.code, w.enhanced, w.cut = w.out[:1], true, nil, nil, 0
@@ -322,8 +322,6 @@ func letterBeyond(text []byte) int {
 	}
 	return 0
 }
-
-var senderRejected = []byte("sender address rejected:")
 
 // openSPF is in the names of the sites that explain a failed SPF check, to which some servers only point.
 var openSPF = []byte("openspf.")

@@ -69,9 +69,17 @@ func quoted(text []byte) (found []byte, whole bool) {
 // aboutSender reports whether a reply in a text is only what the sender's own server said of the sender, which another reply
 // passes on as its reason: 450 4.1.7 <a>: Sender address rejected: undeliverable address: host b said: 550 ...
 func aboutSender(text, remote []byte) bool {
-	i := bytes.Index(text, []byte("ender address rejected: u"))
-	return i >= 0 && i < bytes.Index(text, remote)
+	before := bytes.ToLower(text[:max(0, bytes.Index(text, remote))])
+	return !bytes.Contains(before, []byte("recipient")) && ofSender(before)
 }
+
+// ofSender reports whether the beginning of a text, in lower case, says that what follows is about the sender's address.
+func ofSender(before []byte) bool {
+	return slices.ContainsFunc(senderChecks, func(w []byte) bool { return bytes.Contains(before, w) })
+}
+
+var senderChecks = [][]byte{[]byte("sender address rejected: u"), []byte("sender verif"), []byte("verify of sender"), []byte("verify sender"), []byte("verify the sender"), []byte("verifying sender"),
+	[]byte("verification of sender"), []byte("verification of the sender"), []byte("callback to"), []byte("callout"), []byte("return address"), []byte("return path"), []byte("return-path"), []byte("reverse path"), []byte("reverse-path")}
 
 // within reports whether a reply in a text is only a part of another one that the text quotes: (550, b'verify of a failed: 550 no').
 func within(text, remote []byte) bool {

@@ -98,9 +98,30 @@ func TestAnswered(t *testing.T) {
 	for _, text := range []string{
 		">>> MAIL From:<bob@example.com> <<< 550 User unknown",
 		"Connected to 192.0.2.1 but sender was rejected. Remote host said: 550 No such user",
+		"Callback to <bob@example.com> failed: 550 user unknown",
+		"Verification of sender bob@example.com failed: 550 no such user",
+		"550 return address could not be verified: mx.example.org said: 550 user unknown",
 	} {
 		if r := (Case{Text: text}).Row(); e.Classify(&r).Category != "sender_rejected" {
 			t.Errorf("%s: %+v", text, e.Classify(&r))
+		}
+	}
+}
+
+// TestTypedDiagnostic: the type of a field before a reply changes nothing, though its codes stand in fields of their own too.
+func TestTypedDiagnostic(t *testing.T) {
+	e := engine(t)
+	for _, text := range []string{"553 example.invalid does not exist", "550 closed", "451 Requested action aborted: local error in processing"} {
+		code, err := strconv.ParseUint(text[:3], 10, 16)
+		if err != nil {
+			t.Fatal(err)
+		}
+		plain := Case{Text: text}.Row()
+		for _, kind := range []string{"smtp; ", "smtp;", "Diagnostic-Code: SMTP; "} {
+			typed := Case{Text: kind + text, SMTPCode: uint16(code)}.Row()
+			if want, got := verdict(e.Classify(&plain)), verdict(e.Classify(&typed)); got != want {
+				t.Errorf("%s%s: %q, want %q", kind, text, got, want)
+			}
 		}
 	}
 }
@@ -113,6 +134,7 @@ func TestCodesApart(t *testing.T) {
 		{"550", "5.7.1", "Email quota exceeded."},
 		{"550", "5.0.350", "Remote server returned an error -> 550 x-dg-ref header is too long"},
 		{"553", "", "example.invalid does not exist"},
+		{"550", "", "Callback to <bob@example.com> failed: 550 user unknown"},
 		{"550", "", "Envelope blocked - User Entry - https://community.mimecast.com/docs/DOC-1369#550 [x]"},
 		{"550", "5.1.1", "<ann@example.org>: Recipient address rejected: undeliverable address: host mx.example.net[192.0.2.1] said: 550 5.2.1 Mailbox disabled"},
 	} {
