@@ -13,6 +13,12 @@ type BasicCode struct {
 	Source   string // where it is defined
 }
 
+// acquits reports whether servers that give the code do not mean that the recipient's address is bad: it is about the log-in or
+// the command.
+func (c *BasicCode) acquits() bool {
+	return c.Category == "smtp_auth_required" || c.Code == 502
+}
+
 // BasicCodes is the reply codes of SMTP: RFC 5321, section 4.2.3, and its extensions.
 var BasicCodes = []BasicCode{
 	{211, "delivered", "system status, or system help reply", "RFC 5321"},

@@ -170,8 +170,13 @@ func (f *finding) verdict(r *record.Row) record.Class {
 			}
 		}
 	}
-	if code, ok := lookupEnhanced(r.EnhancedCode); ok && code.acquits() && f.rule.accuses() {
-		return byCodes(r)
+	if f.rule.accuses() {
+		if code, ok := lookupEnhanced(r.EnhancedCode); ok && code.acquits() {
+			return byCodes(r)
+		}
+		if code := LookupBasic(r.SMTPCode); code != nil && code.acquits() {
+			return class(r, code.Category, "code", ByCode)
+		}
 	}
 	category := f.rule.category
 	if other := notOfRecipient(r, category.Name); other != "" && len(f.rule.Commands) == 0 {

@@ -62,7 +62,7 @@ func (j *judge) explain(r *record.Row) Explanation {
 		case rule == f.rule && x.Class.Rule == byWords:
 			why = fmt.Sprintf("the words beside its own make %s likelier", x.Class.Category)
 		case rule == f.rule && !rule.Vague:
-			why = "the enhanced code is about something else than the recipient"
+			why = "the code is about something else than the recipient"
 		case rule == f.rule:
 			why = "its words are vague, and the codes say more"
 		case why == "" && won:
