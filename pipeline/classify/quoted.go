@@ -90,11 +90,13 @@ func within(text, remote []byte) bool {
 	return bytes.Index(outer, bytes.TrimRight(remote, ` '")]}>.`)) > 0
 }
 
-// said is what a report says that the other host said, without a code: behind the words of qmail, Postfix or Exim. Nil if it
+// said is what a report says that the other host said, without a code: behind the words of qmail, Gmail, Postfix or Exim. Nil if it
 // says none.
 func said(text []byte) []byte {
-	if _, said, ok := bytes.Cut(text, []byte("emote host said: ")); ok && len(said) > len("(empty)") {
-		return said
+	for _, words := range introductions {
+		if _, said, ok := bytes.Cut(text, words); ok && len(said) > len("(empty)") {
+			return cutReport(said)
+		}
 	}
 	if _, said, ok := bytes.Cut(text, []byte("] said: ")); ok {
 		said, _, _ = bytes.Cut(said, []byte(" (in reply to "))
@@ -107,6 +109,9 @@ func said(text []byte) []byte {
 	}
 	return shown(text)
 }
+
+// introductions are the words of reports behind which nothing but the other host's reply stands.
+var introductions = [][]byte{[]byte("emote host said: "), []byte(" other server returned was: "), []byte("esponse from the remote server was: "), []byte("The response was: ")}
 
 // answered is the command that the first reply in a report of sendmail (>>> MAIL From:<a> <<< 550 ...) or qmail (Connected to host but
 // sender was rejected.) answered; empty if the report does not say. Behind sendmail's DATA may stand the replies to all commands
