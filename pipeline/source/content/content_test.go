@@ -108,6 +108,37 @@ func TestOpenReadsWhatToolsWrite(t *testing.T) {
 	}
 }
 
+// TestCutWhileItIsRead cuts a file while it is read, also one that is filled beyond that place; growth alone is no fault.
+func TestCutWhileItIsRead(t *testing.T) {
+	old, fresh := bytes.Repeat([]byte("old\n"), 100_000), bytes.Repeat([]byte("new\n"), 200_000)
+	for _, c := range []struct {
+		now []byte
+		cut bool
+	}{{slices.Concat(old, fresh), false}, {fresh, true}, {old[:100], true}} {
+		path := filepath.Join(t.TempDir(), "mail.log")
+		write := func(data []byte) {
+			t.Helper()
+			if err := os.WriteFile(path, data, 0o600); err != nil {
+				t.Fatal(err)
+			}
+		}
+		write(old)
+		f, err := Open(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := io.ReadFull(f, make([]byte, 1000)); err != nil {
+			t.Fatal(err)
+		}
+		write(c.now)
+		rest, err := io.ReadAll(f)
+		f.Close()
+		if c.cut != (err != nil) || !c.cut && len(rest) != len(c.now)-1000 {
+			t.Errorf("%d bytes: got %d and %v", len(c.now), len(rest), err)
+		}
+	}
+}
+
 func TestXZWithAHugeDictionaryIsRefused(t *testing.T) {
 	cmd := exec.Command("xz", "-c", "--lzma2=dict=256MiB", "-")
 	cmd.Stdin = strings.NewReader("a line\n")

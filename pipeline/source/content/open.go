@@ -16,6 +16,8 @@ import (
 	"github.com/klauspost/compress/gzip"
 	"github.com/klauspost/compress/zstd"
 	"github.com/ulikunitz/xz"
+
+	"bounceline/pipeline/batch"
 )
 
 // maxWindow bounds the memory of a decoder: the largest window that zstd and xz use unless asked for more by hand.
@@ -43,7 +45,8 @@ func (f *File) Close() error {
 	return errors.Join(errs...)
 }
 
-// Open opens a file that is finished, or will be read to its present end. Directories and devices are refused.
+// Open opens a file that is finished, or will be read to its present end. Directories and devices are refused. A read fails
+// where the file has been cut meanwhile, and perhaps filled anew.
 func Open(path string) (*File, error) {
 	f, err := os.Open(path)
 	switch {
@@ -63,13 +66,37 @@ func Open(path string) (*File, error) {
 		f.Close()
 		return nil, fmt.Errorf("%s is a directory: name the log files in it, for example %s/mail.log*", path, path)
 	}
-	out, err := decode(f)
+	var r io.Reader = f
+	if st.Mode().IsRegular() {
+		r = &steady{file: f}
+	}
+	out, err := decode(r)
 	if err != nil {
 		f.Close()
 		return nil, fmt.Errorf("%s: %w", path, err)
 	}
 	out.closer = append([]io.Closer{f}, out.closer...)
 	return out, nil
+}
+
+// A steady file is read from its beginning, and each read makes sure that what stands before it is still what was read.
+type steady struct {
+	file   *os.File
+	at     int64
+	before []byte // the last bytes that were read
+	check  [batch.MarkerBytes]byte
+}
+
+func (s *steady) Read(p []byte) (int, error) {
+	n, err := s.file.Read(p)
+	before := s.check[:len(s.before)] // looked at after the read: it tells about all that came before it
+	if _, err := s.file.ReadAt(before, s.at-int64(len(before))); err != nil || !bytes.Equal(before, s.before) {
+		return 0, errors.New("it was cut while it was read: name it again, and its copies")
+	}
+	s.at += int64(n)
+	s.before = append(s.before, p[max(0, n-batch.MarkerBytes):n]...)
+	s.before = s.before[max(0, len(s.before)-batch.MarkerBytes):]
+	return n, err
 }
 
 // Decode reads from r, which stays the caller's to close, and decompresses what it finds.
