@@ -161,7 +161,7 @@ func (w *normaliser) masked(text []byte, n int, bits uint8, start int) int {
 	if bits&digit != 0 && n > 4 && word[3] == '-' && w.continued(word, start) {
 		return 4 // the rest is a word of its own
 	}
-	if bits&(digit|dot) == digit|dot && bits&(atSign|divider) == 0 {
+	if bits&(letter|digit|dot|atSign|divider) == letter|digit|dot {
 		if i := bytes.Index(word, ellipsis); i > 0 && i+len(ellipsis) < n && lettersOnly(word[:i]) {
 			w.out = w.out[:start+i+len(ellipsis)]
 			return i + len(ellipsis) // what was denied is no part of the ID behind it

@@ -26,6 +26,9 @@ func isIP(w []byte) bool {
 
 // hiddenIP reports whether a word stands for an IP address whose numbers are not to be seen: x.x.x.x, 192.0.xxx.xxx, a.b.c.d.
 func hiddenIP(w []byte) bool {
+	if len(w) > len("xxxx.xxxx.xxxx.xxxx") {
+		return false
+	}
 	parts := 0
 	for part := range bytes.SplitSeq(w, []byte(".")) {
 		if parts++; len(part) == 0 || len(part) > 4 {
