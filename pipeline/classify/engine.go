@@ -163,7 +163,7 @@ func (f *finding) verdict(r *record.Row) record.Class {
 		if ok && code.Trusted {
 			return byCodes(r)
 		}
-		if aboutRecipient(f.rule.Category) { // its words add little to what the codes prove
+		if f.rule.bad { // its words add little to what the codes prove
 			confidence = ByCode
 			if ok && code.precise() && code.Category == f.rule.Category {
 				confidence = ByDSN

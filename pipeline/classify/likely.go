@@ -78,7 +78,7 @@ func (l likely) beats(c *record.Class, rule *Rule, r *record.Row) bool {
 	switch {
 	case rule != nil && rule.Vague:
 		return l.lead >= leadOverCode
-	case rule != nil && aboutRecipient(rule.Category):
+	case rule != nil && rule.bad:
 		return l.lead >= leadOverBad
 	case rule != nil:
 		return l.lead >= leadOverRule

@@ -169,7 +169,7 @@ func (w *normaliser) masked(text []byte, n int, bits uint8, start int) int {
 	}
 	switch {
 	case bits&atSign != 0 && (word[n-1] != '@' || letterBeyond(text[n:]) > 0):
-		w.out = append(w.out[:w.localPart(start, word)], '@')
+		w.out = append(w.out[:w.localPart(start, word, bits)], '@')
 		for n < len(text) { // a domain with letters that are not ASCII
 			wide := letterBeyond(text[n:])
 			if wide == 0 && byteClass(text[n])&(letter|digit|dot|joiner) == 0 {
@@ -290,9 +290,11 @@ var reports = [][]byte{[]byte("smtp;"), []byte(" said"), []byte(" was"), []byte(
 
 // localPart is where in the output an address begins whose word begins at start: what may stand in a local part and not in a
 // word belongs to it (RFC 5322, section 3.2.3).
-func (w *normaliser) localPart(start int, word []byte) int {
-	if i := bytes.LastIndexByte(word[:bytes.IndexByte(word, '@')], ':'); i >= 0 {
-		return start + i + 1
+func (w *normaliser) localPart(start int, word []byte, bits uint8) int {
+	if bits&divider != 0 {
+		if i := bytes.LastIndexByte(word[:bytes.IndexByte(word, '@')], ':'); i >= 0 {
+			return start + i + 1
+		}
 	}
 	if word[0] == '@' && w.out[start-1] == '"' {
 		for i := start - 2; i > 0 && i > start-64; i-- {

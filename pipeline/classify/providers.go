@@ -125,8 +125,8 @@ const (
 	list // of senders
 )
 
-// domains are those that are known, by their last two labels, the longest first.
-type domains map[string][]domain
+// domains are those that are known, by the hash of their last two labels, the longest first.
+type domains map[termHash][]domain
 
 type domain struct {
 	name  string
@@ -138,7 +138,7 @@ func (d domains) add(name string, as role, value int32) error {
 	if name != strings.ToLower(name) || !strings.Contains(name, ".") || strings.HasPrefix(name, ".") {
 		return fmt.Errorf("%q is no domain in lower case of two labels or more", name)
 	}
-	tail := name[lastLabels([]byte(name)):]
+	tail := lastLabels([]byte(name))
 	if slices.ContainsFunc(d[tail], func(v domain) bool { return v.name == name && v.role == as }) {
 		return fmt.Errorf("%s stands in the table twice", name)
 	}
@@ -147,7 +147,7 @@ func (d domains) add(name string, as role, value int32) error {
 	return nil
 }
 
-// A neighbourhood is a host and the known domains that end in the same two labels.
+// A neighbourhood is a host and the known domains that may end in the same two labels.
 type neighbourhood struct {
 	host  []byte
 	known []domain
@@ -158,16 +158,10 @@ func (d domains) near(host []byte) neighbourhood {
 	for len(host) > 0 && host[len(host)-1] == '.' {
 		host = host[:len(host)-1]
 	}
-	var buf [64]byte
-	tail := host[lastLabels(host):]
-	if len(tail) == 0 || len(tail) > len(buf) {
+	if len(host) == 0 {
 		return neighbourhood{}
 	}
-	folded := buf[:len(tail)]
-	for i, c := range tail {
-		folded[i] = lower[c]
-	}
-	return neighbourhood{host, d[string(folded)]}
+	return neighbourhood{host, d[lastLabels(host)]}
 }
 
 // find returns the value of the longest domain of that role which the host is, or is below; -1 if there is none.
@@ -181,13 +175,16 @@ func (n neighbourhood) find(as role) int32 {
 	return -1
 }
 
-// lastLabels is where the last two labels of a host begin.
-func lastLabels(host []byte) int {
-	i := bytes.LastIndexByte(host, '.')
-	if i < 0 {
-		return 0
+// lastLabels is a hash of the last two labels of a host, the same for capitals and small letters.
+func lastLabels(host []byte) termHash {
+	if i := bytes.LastIndexByte(host, '.'); i >= 0 {
+		host = host[bytes.LastIndexByte(host[:i], '.')+1:]
 	}
-	return bytes.LastIndexByte(host[:i], '.') + 1
+	h := firstHash
+	for len(host) > 8 {
+		h, host = h.add(eightOf(host)|' '*eachByte), host[8:]
+	}
+	return h.add(eightOf(host) | ' '*eachByte)
 }
 
 // equalFold compares with a word in lower case.

@@ -55,7 +55,7 @@ type Rule struct {
 
 // accuses reports whether the rule calls the recipient's address bad by its words alone. A host without mail says so with any code.
 func (r *Rule) accuses() bool {
-	return !r.User && r.Provider == "" && len(r.Enhanced) == 0 && r.Category != "null_mx" && aboutRecipient(r.Category)
+	return !r.User && r.Provider == "" && len(r.Enhanced) == 0 && r.bad && r.Category != "null_mx"
 }
 
 func (r *Rule) where() string { return fmt.Sprintf("%s:%d: rule %s", r.File, r.Line, r.ID) }

@@ -26,7 +26,7 @@ func isIP(w []byte) bool {
 
 // hiddenIP reports whether a word stands for an IP address whose numbers are not to be seen: x.x.x.x, 192.0.xxx.xxx, a.b.c.d.
 func hiddenIP(w []byte) bool {
-	if len(w) > len("xxxx.xxxx.xxxx.xxxx") {
+	if len(w) > len("xxxx.xxxx.xxxx.xxxx") || bytes.Count(w, []byte(".")) != 3 {
 		return false
 	}
 	parts := 0
