@@ -117,15 +117,14 @@ func TestLongTexts(t *testing.T) {
 		row := answer(fmt.Sprintf("550 never seen %c%c%c%c", 'a'+i%26, 'a'+i/26%26, 'a'+i/676%26, 'a'+i/17576%26))
 		e.Classify(&row)
 	}
-	held, bytesHeld := 0, 0
+	held := 0
 	for i := range j.cache.slots {
-		if c := j.cache.slots[i].Load(); c != nil {
+		if j.cache.slots[i].Load() != nil {
 			held++
-			bytesHeld += c.size
 		}
 	}
-	if held == 0 || held > cacheSlots || bytesHeld > cacheSlots*cachedKey {
-		t.Errorf("the cache holds %d texts, %d bytes", held, bytesHeld)
+	if held < cacheSlots/2 || len(j.cache.slots) != cacheSlots {
+		t.Errorf("the cache holds %d texts in %d slots", held, len(j.cache.slots))
 	}
 }
 

@@ -203,12 +203,12 @@ var nothing = finding{list: -1, answered: -1}
 
 // find returns what the prepared text says, from the cache if it can.
 func (j *judge) find(s *scratch) finding {
-	h := j.cache.hash(s.key)
-	if f := j.cache.get(h, s.key); f != nil {
+	key := j.cache.fingerprint(s.key)
+	if f := j.cache.get(key); f != nil {
 		return *f
 	}
 	f := j.search(s)
-	j.cache.put(h, s.key, f)
+	j.cache.put(key, f)
 	return f
 }
 

@@ -198,8 +198,14 @@ func (w *wordWeights) weigh(text []byte, in *input, rule *Rule) likely {
 	}
 	t := terms{text: text}
 	for n := t.next(); n > 0; n = t.next() {
+		var hits [len(t.hashes)]uint8 // those that the filter knows, found without a branch for each
+		k := 0
 		for i, hash := range t.hashes[:n] {
-			if add(hash) && t.masks&(1<<i) == 0 {
+			hits[k] = uint8(i)
+			k += int(w.filter[hash%filterBits/64] >> (hash % 64) & 1)
+		}
+		for _, i := range hits[:k] {
+			if add(t.hashes[i]) && t.masks&(1<<i) == 0 {
 				words++
 			}
 		}
