@@ -41,6 +41,8 @@ func (c Case) Row() record.Row {
 		remote = c.withCodes(text)
 	} else if found := detail(row.ResponseText); found != nil {
 		remote = found
+	} else if found := attempted(row.ResponseText); found != nil {
+		remote = found
 	} else if found := described(row.ResponseText); found != nil {
 		remote = found
 	} else if remote = cutReport(remote); len(remote) <= len("550 ") || remote[0] == '2' || aboutSender(row.ResponseText, remote) || within(row.ResponseText, remote) { // no reply, a code that stands alone, or not the reply

@@ -161,6 +161,17 @@ func detail(text []byte) []byte {
 	return append(found, bytes.TrimSpace(words[i+len("Detail: "):])...)
 }
 
+// attempted finds the reply in a report of Cisco's gateway, which puts the name of a status before it that is often not the
+// reply's: 5.1.0 - Unknown address error 550-'5.7.1 Relaying denied' (delivery attempts: 0).
+func attempted(text []byte) []byte {
+	before, _, ok := bytes.Cut(text, []byte("' (delivery attempts: "))
+	i := bytes.Index(before, []byte("-'"))
+	if !ok || i < 4 || before[i-4] != ' ' || reply.Code(before[i-3:i]) == 0 {
+		return nil
+	}
+	return append(append(bytes.Clone(before[i-3:i]), ' '), before[i+2:]...)
+}
+
 // quotedStatus finds the enhanced status code of a text that quotes no basic code: after "#" as in qmail's and Exchange's reports,
 // or after a word that announces it, such as Status. Nil if there is none.
 func quotedStatus(text []byte) []byte {

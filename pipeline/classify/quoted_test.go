@@ -13,6 +13,8 @@ func TestQuoted(t *testing.T) {
 		code                   uint16
 	}{
 		{text: "smtp; 550 5.1.1 <ann@example.org>... User", remote: "550 5.1.1 <ann@example.org>... User", code: 550, enhanced: "5.1.1"},
+		{text: "5.3.0 - Other mail system problem 554-'5.7.1 it's refused' (delivery attempts: 0)", remote: "554 5.7.1 it's refused", code: 554, enhanced: "5.7.1"},
+		{text: "Bounced: DCID 7 MID 9 to RID 0 - 5.1.0 - Unknown address error 550-'no' (delivery attempts: 3)", remote: "550 no", code: 550},
 		{text: "smtp;554 Message not allowed - [299]", remote: "554 Message not allowed - [299]", code: 554},
 		{text: "Diagnostic-Code: smtp; 550-5.7.1 [2001:db8::1] Our system\n    has detected that this 550 5.7.1 message", remote: "550-5.7.1 [2001:db8::1] Our system     has detected that this 550 5.7.1 message", code: 550, enhanced: "5.7.1"},
 		{text: "Remote Server returned '550 5.4.1 [ann@example.org]: Access denied. We weren't sure [a.b]'", remote: "550 5.4.1 [ann@example.org]: Access denied. We weren't sure [a.b]", code: 550, enhanced: "5.4.1"},
