@@ -249,22 +249,27 @@ func (w *wordWeights) hints(literals []string) []hint {
 	out := make([]hint, len(literals))
 	for n, literal := range literals {
 		var scores [maxReasons]int
-		for _, term := range termsOf([]byte(literal)) {
-			if weights := w.of(hashOfTerm(term)); weights != nil {
-				for _, x := range weights {
-					scores[x.category()] += int(x.points())
+		t := terms{text: []byte(literal)}
+		for k := t.next(); k > 0; k = t.next() {
+			for _, hash := range t.hashes[:k] {
+				if weights := w.of(hash); weights != nil {
+					for _, x := range weights {
+						scores[x.category()] += int(x.points())
+					}
 				}
 			}
 		}
-		places := make([]int, maxReasons)
-		for i := range places {
-			places[i] = i
-		}
-		slices.SortStableFunc(places, func(a, b int) int { return cmp.Compare(max(scores[b], -scores[b]), max(scores[a], -scores[a])) })
 		for i := range out[n] {
-			if out[n][i] = noWeight(i); scores[places[i]] != 0 {
-				out[n][i] = newWeight(places[i], max(-maxPoints, min(scores[places[i]], maxPoints)))
+			weightiest := 0
+			for c, points := range scores {
+				if max(points, -points) > max(scores[weightiest], -scores[weightiest]) {
+					weightiest = c
+				}
 			}
+			if out[n][i] = noWeight(i); scores[weightiest] != 0 {
+				out[n][i] = newWeight(weightiest, max(-maxPoints, min(scores[weightiest], maxPoints)))
+			}
+			scores[weightiest] = 0
 		}
 	}
 	return out
