@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/segmentio/kafka-go"
 
@@ -57,15 +58,28 @@ func killMembers(t *testing.T, program string, kills int) {
 		produce(t, b, topic, partitions, total, total+lines)
 		total += lines
 		victim := startFaulty(t, program, fmt.Sprintf("%s=kill@%d", point, nth), args...)
-		if err := victim.Wait(); victim.ProcessState.Exited() {
-			t.Fatalf("%s: it ended by itself: %v", point, err)
-		}
+		ended := make(chan error, 1)
+		go func() { ended <- victim.Wait() }()
+		eventually(t, "the kill at "+point, func() bool { // which may take more batches than it has made of what there was
+			select {
+			case err := <-ended:
+				if victim.ProcessState.Exited() {
+					t.Fatalf("%s: it ended by itself: %v", point, err)
+				}
+				return true
+			case <-time.After(time.Second):
+				produce(t, b, topic, partitions, total, total+lines)
+				total += lines
+				return false
+			}
+		})
 		open := intents(t, b, topic, topic, partitions)
 		if open == 0 && point != fault.BeforeIntent && point != fault.AfterCommit {
 			t.Errorf("%s: no partition has a batch on its way", point)
 		}
 		heir := startFaulty(t, program, "", args...)
 		s.await(t, total)
+		eventually(t, "the heir's first word", func() bool { return heir.log.String() != "" }) // before that a signal ends it at once
 		found := strings.Count(heir.log.String(), "interrupted_batch=true")
 		ledger := slices.Index(fault.Storing, point) >= slices.Index(fault.Storing, fault.AfterLedger) // says that it is stored
 		if found > open || found == 0 && open > 0 && !ledger {
