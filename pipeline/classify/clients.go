@@ -55,15 +55,22 @@ var descriptions = []struct {
 	{[]byte("Transaction failed"), "554"},
 }
 
-// passedOn is the reply that Exchange Online quotes as the reason of its own: 550 5.0.350 Remote server returned an error -> 554
-// 5.7.1 Message rejected as spam.
+// passedOn is the reply that Exchange quotes as the reason of its own: 550 5.0.350 Remote server returned an error -> 554 5.7.1 Message
+// rejected as spam, 554 5.4.0 <mx.example.org #5.4.0 smtp; 550 5.1.1 User unknown>.
 func passedOn(text string) (string, bool) {
 	_, inner, ok := strings.Cut(text, "emote server returned an error -> ")
-	if !ok || reply.Code([]byte(inner)) == 0 {
+	if !ok {
+		if strings.Contains(text, "smtp;") {
+			if m := reasonWithin.FindStringSubmatch(text); m != nil {
+				return strings.TrimSuffix(strings.TrimRight(m[1], `'"`), ">"), true
+			}
+		}
 		return "", false
 	}
-	return strings.TrimRight(inner, `'"`), true
+	return strings.TrimRight(inner, `'"`), reply.Code([]byte(inner)) != 0
 }
+
+var reasonWithin = regexp.MustCompile(`\b[45]\d\d [45]\.\d+\.\d+ ?<[^<>]*#[45]\.\d+\.\d+ smtp; ?([45]\d\d[ -].*)`)
 
 // withoutLine cuts what programming languages put behind the text of an error: in C:\www\mail.php on line 42, at /usr/bin/mail line 42,
 // /mail.asp, line 42, and the calls that led to it.

@@ -23,6 +23,8 @@ func TestClients(t *testing.T) {
 		{text: "550 5.0.350 Remote server returned an error -> 554 5.7.1 Message rejected as spam", code: 554, remote: "554 5.7.1 Message rejected as spam"},
 		{text: "Remote Server returned '550 5.0.350 Remote server returned an error -> 552 Mailbox full'", code: 552, remote: "552 Mailbox full"},
 		{text: "550 5.0.350 Remote server returned an error -> message refused", code: 550, remote: "550 5.0.350 Remote server returned an error -> message refused"},
+		{text: "Remote Server returned '554 5.4.0 <mx.example.org #5.4.0 smtp; 550 5.1.1 <ann@example.org>: User unknown>'", code: 550, remote: "550 5.1.1 <ann@example.org>: User unknown"},
+		{text: "554 5.4.0 <mx.example.org #5.4.0 smtp; no reply>", code: 554, remote: "554 5.4.0 <mx.example.org #5.4.0 smtp; no reply>"},
 		// PHP and Perl say where they are.
 		{text: `Warning: mail(): SMTP server response: 550 5.7.1 Unable to relay in C:\www\mail.php on line 42`, code: 550, remote: "550 5.7.1 Unable to relay"},
 		{text: "RCPT command failed: 550 No such user at /usr/share/perl5/Mail.pm line 42.", code: 550, remote: "550 No such user"},
@@ -54,6 +56,10 @@ func TestClients(t *testing.T) {
 		{text: `The client at "192.0.2.1" sent a "rcpt" command, and the SMTP server responded with "550 No such user  ". The full command sent was "rcpt TO:<ann@example.org>  ".`, code: 550, remote: "550 No such user  "},
 		{text: "2026-01-02T03:04:05.000Z,Outbound,08D,5,192.0.2.1:25,192.0.2.5:25,<,550 No such user,", code: 550, remote: "550 No such user"},
 		{text: "to=<ann@example.org>, mailer=esmtp, dsn=5.0.0, reply=550 No such user, stat=Service unavailable", code: 550, remote: "550 No such user"},
+		{text: "Failed address: ann@example.org --- Session Transcript --- --> RCPT To:<ann@example.org> <-- 550 No such user --- End Transcript ---", code: 550, remote: "550 No such user"},
+		{text: "Reason: Remote host said: 550 No such user -- The header and top 20 lines of the message follows --", code: 550, remote: "550 No such user"},
+		{text: "Server Error: 550 Server Response: 550 No such user Server: 'mail.example.com' Windows Live Mail Error ID: 0x800CCC79", code: 550, remote: "550 No such user"},
+		{text: "<ann@example.org> (reason: 550 No such user) ----- Transcript of session follows -----", code: 550, remote: "550 No such user"},
 		{text: "mx.example.net #550 No such user ##", code: 550, remote: "550 No such user"},
 	} {
 		r := Case{Text: c.text}.Row()

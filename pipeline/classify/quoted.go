@@ -231,6 +231,9 @@ func logged(text string) string {
 	if _, reason, ok := strings.Cut(text, "stat=Deferred: "); ok {
 		return reason
 	}
+	if _, reason, ok := strings.Cut(text, "Server Response: "); ok && reply.Code([]byte(reason)) != 0 { // Windows Live Mail
+		return reason
+	}
 	if _, reason, ok := strings.Cut(text, " reply="); ok && reply.Code([]byte(reason)) != 0 {
 		reason, _, _ = strings.Cut(reason, ", stat=")
 		return reason
@@ -295,7 +298,7 @@ func address(text []byte) bool {
 	return bytes.IndexByte(text[bytes.LastIndexByte(text, ' ')+1:], '@') >= 0
 }
 
-var transcriptMarks = [][]byte{[]byte("<<< "), []byte("<** "), []byte(",<,")}
+var transcriptMarks = [][]byte{[]byte("<<< "), []byte("<** "), []byte("<-- "), []byte(",<,")}
 
 // dialogue reports whether what stands before a code is the beginning of a session, as people copy it: a reply that is none of a
 // failure, then a command.
@@ -340,6 +343,9 @@ func untilMark(b []byte, mark byte) []byte {
 func cutReport(b []byte) []byte {
 	for i := len("550 ") + 1; i+1 < len(b); i++ {
 		if (b[i] == ' ' || b[i] == ';') && reportLetters[b[i+1]] && slices.ContainsFunc(reportWords, func(w []byte) bool { return bytes.HasPrefix(b[i:], w) }) {
+			if bytes.HasPrefix(b[i:], []byte(" -----")) { // sendmail's, behind (reason: ...)
+				return bytes.TrimSuffix(b[:i], []byte(")"))
+			}
 			b = b[:i]
 			break
 		}
@@ -351,7 +357,7 @@ func cutReport(b []byte) []byte {
 }
 
 var reportWords = [][]byte{[]byte(" Giving up on "), []byte(" --- Below this line "), []byte(" --- Enclosed "), []byte(" ------ This is a copy "), []byte(" #SMTP#"), []byte(" ##"), []byte(" Original message headers:"), []byte(" I'm not going to try again;"), []byte(" (in reply to "), []byte(" <<< "), []byte(" Final-Recipient: "), []byte("; from=<"),
-	[]byte(" * RCPT failed: "), []byte(" Reporting-MTA: "), []byte(" Remote-MTA: ")}
+	[]byte(" ----- Transcript "), []byte(" * RCPT failed: "), []byte(" --- End Transcript"), []byte(" -- The header and top "), []byte(" Server: '"), []byte(" Protocol: SMTP"), []byte(" Last-Attempt-Date: "), []byte(" hMailServer"), []byte(" Reporting-MTA: "), []byte(" Remote-MTA: ")}
 
 // reportLetters are their second bytes; the first is a blank or a semicolon.
 var reportLetters = func() (set [256]bool) {
