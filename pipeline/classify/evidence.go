@@ -58,6 +58,15 @@ func notOfRecipient(r *record.Row, category string) string {
 	return ""
 }
 
+// acquitted reports whether the reply has a code that servers only give for something else than a bad address of the recipient.
+func acquitted(r *record.Row) bool {
+	if code, ok := lookupEnhanced(r.EnhancedCode); ok && code.acquits() {
+		return true
+	}
+	code := LookupBasic(r.SMTPCode)
+	return code != nil && code.acquits()
+}
+
 // byBasic is what a basic code means, for the command that it answered.
 func byBasic(r *record.Row) string {
 	c := LookupBasic(r.SMTPCode)

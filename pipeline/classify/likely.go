@@ -70,9 +70,13 @@ const (
 )
 
 // beats reports whether what is likely is better than a verdict of codes, or of a rule, nil if none holds. A reply that came before the recipient
-// was named is never about it.
+// was named is never about it, nor one whose code is for something else; a code that servers use for what it says makes
+// a rule right that says the same.
 func (l likely) beats(c *record.Class, rule *Rule, r *record.Row) bool {
-	if c.Category == l.category.Name || notOfRecipient(r, l.category.Name) != "" {
+	if c.Category == l.category.Name || notOfRecipient(r, l.category.Name) != "" || aboutRecipient(l.category.Name) && acquitted(r) {
+		return false
+	}
+	if code, ok := lookupEnhanced(r.EnhancedCode); ok && rule != nil && code.Trusted && code.Category == c.Category {
 		return false
 	}
 	switch {

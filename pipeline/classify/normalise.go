@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"unicode"
 	"unicode/utf8"
+
+	"bounceline/parsers/reply"
 )
 
 // maxText bounds how much of a reply is looked at, in bytes.
@@ -219,7 +221,7 @@ func (w *normaliser) codes(text []byte, n, start int) bool {
 		}
 	case len(w.code) > 0 && w.enhanced == nil && start == 5 && word[1] == '.':
 		w.enhanced = word
-	case len(w.code) > 0 && n == 3 && bytes.Equal(word, w.code), len(w.code) > 0 && n == 4 && word[3] == '-' && bytes.Equal(word[:3], w.code),
+	case len(w.code) > 0 && n == 3 && bytes.Equal(word, w.code) && !w.another(text), len(w.code) > 0 && n == 4 && word[3] == '-' && bytes.Equal(word[:3], w.code),
 		len(w.code) > 0 && n > 4 && word[3] == '-' && bytes.Equal(word[:3], w.code) && bytes.Equal(word[4:], w.enhanced),
 		len(w.enhanced) > 0 && bytes.Equal(word, w.enhanced) && start > 5:
 		w.out = w.out[:start] // repeated at the beginning of the next line
@@ -247,6 +249,16 @@ func (w *normaliser) continued(word []byte, start int) bool {
 		return true
 	}
 	return false
+}
+
+// another reports whether a reply that begins as the one before it, with the same basic code, is another one: it has an enhanced
+// code of its own. Sendmail puts so what it makes of a reply behind it.
+func (w *normaliser) another(text []byte) bool {
+	if w.enhanced == nil || len(text) < len("550 5.1.1") {
+		return false
+	}
+	code := reply.Enhanced(text[len("550 "):], text[0])
+	return code != nil && !bytes.Equal(code, w.enhanced)
 }
 
 // replyCode reports whether text begins with a code of a failure and a blank or hyphen (RFC 5321, section 4.2).

@@ -97,6 +97,8 @@ func TestSecondReply(t *testing.T) {
 		"550 5.1.1 <a@b.example>: User unknown 554 5.5.1 Error: no valid recipients": "550 5.1.1 <@>: user unknown",
 		"550 5.1.1 <a@b.example>: User unknown 503 RCPT first":                       "550 5.1.1 <@>: user unknown",
 		"550 5.1.1 <a@b.example>: User unknown 554 5.5.1 Error 503 5.5.1 RCPT first": "550 5.1.1 <@>: user unknown",
+		"550 5.7.1 Relaying denied 550 5.1.1 <a@b.example>... User unknown":          "550 5.7.1 relaying denied",
+		"550 5.1.1 no such 550 5.1.1 user":                                           "550 5.1.1 no such user",
 		"452 4.2.2 mailbox full, 450 messages too many":                              "452 4.2.2 mailbox full, 450 messages too many",
 		"554 5.4.4 <mx.b.example #5.4.4 smtp; 550 5.4.4 Unable to relay>":            "554 5.4.4 <host # smtp; 550 unable to relay>",
 		"554 5.4.4 <mx.b.example #5.4.4 smtp;550 5.4.4 Unable to relay>":             "554 5.4.4 <host # smtp;550 unable to relay>",

@@ -76,6 +76,7 @@ func TestTraps(t *testing.T) {
 			{Case{Text: "550 5.3.4 no such big mails to this user please"}, "message_too_large", Soft},
 			{Case{Text: "5.4.7 unknown host error; expired in queue after 120 h"}, "message_expired", Soft},
 			{Case{Text: "550 5.6.1 message body of type application/x-tnef isn't known here"}, "content_rejected", Block},
+			{Case{Text: "451 4.7.24 Recipient address rejected: SPF-Result=example.com: 'SERVFAIL' error on DNS 'TXT' lookup"}, "auth_failed", Block},
 			{Case{Text: "530 5.7.0 Unknown users and relays aren't accepted"}, "smtp_auth_required", Block},
 			{Case{Text: "550 5.7.1 user unknown"}, "user_unknown", Hard},
 			{Case{Text: "550 5.4.1 user unknown"}, "user_unknown", Hard},
