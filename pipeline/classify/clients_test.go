@@ -60,6 +60,8 @@ func TestClients(t *testing.T) {
 		{text: "Reason: Remote host said: 550 No such user -- The header and top 20 lines of the message follows --", code: 550, remote: "550 No such user"},
 		{text: "Server Error: 550 Server Response: 550 No such user Server: 'mail.example.com' Windows Live Mail Error ID: 0x800CCC79", code: 550, remote: "550 No such user"},
 		{text: "<ann@example.org> (reason: 550 No such user) ----- Transcript of session follows -----", code: 550, remote: "550 No such user"},
+		{text: "hMailServer sent: RCPT TO:<ann@example.org> Remote server replied: 550 No such user hMailServer", code: 550, remote: "550 No such user"},
+		{text: "550 hMailServer says no", code: 550, remote: "550 hMailServer says no"},
 		{text: "mx.example.net #550 No such user ##", code: 550, remote: "550 No such user"},
 	} {
 		r := Case{Text: c.text}.Row()

@@ -350,6 +350,7 @@ func cutReport(b []byte) []byte {
 			break
 		}
 	}
+	b = bytes.TrimSuffix(b, []byte(" hMailServer"))
 	if i := bytes.Index(b, []byte(" SMTP error from remote ")); i > 0 && bytes.IndexByte(b[:i], '@') > 0 { // of the next recipient
 		b = b[:i]
 	}
@@ -357,7 +358,7 @@ func cutReport(b []byte) []byte {
 }
 
 var reportWords = [][]byte{[]byte(" Giving up on "), []byte(" --- Below this line "), []byte(" --- Enclosed "), []byte(" ------ This is a copy "), []byte(" #SMTP#"), []byte(" ##"), []byte(" Original message headers:"), []byte(" I'm not going to try again;"), []byte(" (in reply to "), []byte(" <<< "), []byte(" Final-Recipient: "), []byte("; from=<"),
-	[]byte(" ----- Transcript "), []byte(" * RCPT failed: "), []byte(" --- End Transcript"), []byte(" -- The header and top "), []byte(" Server: '"), []byte(" Protocol: SMTP"), []byte(" Last-Attempt-Date: "), []byte(" hMailServer"), []byte(" Reporting-MTA: "), []byte(" Remote-MTA: ")}
+	[]byte(" ----- Transcript "), []byte(" * RCPT failed: "), []byte(" --- End Transcript"), []byte(" -- The header and top "), []byte(" Server: '"), []byte(" Protocol: SMTP"), []byte(" Last-Attempt-Date: "), []byte(" Reporting-MTA: "), []byte(" Remote-MTA: ")}
 
 // reportLetters are their second bytes; the first is a blank or a semicolon.
 var reportLetters = func() (set [256]bool) {
