@@ -153,7 +153,12 @@ func (j *judge) ruled(r *record.Row, relay int32) (record.Class, finding) {
 // verdict is what the rule says, or the codes where they say more or there is none.
 func (f *finding) verdict(r *record.Row) record.Class {
 	if f.rule == nil {
-		return byCodes(r)
+		c := byCodes(r)
+		if c.Category == "user_unknown" && c.Rule == "code" && f.said && len(r.EnhancedCode) == 0 {
+			// Of the replies with nothing but a 550 and words that nobody knows, two in three are about something else.
+			c = class(r, "policy_rejected", "code", ByCode)
+		}
+		return c
 	}
 	confidence := ByText
 	if f.rule.Provider != "" {
@@ -193,6 +198,7 @@ var undeliverable = []byte("undeliverable")
 type finding struct {
 	rule     *Rule  // nil if no rule knows them
 	likely   likely // weighed where there is no rule, or one that may be outvoted
+	said     bool   // where there is no rule, that there are words
 	retry    uint32
 	list     int16 // place in its table of the blocklist that is named, -1 none
 	answered int16 // and of the provider that answered, by its words; -1 unknown
@@ -240,6 +246,7 @@ func (j *judge) search(s *scratch) finding {
 	}
 	if f.rule == nil || f.rule.outvotable && (f.rule.Vague || j.doubtful(f.rule, &s.found)) {
 		f.likely = j.weights.weigh(s.n.reason(), &s.in, f.rule)
+		f.said = f.rule == nil && saysAnything(s.n.text)
 	}
 	if f.may(func(c *Category) bool { return c.Lists }) {
 		f.list = int16(j.rules.lists.first(&s.found))

@@ -64,6 +64,7 @@ type likely struct {
 // Leads that a category must have to be believed. To say that the recipient's address is bad takes a wider one against whatever does not say so.
 const (
 	leadOverCode = 10 // or a vague rule
+	leadWithCode = 20 // with a basic code that says so too, but is not believed alone
 	leadOverBad  = 50 // a rule that says so
 	leadOverRule = 70
 	leadToBad    = 40
@@ -79,17 +80,20 @@ func (l likely) beats(c *record.Class, rule *Rule, r *record.Row) bool {
 	if code, ok := lookupEnhanced(r.EnhancedCode); ok && rule != nil && code.Trusted && code.Category == c.Category {
 		return false
 	}
-	switch {
+	need := int32(leadOverCode)
+	switch code := LookupBasic(r.SMTPCode); {
 	case rule != nil && rule.Vague:
-		return l.lead >= leadOverCode
 	case rule != nil && rule.bad:
-		return l.lead >= leadOverBad
+		need = leadOverBad
 	case rule != nil:
-		return l.lead >= leadOverRule
-	case aboutRecipient(l.category.Name) && c.BounceType != Hard:
-		return l.lead >= leadOverCode+leadToBad
+		need = leadOverRule
+	case !aboutRecipient(l.category.Name) || c.BounceType == Hard:
+	case c.Confidence == ByCode && code != nil && aboutRecipient(code.Category):
+		need = leadWithCode
+	default:
+		need += leadToBad
 	}
-	return l.lead >= leadOverCode
+	return l.lead >= need
 }
 
 // biasTerm stands for no term, in the table.

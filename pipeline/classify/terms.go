@@ -115,6 +115,16 @@ func (t *terms) next() (n int) {
 	return n
 }
 
+// saysAnything reports whether a normalised text has a word, other than those that stand for a host's name or a page's address.
+func saysAnything(text []byte) bool {
+	for word, rest := nextWord(text); len(word) > 0; word, rest = nextWord(rest) {
+		if word[0] != '#' && string(word) != "host" && string(word) != "url" {
+			return true
+		}
+	}
+	return false
+}
+
 // termsOf lists the terms of a normalised text, as the table has them.
 func termsOf(text []byte) []string {
 	var out []string

@@ -142,7 +142,7 @@ func TestTraps(t *testing.T) {
 		}},
 		{"digits that are no codes", []trapCase{
 			{Case{Text: "451 zzz 5.2.2.1 4.2.2.7 zzz"}, "system_error", Soft},
-			{Case{Text: "550 zzz 452 zzz 198.51.100.25 5112 zzz"}, "user_unknown", Hard},
+			{Case{Text: "550 zzz 452 zzz 198.51.100.25 5112 zzz"}, "policy_rejected", Block},
 		}},
 		{"the command that was answered", []trapCase{
 			{Case{Text: "host mx.example.org[192.0.2.1] said: 550 Requested action not taken: mailbox unavailable (in reply to MAIL FROM command)"}, "sender_rejected", Block},
@@ -192,6 +192,28 @@ func TestBareCodesProveNothing(t *testing.T) {
 		row := answer(text)
 		if c := e.Classify(&row); c.Confidence == ByProvider || c.Confidence == ByText || c.Confidence == ByDSN {
 			t.Errorf("%s: %s (%s) with confidence %s", text, c.Category, c.BounceType, c.Confidence)
+		}
+	}
+}
+
+// TestBare550: it is given for everything. Where it comes with words, and nobody knows them, it does not say that the address is bad.
+func TestBare550(t *testing.T) {
+	e := engine(t)
+	for text, want := range map[string]string{
+		"550":                        "user_unknown hard",
+		"550 <ann@example.org>":      "user_unknown hard",
+		"550 zzz":                    "policy_rejected block",
+		"550 <ann@example.org>: zzz": "policy_rejected block",
+		"550 5.1.0 zzz":              "user_unknown hard",
+		"550 5.1.1 zzz":              "user_unknown hard",
+		"551 zzz":                    "recipient_moved hard",
+		"450 zzz":                    "other soft",
+		"550 ooo ppp":                "policy_rejected block",
+		"550 5.7.1 zzz":              "policy_rejected block",
+	} {
+		row := answer(text)
+		if c := e.Classify(&row); c.Category+" "+c.BounceType != want {
+			t.Errorf("%s: %s %s by %s, want %s", text, c.Category, c.BounceType, c.Rule, want)
 		}
 	}
 }
