@@ -25,7 +25,7 @@ func described(text []byte) []byte {
 		if enhanced := reply.Enhanced(said, 0); enhanced != nil && enhanced[0] != code[0] { // 450 has the name of 550
 			code = string(enhanced[0]) + "50"
 		}
-		if strings.HasPrefix(code, "50") { // these names say what is wrong
+		if code == "500" { // the words may be those of another protocol's server
 			said = text
 		}
 		return append([]byte(code+" "), said...)

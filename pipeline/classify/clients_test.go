@@ -15,6 +15,7 @@ func TestClients(t *testing.T) {
 		{text: "Transaction failed. The server response was: DT:SPM 126 smtp1", code: 554, remote: "554 DT:SPM 126 smtp1"},
 		{text: "The SMTP server requires a secure connection or the client was not authenticated. The server response was: 5.7.0 Must issue a STARTTLS command first.", code: 530, remote: "530 5.7.0 Must issue a STARTTLS command first."},
 		{text: "Syntax error, command unrecognized. The server response was: 5.5.2 what?", code: 500, remote: "500 Syntax error, command unrecognized. The server response was: 5.5.2 what?"},
+		{text: "Syntax error in parameters or arguments. The server response was: 5.1.3 Invalid recipient", code: 501, remote: "501 5.1.3 Invalid recipient"},
 		{text: "Mailbox unavailable. The server response was: 550 5.7.1 Unable to relay", code: 550, remote: "550 5.7.1 Unable to relay"},
 		{text: "Error: need MAIL command. The server response was: 5.7.1 Client was not authenticated", remote: "5.7.1 Client was not authenticated"},
 		{text: "The server response was: Relay access denied", remote: "Relay access denied"},

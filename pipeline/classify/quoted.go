@@ -70,7 +70,7 @@ func quoted(text []byte) (found []byte, whole bool) {
 // passes on as its reason: 450 4.1.7 <a>: Sender address rejected: undeliverable address: host b said: 550 ...
 func aboutSender(text, remote []byte) bool {
 	before := bytes.ToLower(text[:max(0, bytes.Index(text, remote))])
-	return !bytes.Contains(before, []byte("recipient")) && ofSender(before)
+	return !bytes.Contains(before, []byte("recipient ")) && ofSender(before)
 }
 
 // ofSender reports whether the beginning of a text, in lower case, says that what follows is about the sender's address.

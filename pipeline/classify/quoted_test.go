@@ -105,6 +105,7 @@ func TestAnswered(t *testing.T) {
 		"Connected to 192.0.2.1 but sender was rejected. Remote host said: 550 No such user",
 		"Callback to <bob@example.com> failed: 550 user unknown",
 		"Verification of sender bob@example.com failed: 550 no such user",
+		"SMTP Error: The following recipients failed: ann@example.org: Callback to <bob@example.com> failed: 550 user unknown",
 		"550 return address could not be verified: mx.example.org said: 550 user unknown",
 	} {
 		if r := (Case{Text: text}).Row(); e.Classify(&r).Category != "sender_rejected" {
