@@ -370,7 +370,7 @@ func (f *Follower) lose(path string, counter *atomic.Int64, l checkpoint.Loss) e
 		return err
 	}
 	counter.Add(l.To - l.From)
-	f.Log.Error("lines are lost: "+l.Reason, "path", path, "stream", l.Stream, "from", l.From, "to", l.To)
+	f.Log.Error("lines are lost: "+l.Reason, "path", path, "stream", l.Stream, "from", l.From, "bytes", l.To-l.From)
 	return nil
 }
 
