@@ -87,6 +87,9 @@ func (l likely) beats(c *record.Class, rule *Rule, r *record.Row) bool {
 		need = leadOverBad
 	case rule != nil:
 		need = leadOverRule
+		if aboutRecipient(l.category.Name) {
+			need += leadToBad
+		}
 	case !aboutRecipient(l.category.Name) || c.BounceType == Hard:
 	case c.Confidence == ByCode && code != nil && aboutRecipient(code.Category):
 		need = leadWithCode
@@ -192,7 +195,7 @@ func (w *wordWeights) of(hash uint64) *[maxWeights]weight {
 // weigh adds up what the terms of a normalised text and the codes say, beside the rule that holds, nil if none does.
 func (w *wordWeights) weigh(text []byte, in *input, rule *Rule) likely {
 	var scores [maxReasons]int32
-	known, words := 0, 0
+	known, words, all := 0, 0, 0
 	add := func(hash uint64) bool {
 		weights := w.of(hash)
 		if weights == nil {
@@ -208,6 +211,7 @@ func (w *wordWeights) weigh(text []byte, in *input, rule *Rule) likely {
 	for n := t.next(); n > 0; n = t.next() {
 		var hits [len(t.hashes)]uint8 // those that the filter knows, found without a branch for each
 		k := 0
+		all += n
 		for i, hash := range t.hashes[:n] {
 			hits[k] = uint8(i)
 			k += int(w.filter[hash%filterBits/64] >> (hash % 64) & 1)
@@ -218,7 +222,7 @@ func (w *wordWeights) weigh(text []byte, in *input, rule *Rule) likely {
 			}
 		}
 	}
-	if words == 0 {
+	if words == 0 || rule != nil && !rule.Vague && known*knownOf < all*knownAtLeast {
 		return likely{}
 	}
 	add(uint64(hashOf(in.code[:])))
@@ -310,6 +314,10 @@ func (j *judge) doubtful(rule *Rule, f *found) bool {
 	}
 	return rule.place < 0 || best >= scores[rule.place]+doubt
 }
+
+// knownAtLeast of knownOf terms must be known for the others to be heard against a rule that is not vague: what one word of a foreign sentence
+// speaks for says little.
+const knownAtLeast, knownOf = 2, 5
 
 // scaled is the unit of the factor by which points are made less in a text with many terms: each term counts for one by the square root of their
 // number, as it did when the table was made.

@@ -313,8 +313,9 @@ func TestWeighing(t *testing.T) {
 		{" #ip ", "550", "", "", 0},
 		{" #ip #ip ", "550", "", "", 0},
 		{" silence ", "550", "", "", 0},
-		{" five minutes ", "000", "policy_rejected", "greylisted", 22 + 5 - 3},
-		{" five minutes ", "000", "user_unknown", "greylisted", 22},
+		{" minutes ", "000", "policy_rejected", "greylisted", 22 + 5 - 3},
+		{" minutes ", "000", "user_unknown", "greylisted", 22},
+		{" five minutes ", "000", "user_unknown", "", 0}, // most of the text is not known
 		{" nobody there ", "000", "greylisted", "user_unknown", 86 - leadToBad},
 		{" nobody there ", "000", "user_unknown", "user_unknown", 0},
 	} {
@@ -334,7 +335,7 @@ func TestWeighing(t *testing.T) {
 // and never that an address is bad as easily as anything else.
 func TestWordsDecide(t *testing.T) {
 	w, err := newWordWeights([]byte("user_unknown\tgreylisted\tpolicy_rejected\tcontent_rejected\n" +
-		"nobody\t0:55\nhere\t0:45\nminutes\t1:30\nlong\t1:90\nrules\t2:25\nbodies\t3:75\nparts\t3:99\n550\t1:-30\n"))
+		"nobody\t0:55\nhere\t0:45\nminutes\t1:30\nlong\t1:90\nrules\t2:25\nbodies\t3:75\nparts\t3:140\nuser\t3:1\nunknown\t3:1\nvirus\t3:1\n550\t1:-30\n"))
 	if err != nil {
 		t.Fatal(err)
 	}
