@@ -42,7 +42,7 @@ func (j *judge) explain(r *record.Row) Explanation {
 	s.prepare(r, j.names.relay(r.RelayHost), j.names)
 	f := j.search(s)
 	x.Text = string(bytes.TrimSpace(s.in.text))
-	won := false
+	first := false // whether the rule that holds first has been met
 	if x.Class.Rule == byWords {
 		words := j.weights.speakFor(f.likely.category, s.n.text)
 		x.Matched = words[:min(len(words), maxWords)]
@@ -51,7 +51,7 @@ func (j *judge) explain(r *record.Row) Explanation {
 		rule := &j.rules.rules[i]
 		switch {
 		case rule == f.rule && x.Class.Rule == rule.ID:
-			won = true
+			first = true
 			x.Matched = j.matched(rule, s)
 			continue
 		case s.candidates[i>>6]&(1<<(i&63)) == 0, !hasAny(&s.found, rule.any):
@@ -59,14 +59,15 @@ func (j *judge) explain(r *record.Row) Explanation {
 		}
 		why := rule.lacks(&s.in, &s.found, j.rules.literals)
 		switch {
+		case why == "" && first && rule != f.rule:
+			why = fmt.Sprintf("it comes after %s", f.rule.ID)
 		case rule == f.rule && x.Class.Rule == byWords:
+			first = true
 			why = fmt.Sprintf("the words beside its own make %s likelier", x.Class.Category)
 		case rule == f.rule && !rule.Vague:
 			why = "the code is about something else than the recipient"
 		case rule == f.rule:
 			why = "its words are vague, and the codes say more"
-		case why == "" && won:
-			why = fmt.Sprintf("it comes after %s", x.Class.Rule)
 		case why == "":
 			why = "the row was judged by its status alone"
 		}

@@ -421,6 +421,24 @@ func TestExplainWords(t *testing.T) {
 	if want := []string{" minutes", "five", "邮件 "}; x.Class.Rule != byWords || !slices.Equal(x.Matched, want) {
 		t.Errorf("got %q by %s, want %q", x.Matched, x.Class.Rule, want)
 	}
+	j := e.current.Load()
+	if w, err = newWordWeights([]byte("user_unknown\tcontent_rejected\nparts\t1:400\nuser\t1:9\nunknown\t1:9\n")); err != nil {
+		t.Fatal(err)
+	}
+	j.hear(w)
+	for i := range j.hints {
+		j.hints[i] = hint{newWeight(1, maxPoints)}
+	}
+	row = Case{Text: "550 user unknown, parts"}.Row()
+	x = e.Explain(&row)
+	why := map[string]string{}
+	for _, l := range x.Lost {
+		why[l.Why] = l.Rule
+	}
+	outvoted := why["the words beside its own make content_rejected likelier"]
+	if x.Class.Rule != byWords || outvoted == "" || why["it comes after "+outvoted] == "" {
+		t.Errorf("%s: %v", x.Class.Rule, x.Lost)
+	}
 	if _, err := newWordWeights(configs.Words); err != nil {
 		t.Error(err)
 	}
