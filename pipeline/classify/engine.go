@@ -64,7 +64,7 @@ func (e *Engine) Reload() error {
 	return nil
 }
 
-// Version names the rule set by its content: rules, providers and blocklists.
+// Version names the rule set by its content: rules, providers, blocklists, spellings and the weights of words.
 func (e *Engine) Version() string { return e.current.Load().rules.version }
 
 // Classify returns the verdict on a row. It reads what the parser and the context have filled in.
@@ -132,16 +132,24 @@ func (j *judge) classify(r *record.Row) record.Class {
 	return c
 }
 
-// ruled is the verdict of the row's status, of a rule, or of the codes, and what it was found by.
-func (j *judge) ruled(r *record.Row, relay int32) (record.Class, finding) {
+// wordless is the verdict on a row whose words are not looked at, for its status or code tells all; ok is false for another row.
+func wordless(r *record.Row) (c record.Class, ok bool) {
 	switch {
 	case r.EventType == record.Expiration:
-		return class(r, "message_expired", "status:expired", ByText), nothing
+		return class(r, "message_expired", "status:expired", ByText), true
 	case r.Outcome == record.Delivered,
 		r.Outcome == record.OtherOutcome && !bytes.HasPrefix(r.Status, undeliverable):
-		return record.Class{BounceType: Delivered, Category: "delivered", Action: "none", Rule: "status:delivered", Confidence: ByCode}, nothing
+		return record.Class{BounceType: Delivered, Category: "delivered", Action: "none", Rule: "status:delivered", Confidence: ByCode}, true
 	case r.SMTPCode/100 == 3:
-		return class(r, "informational", "code:3xx", ByCode), nothing
+		return class(r, "informational", "code:3xx", ByCode), true
+	}
+	return c, false
+}
+
+// ruled is the verdict of the row's status, of a rule, or of the codes, and what it was found by.
+func (j *judge) ruled(r *record.Row, relay int32) (record.Class, finding) {
+	if c, ok := wordless(r); ok {
+		return c, nothing
 	}
 	s := j.scratch.Get().(*scratch)
 	s.prepare(r, relay, j.names)

@@ -42,6 +42,7 @@ func (j *judge) explain(r *record.Row) Explanation {
 	s.prepare(r, j.names.relay(r.RelayHost), j.names)
 	f := j.search(s)
 	x.Text = string(bytes.TrimSpace(s.in.text))
+	_, judgedWithout := wordless(r)
 	first := false // whether the rule that holds first has been met
 	if x.Class.Rule == byWords {
 		words := j.weights.speakFor(f.likely.category, s.n.text)
@@ -59,17 +60,15 @@ func (j *judge) explain(r *record.Row) Explanation {
 		}
 		why := rule.lacks(&s.in, &s.found, j.rules.literals)
 		switch {
-		case why == "" && first && rule != f.rule:
-			why = fmt.Sprintf("it comes after %s", f.rule.ID)
-		case rule == f.rule && x.Class.Rule == byWords:
-			first = true
-			why = fmt.Sprintf("the words beside its own make %s likelier", x.Class.Category)
-		case rule == f.rule && !rule.Vague:
-			why = "the code is about something else than the recipient"
+		case why == "" && judgedWithout:
+			why = "the row was judged without its words"
 		case rule == f.rule:
-			why = "its words are vague, and the codes say more"
+			first = true
+			why = overruled(&x.Class, rule)
+		case why == "" && first:
+			why = fmt.Sprintf("it comes after %s", f.rule.ID)
 		case why == "":
-			why = "the row was judged by its status alone"
+			why = "it takes what only follows from the first reply"
 		}
 		if len(x.Lost) == maxLosers {
 			x.More++
@@ -78,6 +77,17 @@ func (j *judge) explain(r *record.Row) Explanation {
 		x.Lost = append(x.Lost, Loser{rule.ID, rule.Category, why})
 	}
 	return x
+}
+
+// overruled says why the verdict is not that of the rule that holds.
+func overruled(c *record.Class, rule *Rule) string {
+	switch {
+	case c.Rule == byWords:
+		return fmt.Sprintf("the words beside its own make %s likelier", c.Category)
+	case rule.Vague:
+		return "its words are vague, and the codes say more"
+	}
+	return "the code is about something else than the recipient"
 }
 
 // matched lists what of the text made the rule hold.

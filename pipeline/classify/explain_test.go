@@ -1,0 +1,51 @@
+package classify
+
+import (
+	"os"
+	"path/filepath"
+	"testing"
+)
+
+// TestExplainLosers: why a rule is not taken though its conditions hold, and why those behind it are not.
+func TestExplainLosers(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "rules.yaml")
+	rules := "- {id: certain, category: user_unknown, any: [xyzzy]}\n" +
+		"- {id: behind, category: user_unknown, any: [grue]}\n" +
+		"- {id: out-of-order, category: protocol_error, any: [frobozz]}\n" +
+		"- {id: dim, category: user_unknown, any: [plugh], vague: true}\n" +
+		"- {id: dimmer, category: user_unknown, any: [zork], vague: true}\n"
+	if err := os.WriteFile(path, []byte(rules), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	e, err := New(Options{UserRules: []string{path}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	const words = "the row was judged without its words"
+	for _, c := range []struct {
+		Case
+		rule string // that decides
+		lost map[string]string
+	}{
+		{Case{Text: "550 xyzzy grue"}, "certain", map[string]string{"behind": "it comes after certain"}},
+		{Case{Text: "550 xyzzy grue", Status: "expired"}, "status:expired", map[string]string{"certain": words, "behind": words}},
+		{Case{Text: "354 plugh zork"}, "code:3xx", map[string]string{"dim": words, "dimmer": words}},
+		{Case{Text: "552 5.3.4 plugh zork"}, "dsn", map[string]string{"dim": "its words are vague, and the codes say more", "dimmer": "it comes after dim"}},
+		{Case{Text: "450 plugh and zork 503 5.5.1 frobozz"}, "dim", map[string]string{"out-of-order": "it takes what only follows from the first reply", "dimmer": "it comes after dim"}},
+	} {
+		row := c.Row()
+		x := e.Explain(&row)
+		lost := map[string]string{}
+		for _, l := range x.Lost {
+			lost[l.Rule] = l.Why
+		}
+		if x.Class.Rule != c.rule {
+			t.Errorf("%s: by %s, want %s", c.Text, x.Class.Rule, c.rule)
+		}
+		for rule, why := range c.lost {
+			if lost[rule] != why {
+				t.Errorf("%s: %s lost since %q, want %q", c.Text, rule, lost[rule], why)
+			}
+		}
+	}
+}
