@@ -258,19 +258,26 @@ func TestNextWord(t *testing.T) {
 	}
 }
 
-// TestTerms: the hashes of a text's terms are those of the terms as the table has them.
+// TestTerms: the hashes of a text's terms are those of the terms as the table has them, and masks are known as such.
 func TestTerms(t *testing.T) {
-	for _, text := range []string{"", "a", " naïve#ip-end", "#ip ip # end", "用户a no user", "ïa a用户 b", " \xffbroken\xe7\x94 用\xff", " 550 no such user_here - @ (a,b)", strings.Repeat("one two 用户 #ip naïve ", 50)} {
-		var got, want []uint64
+	for _, text := range []string{"", "a", " naïve#ip-end", "#ip ip # end", "用户a no user", "\xff#ip\xe7\x94#id #n", "ïa a用户 b", " \xffbroken\xe7\x94 用\xff", " 550 no such user_here - @ (a,b)", strings.Repeat("one two 用户 #ip naïve ", 50)} {
+		type hashed struct {
+			hash uint64
+			mask bool
+		}
+		var got, want []hashed
 		found := terms{text: []byte(text)}
 		for n := found.next(); n > 0; n = found.next() {
-			got = append(got, found.hashes[:n]...)
+			for i, hash := range found.hashes[:n] {
+				got = append(got, hashed{hash, found.masks&(1<<i) != 0})
+			}
 		}
 		for _, term := range termsOf([]byte(text)) {
-			want = append(want, hashOfTerm(term))
+			first, second, two := strings.Cut(term, " ")
+			want = append(want, hashed{hashOfTerm(term), first[0] == '#' && (!two || second[0] == '#')})
 		}
 		if !slices.Equal(got, want) {
-			t.Errorf("%q: got %x, want %x: %q", text, got, want, termsOf([]byte(text)))
+			t.Errorf("%q: got %v, want %v: %q", text, got, want, termsOf([]byte(text)))
 		}
 	}
 }

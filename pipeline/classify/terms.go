@@ -91,7 +91,7 @@ func (t *terms) next() (n int) {
 				break
 			}
 			first, _ := utf8.DecodeRune(word)
-			h, alone = hashOf(word), wide(first)
+			h, alone, mask = hashOf(word), wide(first), word[0] == '#'
 		}
 		if mask {
 			t.masks |= 1 << n
