@@ -168,7 +168,7 @@ var waiting = [][]byte{[]byte("try"), []byte("wait"), []byte("again"), []byte("g
 const maxRetry = 7 * 86400
 
 // retryAfter finds how long a normalised text asks to wait, in seconds: "try again in 5 minutes", "greylisted for 300
-// seconds", "retry after 00:04:58" is not read since times are masked. 0 is none.
+// seconds". A time of day or with colons, "retry after 00:04:58", is not read. 0 is none.
 func retryAfter(text []byte) uint32 {
 	for i := 1; i < len(text); i++ {
 		if byteClass(text[i]) != digit || byteClass(text[i-1])&wordByte != 0 {

@@ -147,7 +147,6 @@ type normaliser struct {
 	code     []byte // the reply's code, as in the text
 	enhanced []byte // and its enhanced code
 	cut      int
-	nested   bool
 	signed   int32
 	bits     uint8 // what the words consist of
 }
@@ -186,7 +185,7 @@ func (w *normaliser) masked(text []byte, n int, bits uint8, start int) int {
 		if ofSender(w.out) { // what the sender's own server said of it
 			return len(text)
 		}
-		w.out, w.nested, w.code, w.enhanced, w.cut = w.out[:1], true, nil, nil, 0
+		w.out, w.code, w.enhanced, w.cut = w.out[:1], nil, nil, 0
 		return n
 	case bits&divider != 0 && bits&(digit|dot) != 0 && !isIP(trimmed(word)):
 		if string(w.out[start:min(start+5, len(w.out))]) == "ipv6:" && isIP(trimmed(word[5:])) {
