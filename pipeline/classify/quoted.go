@@ -2,6 +2,7 @@ package classify
 
 import (
 	"bytes"
+	"regexp"
 	"slices"
 	"strings"
 	"unicode/utf8"
@@ -16,6 +17,7 @@ import (
 // if none is found. Whole says that what stands before the code belongs to the reply. Log lines do
 // not come here: their parsers know where the reply stands.
 func quoted(text []byte) (found []byte, whole bool) {
+	session := dialogue(text)
 	for i := 0; i+3 <= len(text); i++ {
 		if text[i] != '4' && text[i] != '5' || i > 0 && !opens(text[i-1]) && !bytes.HasSuffix(text[:i], []byte(",<,")) {
 			continue
@@ -44,7 +46,7 @@ func quoted(text []byte) (found []byte, whole bool) {
 			said = said[2:]
 		}
 		coded := reply.Enhanced(said, code[0]) != nil
-		announced := i == 0 || announced(text[:i]) || dialogue(text[:i]) || marked(text[:i], rest)
+		announced := i == 0 || announced(text[:i]) || i >= session || marked(text[:i], rest)
 		if !coded && (!announced || len(rest) > 1 && rest[0] == '-' && '0' <= rest[1] && rest[1] <= '9') {
 			continue // a number
 		}
@@ -300,15 +302,18 @@ func address(text []byte) bool {
 
 var transcriptMarks = [][]byte{[]byte("<<< "), []byte("<** "), []byte("<-- "), []byte(",<,")}
 
-// dialogue reports whether what stands before a code is the beginning of a session, as people copy it: a reply that is none of a
-// failure, then a command.
-func dialogue(before []byte) bool {
-	if before[0] != '2' || reply.Code(before) == 0 {
-		return false
+// dialogue is how long the beginning of a session is, as people copy it before the reply that matters: a reply that is none of a
+// failure, then a command. It is longer than the text if that does not begin so.
+func dialogue(text []byte) int {
+	if len(text) > 0 && text[0] == '2' && reply.Code(text) != 0 {
+		if at := sessionCommand.FindIndex(text); at != nil {
+			return at[1]
+		}
 	}
-	before = bytes.ToLower(before)
-	return bytes.Contains(before, []byte("helo ")) || bytes.Contains(before, []byte("ehlo ")) || bytes.Contains(before, []byte("mail from")) || bytes.Contains(before, []byte("rcpt to"))
+	return len(text) + 1
 }
+
+var sessionCommand = regexp.MustCompile(`(?i)helo |ehlo |mail from|rcpt to`)
 
 // announcements are the words that stand before a quoted reply.
 var announcements = func() map[string]bool {
