@@ -28,6 +28,11 @@ var WayBack []byte
 //go:embed spellings.yaml
 var Spellings []byte
 
+// Misspellings is words that servers misspell, by what they mean.
+//
+//go:embed misspellings.yaml
+var Misspellings []byte
+
 // Words is how much each word of a reply speaks for a category.
 //
 //go:embed words.tsv

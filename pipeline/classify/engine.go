@@ -230,6 +230,7 @@ func (j *judge) find(s *scratch) finding {
 // one is vague, a rule that is not and reads the second reply for more than the end of the dialogue is better.
 func (j *judge) search(s *scratch) finding {
 	f := nothing
+	s.n.correct(j.rules.misspellings)
 	s.found.clear()
 	j.rules.automaton.scan(s.n.text[:s.n.cut], &s.found)
 	for _, end := range []int{s.n.cut, len(s.n.text)} {

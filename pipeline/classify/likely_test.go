@@ -62,6 +62,7 @@ func examples(t testing.TB) (out []example, categories []string) {
 	for _, text := range slices.Sorted(maps.Keys(known)) {
 		row := Case{Text: text}.Row()
 		s.prepare(&row, -1, j.names)
+		s.n.correct(j.rules.misspellings)
 		x := example{text, slices.Compact(slices.Sorted(slices.Values(termsOf(s.n.text)))), slices.Index(categories, known[text])}
 		times := 1
 		if _, f := j.ruled(&row, -1); f.rule == nil || f.rule.Vague {

@@ -13,6 +13,7 @@ const maxText = 4096
 // normalised is a text as rules see it.
 type normalised struct {
 	text   []byte // with a blank at both ends
+	spare  []byte // memory that correct needs
 	cut    int    // where a second reply begins that only follows from the first; len(text) if there is none
 	signed int32  // number of the provider whose page or host the text names, -1 if none
 }

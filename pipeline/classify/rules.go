@@ -74,6 +74,8 @@ type ruleSet struct {
 	automaton *automaton
 	screen    *screen
 
+	misspellings *misspellings
+
 	signatures markers // of providers
 	lists      markers
 	version    string
@@ -134,12 +136,17 @@ func compile(sources []source, names *nameTables) (*ruleSet, error) {
 	sum.Write(configs.Providers)
 	sum.Write(configs.Blocklists)
 	sum.Write(configs.Spellings)
+	sum.Write(configs.Misspellings)
 	sum.Write(configs.Words)
 	spell, err := newSpellings(configs.Spellings)
 	if err != nil {
 		return nil, err
 	}
-	set := &ruleSet{}
+	wrong, err := newMisspellings(configs.Misspellings)
+	if err != nil {
+		return nil, err
+	}
+	set := &ruleSet{misspellings: wrong}
 	var errs []error
 	for _, s := range sources {
 		fmt.Fprintf(sum, "%d\n", len(s.data))
@@ -180,7 +187,7 @@ func compile(sources []source, names *nameTables) (*ruleSet, error) {
 	known := map[string][]int32{} // many words stand in many rules
 	spellings := func(word string) []int32 {
 		if _, ok := known[word]; !ok {
-			known[word] = number(spell.of(word)...)
+			known[word] = number(wrong.withMeant(spell.of(word))...)
 		}
 		return known[word]
 	}
