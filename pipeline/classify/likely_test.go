@@ -283,6 +283,14 @@ func TestTerms(t *testing.T) {
 	}
 }
 
+// TestTermsOfCapitals: a normalised text has none, but whoever lets one through gets an end too.
+func TestTermsOfCapitals(t *testing.T) {
+	found := terms{text: []byte(" USER unKnown ")}
+	if n := found.next(); n != 3 || found.next() != 0 || found.hashes[0] != hashOfTerm("un") || found.hashes[2] != hashOfTerm("un nown") {
+		t.Errorf("%d terms", n)
+	}
+}
+
 func TestWordsAreRefused(t *testing.T) {
 	for data, want := range map[string]string{
 		"user_unknown\tnobody\n":                                   `words.tsv:1: "nobody" is no category`,

@@ -1,6 +1,7 @@
 package classify
 
 import (
+	"bytes"
 	"strings"
 	"testing"
 
@@ -155,7 +156,8 @@ func TestRetryAfter(t *testing.T) {
 	}
 }
 
-// FuzzNormalise: no text is out of bounds, and none gives a text that is twice as long as it, but for the blanks around it.
+// FuzzNormalise: no text is out of bounds, none gives a text that is twice as long as it, but for the blanks around
+// it, or has capitals.
 func FuzzNormalise(f *testing.F) {
 	names := tables(f)
 	f.Add([]byte("550-5.7.26 a@b.example said: 550 http://x/ 192.0.2.1"))
@@ -166,6 +168,9 @@ func FuzzNormalise(f *testing.F) {
 		n.normalise(text, names)
 		if len(n.text) > 2*len(text)+2 || len(n.text) > 2*maxText+2 || n.cut > len(n.text) || n.cut < 1 {
 			t.Fatalf("%q gives %q, cut %d", text, n.text, n.cut)
+		}
+		if bytes.ContainsFunc(n.text, func(r rune) bool { return 'A' <= r && r <= 'Z' }) {
+			t.Fatalf("%q gives %q, with a capital", text, n.text)
 		}
 	})
 }

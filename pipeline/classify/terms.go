@@ -62,7 +62,7 @@ func (t *terms) next() (n int) {
 	text, before, masked, at := t.text, t.before, t.masked, 0
 	t.masks = 0
 	for n < len(t.hashes)-1 { // a word may be two terms
-		for at < len(text) && text[at] < utf8.RuneSelf && byteTable[text[at]].class&letter == 0 && text[at] != '#' {
+		for at < len(text) && text[at] < utf8.RuneSelf && byteTable[text[at]].class != letter && text[at] != '#' { // capitals would be no word's beginning below
 			at++
 		}
 		if at == len(text) {
