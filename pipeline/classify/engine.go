@@ -233,6 +233,7 @@ func (j *judge) search(s *scratch) finding {
 	s.n.correct(j.rules.misspellings)
 	s.found.clear()
 	j.rules.automaton.scan(s.n.text[:s.n.cut], &s.found)
+	refused := false // somebody is, and the frame says who
 	for _, end := range []int{s.n.cut, len(s.n.text)} {
 		if end > s.n.cut {
 			j.rules.automaton.scan(s.n.text, &s.found)
@@ -246,15 +247,23 @@ func (j *judge) search(s *scratch) finding {
 		j.rules.screen.candidates(&s.found, s.candidates)
 		first := f.rule
 		f.rule = j.rules.match(&s.in, &s.found, s.candidates)
-		if first != nil && (f.rule == nil || f.rule.Vague || f.rule.Category == "protocol_error") {
+		if first == nil && end > s.n.cut && s.n.frame == courtesy && f.rule != nil && f.rule.Vague {
+			f.rule = nil // it knows the courtesy alone
+		}
+		refused = end > s.n.cut && s.n.frame == addressFrame && f.rule != nil && f.rule.Category == "ip_blocklisted"
+		if first != nil && !refused && (f.rule == nil || f.rule.Vague || f.rule.Category == "protocol_error") {
 			f.rule = first
 		}
-		if f.rule != nil && !f.rule.Vague || end == len(s.n.text) {
+		if f.rule != nil && (!f.rule.Vague || s.n.frame == addressFrame && f.rule.Category != "policy_rejected") || end == len(s.n.text) {
 			break
 		}
 	}
 	if f.rule == nil || f.rule.outvotable && (f.rule.Vague || j.doubtful(f.rule, &s.found)) {
-		f.likely = j.weights.weigh(s.n.reason(), &s.in, f.rule)
+		text := s.n.reason()
+		if refused {
+			text = s.n.text
+		}
+		f.likely = j.weights.weigh(text, &s.in, f.rule)
 		f.said = f.rule == nil && saysAnything(s.n.text)
 	}
 	if f.may(func(c *Category) bool { return c.Lists }) {

@@ -15,6 +15,7 @@ type normalised struct {
 	text   []byte // with a blank at both ends
 	spare  []byte // memory that correct needs
 	cut    int    // where a second reply begins that only follows from the first; len(text) if there is none
+	frame  frame  // what begins at cut, if it is no reply
 	signed int32  // number of the provider whose page or host the text names, -1 if none
 }
 
@@ -42,14 +43,18 @@ func (n *normalised) normalise(text []byte, names *nameTables) {
 	}
 	if len(w.code) > 0 {
 		out = w.cutMark(out)
+		if w.cut == 0 {
+			out = withoutHead(out, w.codesEnd(out))
+		}
 	}
 	if w.bits&joiner != 0 {
 		separate(out, len(w.code) > 0)
 	}
-	n.text, n.signed, n.cut = out, w.signed, len(out)
-	if 0 < w.cut && w.cut < len(out) {
-		n.cut = w.cut
+	n.signed, n.frame = w.signed, noFrame
+	if n.cut = w.cut; n.cut <= 0 || n.cut >= len(out) {
+		out, n.cut, n.frame = framed(out, w.codesEnd(out))
 	}
+	n.text = out
 }
 
 // pass goes over the text once and leaves in out what it becomes. No mask is twice as long as its word (file.js for a.js is the
@@ -118,15 +123,24 @@ func (w *normaliser) pass(text []byte) {
 // cutMark cuts the mark that some servers, Postfix first, put before what went wrong: 554 5.7.1 Error: too many hops. It says no
 // more than the code, and in a sentence an error is one of the server's own.
 func (w *normaliser) cutMark(out []byte) []byte {
-	i := len(" 550 ")
-	if len(w.enhanced) > 0 {
-		i += len(w.enhanced) + 1
-	}
-	if len(out) < i || !bytes.HasPrefix(out[i:], errorMark) {
+	i := w.codesEnd(out)
+	if !bytes.HasPrefix(out[i:], errorMark) {
 		return out
 	}
 	w.cut = max(0, w.cut-len(errorMark))
 	return append(out[:i], out[i+len(errorMark):]...)
+}
+
+// codesEnd is where the text goes on behind the codes.
+func (w *normaliser) codesEnd(out []byte) int {
+	i := 1
+	if len(w.code) > 0 {
+		i = len(" 550 ")
+		if len(w.enhanced) > 0 {
+			i += len(w.enhanced) + 1
+		}
+	}
+	return min(i, len(out))
 }
 
 // codeFollows reports whether a word that ends before i in a colon is followed by a reply.
@@ -277,9 +291,9 @@ func consequence(text []byte) bool {
 	return text[0] == '5' && text[1] == '0' && text[2] == '3'
 }
 
-// reason is the text without a complaint about the order of commands behind it: 554 Message refused 503 RCPT first.
+// reason is the text without its frame, or without a complaint about the order of commands behind it: 554 Message refused 503 RCPT first.
 func (n *normalised) reason() []byte {
-	if bytes.HasPrefix(bytes.TrimLeft(n.text[n.cut:], " "), []byte("503")) {
+	if n.frame != noFrame || bytes.HasPrefix(bytes.TrimLeft(n.text[n.cut:], " "), []byte("503")) {
 		return n.text[:n.cut]
 	}
 	return n.text

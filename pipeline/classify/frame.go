@@ -1,0 +1,237 @@
+package classify
+
+import "bytes"
+
+// A frame is what servers put behind the reason that is none: that they close the connection, whom to ask, the client's address. What the reason
+// says goes before what the frame says. IDs and fields of the session, which say nothing at all, are cut off.
+type frame uint8
+
+const (
+	noFrame      frame = iota
+	courtesy           // says nothing, but with the reason it may be a sentence of one provider
+	addressFrame       // names the client's address: beside a reason that only says that it is a refusal, it tells who is refused
+	sessionFrame       // is cut off
+)
+
+// enough is how many words a reason must have for its frame to be set aside. With less the frame may be all that the reply says.
+const enough = 2
+
+// withoutHead cuts the marks that stand at i, behind the codes, before the reason.
+func withoutHead(out []byte, i int) []byte {
+	for {
+		n := headLength(out[i:])
+		if n == 0 || !says(out[i+n:], enough) || bytes.HasPrefix(out[i+n:], notDone) { // mx.example.org ESMTP not accepting messages
+			return out
+		}
+		out = append(out[:i], out[i+n:]...)
+	}
+}
+
+func headLength(text []byte) int {
+	if len(text) == 0 {
+		return 0
+	}
+	for _, h := range heads[text[0]] {
+		if bytes.HasPrefix(text, h) {
+			return len(h)
+		}
+	}
+	return 0
+}
+
+// heads are marks before a reason, by their first byte.
+var heads = func() (table [256][][]byte) {
+	for _, h := range []string{"smtp error: ", "delivery failed: ", "delivery failure: ", "permanent failure: ", "permanent error: ", "remote server says: ", "remote server said: ", "server says: ",
+		"mail denied: ", "mail refused: ", "mail rejected: ", "message denied: ", "message refused: ", "message rejected: ", "reason: ", "host esmtp ", "host esmtp: "} {
+		table[h[0]] = append(table[h[0]], []byte(h))
+	}
+	return table
+}()
+
+// framed cuts off what says nothing behind the reason, which begins at i, and returns where a frame begins that is to be set aside: at the text's
+// end where there is none.
+func framed(out []byte, i int) (text []byte, end int, kind frame) {
+	end = len(out)
+	for {
+		start, k := lastPart(out[:end], i)
+		if k == noFrame || !says(out[i:start], 1) || k != sessionFrame && !says(out[i:start], enough) {
+			return out, end, kind
+		}
+		if k == sessionFrame && kind == noFrame {
+			out = append(out[:start], ' ')
+			start = len(out)
+		}
+		if end = start; k != sessionFrame {
+			kind = max(kind, k)
+		}
+	}
+}
+
+// lastPart is where the last part of a text begins, if it is one of a frame. No part begins before i.
+func lastPart(text []byte, i int) (start int, kind frame) {
+	t := bytes.TrimRight(text, between)
+	if len(t) <= i {
+		return 0, noFrame
+	}
+	switch last := t[len(t)-1]; last {
+	case ')', ']':
+		opening := byte('(')
+		if last == ']' {
+			opening = '['
+		}
+		if start = bytes.LastIndexByte(t, opening); start > i {
+			kind = inBrackets(t[start+1 : len(t)-1])
+		}
+	case '>':
+		if start = bytes.LastIndexByte(t, ' ') + 1; startsWithOne(t[start:], sessionFields) {
+			kind = sessionFrame
+		}
+	default:
+		if start, kind = labelled(t); kind == noFrame {
+			for _, words := range closings[last] {
+				if bytes.HasSuffix(t, words) {
+					start, kind = len(t)-len(words), courtesy
+					break
+				}
+			}
+		}
+	}
+	if start <= i {
+		return 0, noFrame
+	}
+	return len(bytes.TrimRight(t[:start], between)), kind
+}
+
+// between are the signs between parts.
+const between = " .,;!-("
+
+// inBrackets tells what stands in brackets at the end: an ID, or a label with its value.
+func inBrackets(inner []byte) frame {
+	if bytes.HasPrefix(inner, sessionID) {
+		return sessionFrame
+	}
+	start, kind := labelled(inner)
+	if start > 0 {
+		return noFrame
+	}
+	return kind
+}
+
+// labelled is where at the end of a text a label with its value begins: queue id #id, your ip: #ip.
+func labelled(t []byte) (int, frame) {
+	value := bytes.LastIndexByte(t, ' ') + 1
+	if value < 2 {
+		return 0, noFrame
+	}
+	if startsWithOne(t[value:], sessionFields) {
+		return value, sessionFrame
+	}
+	if !isValue(t[value:]) {
+		return 0, noFrame
+	}
+	before := bytes.TrimRight(bytes.TrimSuffix(t[:value-1], []byte(" is")), ":=# ")
+	for _, l := range labels {
+		start := len(before) - len(l.words)
+		if !bytes.HasSuffix(before, l.words) || start > 0 && before[start-1] != ' ' {
+			continue
+		}
+		if l.kind == addressFrame && string(t[value:]) != "#ip" {
+			continue
+		}
+		rest := bytes.TrimRight(before[:start], " ")
+		if word := rest[bytes.LastIndexByte(rest, ' ')+1:]; len(word) > 0 && (word[len(word)-1] == ':' || hasOneOf(word, leading)) { // a part of the reason
+			continue
+		}
+		return start, l.kind
+	}
+	return 0, noFrame
+}
+
+// isValue reports whether a word is one that is masked, or has a digit.
+func isValue(word []byte) bool {
+	for _, c := range word {
+		if c == '#' || byteClass(c) == digit {
+			return true
+		}
+	}
+	return false
+}
+
+// says reports whether a text has at least n words.
+func says(text []byte, n int) bool {
+	for word, rest := nextWord(text); len(word) > 0; word, rest = nextWord(rest) {
+		if word[0] != '#' && (len(word) > 1 || word[0] >= 0x80) {
+			if n--; n == 0 {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+func startsWithOne(word []byte, prefixes [][]byte) bool {
+	for _, p := range prefixes {
+		if bytes.HasPrefix(word, p) {
+			return true
+		}
+	}
+	return false
+}
+
+func hasOneOf(word []byte, words [][]byte) bool {
+	for _, w := range words {
+		if bytes.Equal(word, w) {
+			return true
+		}
+	}
+	return false
+}
+
+func asBytes(words ...string) (list [][]byte) {
+	for _, w := range words {
+		list = append(list, []byte(w))
+	}
+	return list
+}
+
+var (
+	notDone   = []byte("not ")
+	sessionID = []byte("#id ")
+	// sessionFields are what Postfix logs of the session behind a reply that it gave.
+	sessionFields = asBytes("helo=", "from=<", "to=<", "proto=")
+	// leading are words behind which a label is a part of the reason's sentence.
+	leading = asBytes("per", "this", "a", "an", "each", "one", "every", "from", "by", "for", "of", "at", "with", "on", "to", "in", "via", "because", "as", "since", "and", "or", "the", "that", "if", "using", "than", "but", "until", "when", "has", "blocked", "rejected", "denied")
+
+	labels = func() (list []label) {
+		for _, w := range asBytes("queue id", "session id", "transaction id", "message id", "msg id", "request id", "tracking id", "support id", "event id", "reference id", "error id", "transaction", "session", "ticket") {
+			list = append(list, label{w, sessionFrame})
+		}
+		for _, w := range asBytes("reference", "reference number", "ref", "error code") { // of the incident, or a provider's for the reason
+			list = append(list, label{w, courtesy})
+		}
+		for _, whose := range []string{"your", "sender", "client", "remote", "source", "sending", "connecting"} {
+			list = append(list, label{[]byte(whose + " ip"), addressFrame}, label{[]byte(whose + " ip address"), addressFrame})
+		}
+		return list
+	}()
+
+	// closings are what servers say at last, by the last byte.
+	closings = func() (table [256][][]byte) {
+		add := func(w string) { table[w[len(w)-1]] = append(table[w[len(w)-1]], []byte(w)) }
+		for _, please := range []string{" if you have any questions, please contact ", " if you have questions, please contact ", " please contact ", " contact "} {
+			for _, whom := range []string{"your administrator", "your system administrator", "your mail administrator", "your email administrator", "your network administrator", "the administrator", "the system administrator", "your postmaster", "the postmaster"} {
+				add(please + whom)
+			}
+		}
+		for _, w := range []string{"closing connection", "closing the connection", "closing transmission channel", "closing channel", "connection closed", "disconnecting", "goodbye", "good bye", "thank you", "thanks", "message refused", "message rejected"} {
+			add(" " + w)
+		}
+		return table
+	}()
+)
+
+// A label says what the value behind it is.
+type label struct {
+	words []byte
+	kind  frame
+}
