@@ -1,6 +1,7 @@
 package classify
 
 import (
+	"slices"
 	"strings"
 	"testing"
 
@@ -26,6 +27,9 @@ func TestMisspellings(t *testing.T) {
 		if string(out) != c.want {
 			t.Errorf("%q becomes %q, want %q", c.text, out, c.want)
 		}
+	}
+	if got, want := m.withMeant([]string{"adress", "user"}), []string{"adress", "user", "address"}; !slices.Equal(got, want) {
+		t.Errorf("literals %q, want %q", got, want)
 	}
 	text := " unkown user adress 554 unkown "
 	out, place := m.corrected(nil, []byte(text), strings.Index(text, "554"))
