@@ -406,14 +406,7 @@ func (st *streamState) keep(data, tail []byte) {
 		st.tail = append(st.tail[:0], tail...)
 		return
 	}
-	if len(data) >= batch.MarkerBytes {
-		st.tail = append(st.tail[:0], data[len(data)-batch.MarkerBytes:]...)
-		return
-	}
-	st.tail = append(st.tail, data...)
-	if over := len(st.tail) - batch.MarkerBytes; over > 0 {
-		st.tail = append(st.tail[:0], st.tail[over:]...)
-	}
+	st.tail = batch.AppendTail(st.tail, data)
 }
 
 // boundary is the first position after at where a stored span of the stream, or an interrupted batch, begins or ends.

@@ -140,6 +140,18 @@ func ID(ranges []Range) string {
 // MarkerBytes is how many bytes before a position its marker covers at the most.
 const MarkerBytes = 256
 
+// AppendTail appends to the last bytes before a position those that follow it, and returns the last MarkerBytes of all, in the same
+// memory if that is large enough.
+func AppendTail(tail, more []byte) []byte {
+	if len(more) >= MarkerBytes {
+		return append(tail[:0], more[len(more)-MarkerBytes:]...)
+	}
+	if over := len(tail) + len(more) - MarkerBytes; over > 0 {
+		tail = append(tail[:0], tail[over:]...)
+	}
+	return append(tail, more...)
+}
+
 // Marker hashes the bytes that end at a position, at most MarkerBytes of them: equal positions of different contents get
 // different markers. It is 16 hex digits, empty for no bytes.
 func Marker(before []byte) string {

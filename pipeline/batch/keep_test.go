@@ -1,6 +1,7 @@
 package batch
 
 import (
+	"bytes"
 	"fmt"
 	"math"
 	"math/rand/v2"
@@ -82,6 +83,18 @@ func TestIDDependsOnRangesAlone(t *testing.T) {
 	for _, other := range [][]Range{{a}, {z}, {a, {Stream: "z", From: 0, To: 6}}, {{Stream: "a", From: 2, To: 9}, z}, {{Stream: "b", From: 1, To: 9}, z}} {
 		if id(other...) == same {
 			t.Errorf("%v has the same ID", other)
+		}
+	}
+}
+
+// TestAppendTail: whatever the pieces, the tail is the end of them all.
+func TestAppendTail(t *testing.T) {
+	var all, tail []byte
+	for i, n := range []int{0, 1, 100, 155, 1, 0, 255, 256, 3, 1000, 257, 12} {
+		piece := bytes.Repeat([]byte{byte(i)}, n)
+		all, tail = append(all, piece...), AppendTail(tail, piece)
+		if want := all[max(0, len(all)-MarkerBytes):]; !bytes.Equal(tail, want) {
+			t.Errorf("after %d bytes: %x, not %x", len(all), tail, want)
 		}
 	}
 }

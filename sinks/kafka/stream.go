@@ -123,12 +123,5 @@ func (st *stream) keep(data, tail []byte) {
 	if tail != nil {
 		data, st.tail = tail, st.tail[:0]
 	}
-	if len(data) >= batch.MarkerBytes {
-		st.tail = append(st.tail[:0], data[len(data)-batch.MarkerBytes:]...)
-		return
-	}
-	st.tail = append(st.tail, data...)
-	if over := len(st.tail) - batch.MarkerBytes; over > 0 {
-		st.tail = append(st.tail[:0], st.tail[over:]...)
-	}
+	st.tail = batch.AppendTail(st.tail, data)
 }

@@ -77,7 +77,7 @@ func (l *Lines) Next() (pipeline.Chunk, error) {
 			l.offset = c.Next
 			return c, nil
 		} else if n == len(buf) {
-			l.cut = &cutLine{size: int64(n), tail: tailOf(nil, buf)}
+			l.cut = &cutLine{size: int64(n), tail: batch.AppendTail(nil, buf)}
 			l.rest = append(l.rest[:0], buf[:pipeline.MaxLine+1]...) // one more than is parsed: it shows that there was more
 			n = 0
 		}
@@ -96,10 +96,10 @@ func (l *Lines) skip(buf, fresh []byte) (pipeline.Chunk, bool) {
 	i := bytes.IndexByte(fresh, '\n')
 	if i < 0 {
 		l.cut.size += int64(len(fresh))
-		l.cut.tail = tailOf(l.cut.tail, fresh)
+		l.cut.tail = batch.AppendTail(l.cut.tail, fresh)
 		return pipeline.Chunk{}, false
 	}
-	tail := tailOf(l.cut.tail, fresh[:i+1])
+	tail := batch.AppendTail(l.cut.tail, fresh[:i+1])
 	c := pipeline.Chunk{Stream: l.stream, Offset: l.offset, Next: l.offset + l.cut.size + int64(i) + 1, Tail: tail}
 	// What came after the line may hold whole lines: it is read again for the next chunk.
 	l.src = &prefixed{head: append([]byte(nil), fresh[i+1:]...), r: unprefixed(l.src)}
@@ -144,17 +144,6 @@ func (l *Lines) Rest() (pipeline.Chunk, bool) {
 	}
 	l.rest, l.cut, l.offset = l.rest[:0], nil, c.Next
 	return c, true
-}
-
-func tailOf(tail, more []byte) []byte {
-	if len(more) > batch.MarkerBytes {
-		more, tail = more[len(more)-batch.MarkerBytes:], nil
-	}
-	out := append(append([]byte(nil), tail...), more...)
-	if len(out) > batch.MarkerBytes {
-		out = out[len(out)-batch.MarkerBytes:]
-	}
-	return out
 }
 
 // prefixed gives head first, then what r has, and is r again afterwards.

@@ -94,8 +94,7 @@ func (s *steady) Read(p []byte) (int, error) {
 		return 0, errors.New("it was cut while it was read: name it again, and its copies")
 	}
 	s.at += int64(n)
-	s.before = append(s.before, p[max(0, n-batch.MarkerBytes):n]...)
-	s.before = s.before[max(0, len(s.before)-batch.MarkerBytes):]
+	s.before = batch.AppendTail(s.before, p[:n])
 	return n, err
 }
 

@@ -240,10 +240,10 @@ func MarkersOf(r io.Reader, at []int64) (map[int64]string, error) {
 		data := buf[:n]
 		for len(at) > 0 && at[0] <= pos+int64(n) {
 			cut := data[:max(0, at[0]-pos)]
-			out[at[0]] = batch.Marker(tailOf(tail, cut))
+			out[at[0]] = batch.Marker(batch.AppendTail(bytes.Clone(tail), cut))
 			at = at[1:]
 		}
-		tail = tailOf(tail, data)
+		tail = batch.AppendTail(tail, data)
 		pos += int64(n)
 		if errors.Is(err, io.EOF) {
 			break
