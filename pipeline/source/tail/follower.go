@@ -188,9 +188,7 @@ func (f *Follower) Close() error {
 		l.file.Close()
 	}
 	for _, c := range f.cuts {
-		f.Vanished.Add(1)
-		f.Log.Error("a file was cut before it could be read, and no copy of it has been found yet", "path", c.target.path, "bytes", c.size)
-		failed = errors.Join(failed, f.note(checkpoint.Loss{Stream: checkpoint.Unnamed(), To: c.size, Reason: wasCut}))
+		failed = errors.Join(failed, f.vanish("a file was cut before it could be read, and no copy of it has been found yet", c.target.path, c.size, wasCut))
 	}
 	f.live, f.left, f.cuts = nil, nil, nil
 	return failed

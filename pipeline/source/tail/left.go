@@ -76,9 +76,16 @@ func (f *Follower) abandon(g *generation) error {
 	if e := f.followedBefore(g.id, g.head, g.size); e != nil && !g.packed {
 		return f.end(e.name, g.size)
 	}
+	return f.vanish("a file was deleted before it could be read; its lines are lost, unless they are stored already", g.path, g.size, wasDeleted)
+}
+
+// vanish notes that a content is gone of which nobody knows the name, nor whether it is stored, and then counts it and says how: the
+// next process knows nothing of it.
+func (f *Follower) vanish(how, path string, size int64, reason string) error {
+	err := f.note(checkpoint.Loss{Stream: checkpoint.Unnamed(), To: size, Reason: reason})
 	f.Vanished.Add(1)
-	f.Log.Error("a file was deleted before it could be read; its lines are lost, unless they are stored already", "path", g.path, "bytes", g.size)
-	return f.note(checkpoint.Loss{Stream: checkpoint.Unnamed(), To: g.size, Reason: wasDeleted})
+	f.Log.Error(how, "path", path, "bytes", size)
+	return err
 }
 
 // end notes how long a content was that is not to be read any more, unless a copy is found.

@@ -419,35 +419,40 @@ func TestLedgerKnowsTheLastBatch(t *testing.T) {
 	})
 }
 
-// TestDeletedBeforeItWasKnown ends the process while it has the only handle of a file that could not be looked up yet.
-func TestDeletedBeforeItWasKnown(t *testing.T) {
-	inWorld(t, func(w *world) {
-		w.log(10)
-		w.db.SetDown(true)
-		w.rename("mail.log", "mail.log.1")
-		text := w.log(10)
-		w.missing(10, w.next)
-		w.must(os.Remove(w.path("mail.log")))
-		w.settle()
-		w.stop()
-		w.db.SetDown(false)
-		w.start()
-		w.settle()
-		w.vanishes(int64(len(text)))
-	})
-}
-
-// TestCutJustBeforeTheEnd cuts a file that could not be looked up yet, and stops before anybody looks again.
-func TestCutJustBeforeTheEnd(t *testing.T) {
-	inWorld(t, func(w *world) {
-		w.db.SetDown(true)
-		text := w.log(10)
-		w.missing(0, w.next)
-		w.must(os.Truncate(w.path("mail.log"), 0))
-		w.stop()
-		w.db.SetDown(false)
-		w.start()
-		w.settle()
-		w.vanishes(int64(len(text)))
-	})
+// TestGoneBeforeItWasKnown ends the process while it alone has the lines of a file that could not be looked up yet: as a signal does,
+// and with a kill when it says so.
+func TestGoneBeforeItWasKnown(t *testing.T) {
+	for name, lose := range map[string]func(w *world){
+		"deleted": func(w *world) {
+			w.must(os.Remove(w.path("mail.log")))
+			w.settle()
+		},
+		"cut just before the end": func(w *world) { w.must(os.Truncate(w.path("mail.log"), 0)) },
+	} {
+		for _, killed := range []bool{false, true} {
+			t.Run(fmt.Sprintf("%s, killed %t", name, killed), func(t *testing.T) {
+				inWorld(t, func(w *world) {
+					w.log(10)
+					w.stop()
+					w.options.KillAtError = killed
+					w.start()
+					w.settle()
+					w.db.SetDown(true)
+					w.rename("mail.log", "mail.log.1")
+					text := w.log(10)
+					w.missing(10, w.next)
+					lose(w)
+					w.stop()
+					if w.p.Dead() != killed {
+						t.Errorf("killed: %t", w.p.Dead())
+					}
+					w.options.KillAtError = false
+					w.db.SetDown(false)
+					w.start()
+					w.settle()
+					w.vanishes(int64(len(text)))
+				})
+			})
+		}
+	}
 }
