@@ -258,12 +258,8 @@ func (j *judge) search(s *scratch) finding {
 			break
 		}
 	}
-	if f.rule == nil || f.rule.outvotable && (f.rule.Vague || j.doubtful(f.rule, &s.found)) {
-		text := s.n.reason()
-		if refused {
-			text = s.n.text
-		}
-		f.likely = j.weights.weigh(text, &s.in, f.rule)
+	if f.rule == nil || !refused && f.rule.outvotable && (f.rule.Vague || j.doubtful(f.rule, &s.found)) {
+		f.likely = j.weights.weigh(s.n.reason(), &s.in, f.rule)
 		f.said = f.rule == nil && saysAnything(s.n.text)
 	}
 	if f.may(func(c *Category) bool { return c.Lists }) {

@@ -13,7 +13,7 @@ const (
 	sessionFrame       // is cut off
 )
 
-// enough is how many words a reason must have for its frame to be set aside. With less the frame may be all that the reply says.
+// enough is how many words a reason must have for marks and courtesies to be set aside. With less they may be all that the reply says.
 const enough = 2
 
 // withoutHead cuts the marks that stand at i, behind the codes, before the reason.
@@ -54,7 +54,7 @@ func framed(out []byte, i int) (text []byte, end int, kind frame) {
 	end = len(out)
 	for {
 		start, k := lastPart(out[:end], i)
-		if k == noFrame || !says(out[i:start], 1) || k != sessionFrame && !says(out[i:start], enough) {
+		if k == noFrame || !says(out[i:start], 1) || k == courtesy && !says(out[i:start], enough) {
 			return out, end, kind
 		}
 		if k == sessionFrame && kind == noFrame {
