@@ -112,6 +112,7 @@ func TestWrongRulesAreRefused(t *testing.T) {
 		"- {id: a, category: spam_content, any: [x]}\n- {id: a, category: spam_content, any: [y]}": "rules.yaml:2: rule a: the id is already taken at",
 		"- {id: a, category: spam_contenr, any: [x]}":                                              `rules.yaml:1: rule a: there is no category "spam_contenr"; did you mean "spam_content"?`,
 		"- {category: spam_content, any: [x]}":                                                     "needs an id",
+		"- {id: words, category: spam_content, any: [x]}":                                          "its id stands for a verdict without a rule",
 		"- {id: a, category: spam_content}":                                                        "needs a literal",
 		"- {id: a, category: spam_content, any: [Upper]}":                                          "must be in lower case",
 		"- {id: a, category: spam_content, any: ['']}":                                             "an empty literal",

@@ -226,8 +226,11 @@ func (r *Rule) check(names *nameTables) error {
 	bad := func(format string, args ...any) {
 		errs = append(errs, fmt.Errorf("%s: %s", r.where(), fmt.Sprintf(format, args...)))
 	}
-	if r.ID == "" {
+	switch r.ID {
+	case "":
 		bad("it needs an id")
+	case byWords, "code", "dsn", "suspended":
+		bad("its id stands for a verdict without a rule: give it another")
 	}
 	if r.Category == "" {
 		bad("it needs a category")

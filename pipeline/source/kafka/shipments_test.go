@@ -1,6 +1,7 @@
 package kafka
 
 import (
+	"context"
 	"fmt"
 	"strings"
 	"testing"
@@ -34,7 +35,7 @@ func shipmentOfLines(stream string, from, to int, line func(int) string) []kafka
 
 // ranges lists what the ledger has of a stream.
 func (s *store) ranges(stream string) string {
-	all, _ := s.Ledger(nil, stream)
+	all, _ := s.Ledger(context.Background(), stream)
 	var out []string
 	for _, r := range all {
 		out = append(out, fmt.Sprintf("%d-%d %d rows", r.From, r.To, r.Rows))

@@ -1,6 +1,7 @@
 package kafka
 
 import (
+	"context"
 	"fmt"
 	"slices"
 	"strings"
@@ -47,8 +48,8 @@ func (s *store) read(stream string, from, to int) {
 
 // of is how many rows the stream has, and how many event lines of it the ledger counts.
 func (s *store) of(stream string) (rows int, events uint64) {
-	places, _ := s.QueueIDs(nil, stream, 0, 1<<62, 1<<30)
-	ranges, _ := s.Ledger(nil, stream)
+	places, _ := s.QueueIDs(context.Background(), stream, 0, 1<<62, 1<<30)
+	ranges, _ := s.Ledger(context.Background(), stream)
 	for _, r := range ranges {
 		events += r.EventLines
 	}
