@@ -10,7 +10,7 @@ import (
 // misspellings has what is meant by words that servers misspell.
 type misspellings struct {
 	meant   map[string]string
-	lengths [256]uint64 // by first letter, the lengths of the misspelt words that begin with it, each as a bit: most words need no look
+	lengths [26][26]uint32 // by first and last letter, the lengths of the misspelt words, each as a bit: most words need no look
 }
 
 // newMisspellings reads configs/misspellings.yaml.
@@ -24,7 +24,7 @@ func newMisspellings(data []byte) (*misspellings, error) {
 	for meant, wrong := range groups {
 		for _, w := range wrong {
 			switch before, known := m.meant[w]; {
-			case wordEnd([]byte(w), 0) != len(w) || len(w) == 0 || len(w) > 63:
+			case wordEnd([]byte(w), 0) != len(w) || len(w) == 0 || len(w) >= 32:
 				errs = append(errs, fmt.Errorf("misspellings.yaml: %q is not a word of small letters", w))
 				continue
 			case known:
@@ -33,7 +33,7 @@ func newMisspellings(data []byte) (*misspellings, error) {
 				errs = append(errs, fmt.Errorf("misspellings.yaml: %q is itself meant by others", w))
 			}
 			m.meant[w] = meant
-			m.lengths[w[0]] |= 1 << len(w)
+			m.lengths[w[0]-'a'][w[len(w)-1]-'a'] |= 1 << len(w)
 		}
 	}
 	return m, errors.Join(errs...)
@@ -51,7 +51,7 @@ func (m *misspellings) corrected(out, text []byte, place int) ([]byte, int) {
 			continue
 		}
 		end := wordEnd(text, i)
-		if n := end - i; n < 64 && m.lengths[text[i]]>>n&1 != 0 && (end == len(text) || text[end] < 0x80) {
+		if n := end - i; m.lengths[text[i]-'a'][text[end-1]-'a']>>n&1 != 0 && (end == len(text) || text[end] < 0x80) {
 			if meant, ok := m.meant[string(text[i:end])]; ok {
 				out = append(append(out, text[done:i]...), meant...)
 				if done = end; end <= place {
