@@ -226,14 +226,33 @@ func (j *judge) find(s *scratch) finding {
 	return f
 }
 
-// search looks for the rule that takes the prepared text: one that takes what comes before a second reply, else any. Where that
-// one is vague, a rule that is not and reads the second reply for more than the end of the dialogue is better.
+// search looks for what the prepared text says, once misspelt words are put right in it.
 func (j *judge) search(s *scratch) finding {
 	f := nothing
-	s.n.correct(j.rules.misspellings)
+	refused := j.look(s, &f)
+	if j.rules.misspelt.first(&s.found) >= 0 && s.n.correct(j.rules.misspellings) {
+		f = nothing
+		refused = j.look(s, &f)
+	}
+	if f.rule == nil || !refused && f.rule.outvotable && (f.rule.Vague || j.doubtful(f.rule, &s.found)) {
+		f.likely = j.weights.weigh(s.n.reason(), &s.in, f.rule)
+		f.said = f.rule == nil && saysAnything(s.n.text)
+	}
+	if f.may(func(c *Category) bool { return c.Lists }) {
+		f.list = int16(j.rules.lists.first(&s.found))
+	}
+	if f.may(func(c *Category) bool { return c.Waits }) {
+		f.retry = retryAfter(s.in.text)
+	}
+	return f
+}
+
+// look looks for the rule that takes the text: one that takes what comes before a second reply, else any. Where that
+// one is vague, a rule that is not and reads the second reply for more than the end of the dialogue is better. It reports whether
+// somebody is refused, and the frame says who.
+func (j *judge) look(s *scratch, f *finding) (refused bool) {
 	s.found.clear()
 	j.rules.automaton.scan(s.n.text[:s.n.cut], &s.found)
-	refused := false // somebody is, and the frame says who
 	for _, end := range []int{s.n.cut, len(s.n.text)} {
 		if end > s.n.cut {
 			j.rules.automaton.scan(s.n.text, &s.found)
@@ -258,17 +277,7 @@ func (j *judge) search(s *scratch) finding {
 			break
 		}
 	}
-	if f.rule == nil || !refused && f.rule.outvotable && (f.rule.Vague || j.doubtful(f.rule, &s.found)) {
-		f.likely = j.weights.weigh(s.n.reason(), &s.in, f.rule)
-		f.said = f.rule == nil && saysAnything(s.n.text)
-	}
-	if f.may(func(c *Category) bool { return c.Lists }) {
-		f.list = int16(j.rules.lists.first(&s.found))
-	}
-	if f.may(func(c *Category) bool { return c.Waits }) {
-		f.retry = retryAfter(s.in.text)
-	}
-	return f
+	return refused
 }
 
 // may reports whether one of the categories that the verdict may have is such.

@@ -88,9 +88,12 @@ func wordEnd(text []byte, i int) int {
 
 func smallLetter(c byte) bool { return 'a' <= c && c <= 'z' }
 
-// correct puts the words that are meant in the place of misspelt ones.
-func (n *normalised) correct(m *misspellings) {
-	if out, cut := m.corrected(n.spare[:0], n.text, n.cut); out != nil {
-		n.text, n.spare, n.cut = out, n.text, cut
+// correct puts the words that are meant in the place of misspelt ones, and reports whether there were any.
+func (n *normalised) correct(m *misspellings) bool {
+	out, cut := m.corrected(n.spare[:0], n.text, n.cut)
+	if out == nil {
+		return false
 	}
+	n.text, n.spare, n.cut = out, n.text, cut
+	return true
 }

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"regexp"
 	"slices"
 	"strings"
@@ -78,6 +79,7 @@ type ruleSet struct {
 
 	signatures markers // of providers
 	lists      markers
+	misspelt   markers // words, which may be parts of others
 	version    string
 }
 
@@ -184,6 +186,7 @@ func compile(sources []source, names *nameTables) (*ruleSet, error) {
 	for i, b := range names.blocklists {
 		set.lists.add(number(slices.Concat(b.Domains, b.Words)...), i)
 	}
+	set.misspelt.add(number(slices.Sorted(maps.Keys(set.misspellings.meant))...), 0)
 	known := map[string][]int32{} // many words stand in many rules
 	spellings := func(word string) []int32 {
 		if _, ok := known[word]; !ok {
