@@ -297,7 +297,7 @@ func (j *judge) hear(w wordWeights) {
 }
 
 // doubt is how much more the literals that were found must say for another category than for the rule's.
-const doubt = 150
+const doubt = 400
 
 // doubtful reports whether the literals that were found speak for another category than the rule's. It costs little, and where it is false the
 // terms of the text nearly never outvote the rule.

@@ -397,7 +397,7 @@ func TestDoubtful(t *testing.T) {
 	e := engine(t)
 	j := e.current.Load()
 	for table, want := range map[string]bool{
-		"user_unknown\tgreylisted\nuser unknown\t1:100\nunknown\t1:60\n":             true,
+		"user_unknown\tgreylisted\nuser unknown\t1:200\nunknown\t1:160\n":            true,
 		"user_unknown\tgreylisted\nuser unknown\t1:100\nunknown\t0:60\n":             false,
 		"user_unknown\tgreylisted\nuser unknown\t0:100\nunknown\t1:20\n":             false,
 		"policy_rejected\tgreylisted\nsilence\t1:9\n":                                true, // the rule's category is not in the table
