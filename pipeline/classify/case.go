@@ -37,7 +37,7 @@ func (c Case) Row() record.Row {
 	row := record.Row{EventType: record.Attempt, MTA: c.MTA, RelayHost: []byte(c.RelayHost), Recipient: []byte(c.Recipient), Status: []byte(c.Status), ResponseText: []byte(text)}
 	remote, command := reply.Unwrap(row.ResponseText)
 	whole := false
-	if remote == nil && c.SMTPCode != 0 {
+	if c.SMTPCode != 0 && !wrapped(text, remote) {
 		remote = c.withCodes(text)
 	} else if found := detail(row.ResponseText); found != nil {
 		remote = found
@@ -95,6 +95,18 @@ func (c Case) Row() record.Row {
 	}
 	return row
 }
+
+// wrapped reports whether the words before the reply in a text are those of the MTA that got it, not of the reply itself.
+func wrapped(text string, remote []byte) bool {
+	before, _, ok := strings.Cut(text, string(remote))
+	if remote == nil || !ok {
+		return false
+	}
+	return before == "" || slices.ContainsFunc(wrappers, func(w string) bool { return strings.Contains(before, w) })
+}
+
+// wrappers are the words of Postfix and Exim before a reply.
+var wrappers = []string{" said: ", " refused to ", "SMTP error from remote ", " after "}
 
 // withCodes puts the codes that stand in fields of their own back where the server gave them: rules read them there.
 func (c Case) withCodes(text string) []byte {

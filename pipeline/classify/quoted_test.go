@@ -143,6 +143,7 @@ func TestCodesApart(t *testing.T) {
 		{"550", "", "Callback to <bob@example.com> failed: 550 user unknown"},
 		{"550", "", "Envelope blocked - User Entry - https://community.mimecast.com/docs/DOC-1369#550 [x]"},
 		{"550", "5.1.1", "<ann@example.org>: Recipient address rejected: undeliverable address: host mx.example.net[192.0.2.1] said: 550 5.2.1 Mailbox disabled"},
+		{"550", "", "SPF-check failed: 550 example.com doesn't allow sending mails from 192.0.2.1 (in reply to MAIL FROM command)"},
 	} {
 		code, err := strconv.ParseUint(c.code, 10, 16)
 		if err != nil {
