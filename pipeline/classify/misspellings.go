@@ -7,24 +7,21 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
-// misspellings has what is meant by words that servers misspell.
-type misspellings struct {
-	meant   map[string]string
-	lengths [26][26]uint32 // by first and last letter, the lengths of the misspelt words, each as a bit: most words need no look
-}
+// misspellings are words that servers misspell, and what they mean.
+type misspellings map[string]string
 
 // newMisspellings reads configs/misspellings.yaml.
-func newMisspellings(data []byte) (*misspellings, error) {
+func newMisspellings(data []byte) (misspellings, error) {
 	var groups map[string][]string
 	if err := yaml.Unmarshal(data, &groups); err != nil {
 		return nil, fmt.Errorf("misspellings.yaml: %w", err)
 	}
-	m := &misspellings{meant: map[string]string{}}
+	m := misspellings{}
 	var errs []error
 	for meant, wrong := range groups {
 		for _, w := range wrong {
-			switch before, known := m.meant[w]; {
-			case wordEnd([]byte(w), 0) != len(w) || len(w) == 0 || len(w) >= 32:
+			switch before, known := m[w]; {
+			case wordEnd([]byte(w), 0) != len(w) || len(w) == 0:
 				errs = append(errs, fmt.Errorf("misspellings.yaml: %q is not a word of small letters", w))
 				continue
 			case known:
@@ -32,8 +29,7 @@ func newMisspellings(data []byte) (*misspellings, error) {
 			case groups[w] != nil:
 				errs = append(errs, fmt.Errorf("misspellings.yaml: %q is itself meant by others", w))
 			}
-			m.meant[w] = meant
-			m.lengths[w[0]-'a'][w[len(w)-1]-'a'] |= 1 << len(w)
+			m[w] = meant
 		}
 	}
 	return m, errors.Join(errs...)
@@ -41,7 +37,7 @@ func newMisspellings(data []byte) (*misspellings, error) {
 
 // corrected appends the text to out with each misspelt word as it is meant. Where none is, it returns nil and leaves out alone. It also
 // returns what becomes of a place in the text, which is not within a word.
-func (m *misspellings) corrected(out, text []byte, place int) ([]byte, int) {
+func (m misspellings) corrected(out, text []byte, place int) ([]byte, int) {
 	done, moved := 0, place
 	for i := 0; i < len(text); i++ {
 		if !smallLetter(text[i]) {
@@ -51,12 +47,10 @@ func (m *misspellings) corrected(out, text []byte, place int) ([]byte, int) {
 			continue
 		}
 		end := wordEnd(text, i)
-		if n := end - i; m.lengths[text[i]-'a'][text[end-1]-'a']>>n&1 != 0 && (end == len(text) || text[end] < 0x80) {
-			if meant, ok := m.meant[string(text[i:end])]; ok {
-				out = append(append(out, text[done:i]...), meant...)
-				if done = end; end <= place {
-					moved += len(meant) - n
-				}
+		if meant, ok := m[string(text[i:end])]; ok && (end == len(text) || text[end] < 0x80) {
+			out = append(append(out, text[done:i]...), meant...)
+			if done = end; end <= place {
+				moved += len(meant) - (end - i)
 			}
 		}
 		i = end - 1
@@ -69,7 +63,7 @@ func (m *misspellings) corrected(out, text []byte, place int) ([]byte, int) {
 
 // withMeant adds to literals the words as they are meant: a literal in which one is misspelt finds nothing else, for no text has it then, unless it
 // is the beginning of a longer word.
-func (m *misspellings) withMeant(literals []string) []string {
+func (m misspellings) withMeant(literals []string) []string {
 	for _, l := range literals[:len(literals):len(literals)] {
 		if out, _ := m.corrected(nil, []byte(l), 0); out != nil {
 			literals = append(literals, string(out))
@@ -89,7 +83,7 @@ func wordEnd(text []byte, i int) int {
 func smallLetter(c byte) bool { return 'a' <= c && c <= 'z' }
 
 // correct puts the words that are meant in the place of misspelt ones, and reports whether there were any.
-func (n *normalised) correct(m *misspellings) bool {
+func (n *normalised) correct(m misspellings) bool {
 	out, cut := m.corrected(n.spare[:0], n.text, n.cut)
 	if out == nil {
 		return false

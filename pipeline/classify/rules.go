@@ -75,7 +75,7 @@ type ruleSet struct {
 	automaton *automaton
 	screen    *screen
 
-	misspellings *misspellings
+	misspellings misspellings
 
 	signatures markers // of providers
 	lists      markers
@@ -186,7 +186,7 @@ func compile(sources []source, names *nameTables) (*ruleSet, error) {
 	for i, b := range names.blocklists {
 		set.lists.add(number(slices.Concat(b.Domains, b.Words)...), i)
 	}
-	set.misspelt.add(number(slices.Sorted(maps.Keys(set.misspellings.meant))...), 0)
+	set.misspelt.add(number(slices.Sorted(maps.Keys(set.misspellings))...), 0)
 	known := map[string][]int32{} // many words stand in many rules
 	spellings := func(word string) []int32 {
 		if _, ok := known[word]; !ok {
