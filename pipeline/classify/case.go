@@ -25,6 +25,9 @@ type Case struct {
 
 // Row is the row that a log line with this reply would give, as far as the classifier looks at it.
 func (c Case) Row() record.Row {
+	if inner, ok := c.ofEvent(); ok {
+		return inner.Row()
+	}
 	text := withoutLine(logged(unfold(c.Text)))
 	if inner, ok := passedOn(text); ok {
 		text, c.SMTPCode, c.EnhancedCode = inner, 0, ""
