@@ -75,13 +75,17 @@ func aboutSender(text, remote []byte) bool {
 	return !bytes.Contains(before, []byte("recipient ")) && ofSender(before)
 }
 
-// ofSender reports whether the beginning of a text, in lower case, says that what follows is about the sender's address.
+// ofSender reports whether the beginning of a text, in lower case, says that what follows is about the sender's address. A callout is mostly a check
+// of the sender, but Exim calls so what it asked about the recipient (verify.c): Callout verification failed: 550 no such user.
 func ofSender(before []byte) bool {
-	return slices.ContainsFunc(senderChecks, func(w []byte) bool { return bytes.Contains(before, w) })
+	if slices.ContainsFunc(senderChecks, func(w []byte) bool { return bytes.Contains(before, w) }) {
+		return true
+	}
+	return bytes.Contains(before, []byte("callout")) && !bytes.Contains(before, []byte("callout verification failed")) && !bytes.Contains(before, []byte("recipient"))
 }
 
 var senderChecks = [][]byte{[]byte("sender address rejected: u"), []byte("sender verif"), []byte("verify of sender"), []byte("verify sender"), []byte("verify the sender"), []byte("verifying sender"),
-	[]byte("verification of sender"), []byte("verification of the sender"), []byte("callback to"), []byte("callout"), []byte("return address"), []byte("return path"), []byte("return-path"), []byte("reverse path"), []byte("reverse-path")}
+	[]byte("verification of sender"), []byte("verification of the sender"), []byte("callback to"), []byte("callback verif"), []byte("sender call"), []byte("return address"), []byte("return path"), []byte("return-path"), []byte("reverse path"), []byte("reverse-path")}
 
 // within reports whether a reply in a text is only a part of another one that the text quotes: (550, b'verify of a failed: 550 no').
 func within(text, remote []byte) bool {

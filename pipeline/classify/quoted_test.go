@@ -107,9 +107,29 @@ func TestAnswered(t *testing.T) {
 		"Verification of sender bob@example.com failed: 550 no such user",
 		"SMTP Error: The following recipients failed: ann@example.org: Callback to <bob@example.com> failed: 550 user unknown",
 		"550 return address could not be verified: mx.example.org said: 550 user unknown",
+		"550 Callback verification failed for bob@example.com: mx.example.com said: 550 no such user",
+		"550 Sender callback verification failed, remote host said: 550 User unknown",
+		"550 Sender callout verification failed: host mx.example.com said: 550 5.1.1 User unknown",
 	} {
 		if r := (Case{Text: text}).Row(); e.Classify(&r).Category != "sender_rejected" {
 			t.Errorf("%s: %+v", text, e.Classify(&r))
+		}
+	}
+}
+
+// TestRecipientCallout: what the recipient's own server said of the recipient decides as if it had said it to us.
+func TestRecipientCallout(t *testing.T) {
+	e := engine(t)
+	for text, want := range map[string]string{
+		"550 Callout verification failed: host mx.example.org said: 550 5.1.1 User unknown":                                           "user_unknown",
+		"550 Callout verification failed: host mx.example.org said: 552 5.2.2 Mailbox full":                                           "mailbox_full",
+		"550 Callout verification failed: host mx.example.org said: 554 5.7.1 Client host [192.0.2.9] blocked using zen.spamhaus.org": "ip_blocklisted",
+		"550 Recipient callout verification failed: host mx.example.org said: 550 5.1.1 User unknown":                                 "user_unknown",
+		"550 Callout for recipient failed: host mx.example.org said: 450 4.2.0 Greylisted":                                            "greylisted",
+	} {
+		r := Case{Text: text}.Row()
+		if c := e.Classify(&r); c.Category != want || c.Confidence != ByText {
+			t.Errorf("%s: %s by %s, %s", text, c.Category, c.Rule, c.Confidence)
 		}
 	}
 }
