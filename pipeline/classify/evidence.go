@@ -168,10 +168,10 @@ var waiting = [][]byte{[]byte("try"), []byte("wait"), []byte("again"), []byte("g
 const maxRetry = 7 * 86400
 
 // retryAfter finds how long a normalised text asks to wait, in seconds: "try again in 5 minutes", "greylisted for 300
-// seconds". A time of day or with colons, "retry after 00:04:58", is not read. 0 is none.
+// seconds", "come back in 00:04:58", "Retry-After: 300". A time of day, "try again at 14:30:00", is not read. 0 is none.
 func retryAfter(text []byte) uint32 {
 	for i := 1; i < len(text); i++ {
-		if byteClass(text[i]) != digit || byteClass(text[i-1])&wordByte != 0 {
+		if byteClass(text[i]) != digit || byteClass(text[i-1])&wordByte != 0 && (i < 2 || text[i-1] != ':' && text[i-1] != '=' || byteClass(text[i-2]) == digit) {
 			continue
 		}
 		n, j := uint32(0), i
@@ -179,23 +179,54 @@ func retryAfter(text []byte) uint32 {
 			n = n*10 + uint32(text[j]-'0')
 			j++
 		}
-		rest := bytes.TrimLeft(text[j:], " -")
-		if len(rest) == 0 || !unitBytes[rest[0]] {
-			i = j
-			continue
-		}
-		before := text[max(0, i-48):i]
-		for _, u := range units {
-			if !bytes.HasPrefix(rest, []byte(u.word)) || bytes.HasSuffix(before, []byte("per ")) {
-				continue
-			}
-			for _, w := range waiting {
-				if bytes.Contains(before, w) && n > 0 && n <= maxRetry/u.seconds {
-					return n * u.seconds
+		rest, before := bytes.TrimLeft(text[j:], " -"), text[max(0, i-48):i]
+		if len(rest) > 0 && unitBytes[rest[0]] {
+			for _, u := range units {
+				if !bytes.HasPrefix(rest, []byte(u.word)) || bytes.HasSuffix(before, []byte("per ")) {
+					continue
+				}
+				for _, w := range waiting {
+					if bytes.Contains(before, w) && n > 0 && n <= maxRetry/u.seconds {
+						return n * u.seconds
+					}
 				}
 			}
+		} else if seconds := clock(text[i:]); seconds > 0 && endsWithOne(bytes.TrimRight(before, fieldSigns), beforeClock) {
+			return seconds
+		} else if field := bytes.TrimRight(before, fieldSigns); n <= maxRetry && bytes.ContainsAny(before[len(field):], ":=") && endsWithOne(field, retryFields) && (len(rest) == 0 || rest[0] != ':') {
+			return n
 		}
 		i = j
 	}
 	return 0
+}
+
+var (
+	// retryFields are the names of a field with seconds, as in HTTP (RFC 9110, section 10.2.3); beforeClock also has the words before hours, minutes
+	// and seconds, where a time of day does not stand.
+	retryFields = asBytes("retry after", "retry-after", "retry_after", "retryafter")
+	beforeClock = append(asBytes(" in", " wait", " for"), retryFields...)
+)
+
+// fieldSigns stand between a field's name and its value.
+const fieldSigns = ` "':=`
+
+// clock is the seconds of hours, minutes and seconds with which a text begins: 00:04:58. 0 is none.
+func clock(text []byte) (seconds uint32) {
+	const shape = "00:00:00"
+	if len(text) < len(shape) {
+		return 0
+	}
+	for i, c := range []byte(shape) {
+		switch {
+		case c == '0' && byteClass(text[i]) == digit:
+		case c == ':' && text[i] == c:
+		default:
+			return 0
+		}
+	}
+	for i := 0; i < len(shape); i += len("00:") {
+		seconds = seconds*60 + uint32(text[i]-'0')*10 + uint32(text[i+1]-'0')
+	}
+	return seconds
 }

@@ -178,6 +178,15 @@ func startsWithOne(word []byte, prefixes [][]byte) bool {
 	return false
 }
 
+func endsWithOne(text []byte, suffixes [][]byte) bool {
+	for _, s := range suffixes {
+		if bytes.HasSuffix(text, s) {
+			return true
+		}
+	}
+	return false
+}
+
 func hasOneOf(word []byte, words [][]byte) bool {
 	for _, w := range words {
 		if bytes.Equal(word, w) {

@@ -34,6 +34,7 @@ func TestNormalise(t *testing.T) {
 		{"hidden IP", "x.x.x.x, 192.0.xxx.xxx, [XX.XX.XX.XX]:25 and a.b.c.d, not www.example.co.uk, ns.x.co.at or xxx.xx", "#ip, #ip, [#ip]:25 and #ip, not host, host or host"},
 		{"address with other letters", "jörg@exämple.de, вася@почта.рф, <ann@ёлка.example>: no, 收件人ann@example.org不存在", "@, @, <@>: no, 收件人@不存在"},
 		{"key and IP", "ip=192.0.2.1 src:198.51.100.7", "ip=#ip src:#ip"},
+		{"Microsoft's number of a check", "denied AS(201806281) (AS16012607) of 201806281", "denied as(201806281) (as16012607) of #n"},
 		{"URL", "see https://spam.example/blocked?ip=192.0.2.1&x=(y)", "see url(y)"},
 		{"page of a provider with its topic", "550 5.1.1 https://support.google.com/mail/?p=NoSuchUser abc123 - gsmtp", "550 5.1.1 url?p=nosuchuser abc123 - gsmtp"},
 		{"page of a provider without", "see https://support.google.com/mail/answer/6596 or https://support.google.com/mail/?q=Spam", "see url or url"},
@@ -147,6 +148,18 @@ func TestRetryAfter(t *testing.T) {
 		"451 try again in 9000 hours":                                 0,
 		"451 try again later":                                         0,
 		"451 try again in 4.7.1 seconds":                              0,
+		"451 Greylisting in action, please come back in 00:04:58":     298,
+		`429 {"retryAfter":"00:04:58"}`:                               298,
+		"421 retry-after: 01:00:00":                                   3600,
+		"421 Retry-After: 120":                                        120,
+		`429 {"retry_after":120,"code":42}`:                           120,
+		"421 retry=30s":                                               30,
+		"421 try again in 4:58 minutes":                               0,
+		"421 retry after 120 messages":                                0,
+		"421 Retry-After: 12:30":                                      0,
+		"421 try again at 14:30:00":                                   0,
+		"421 try again after 14:30:00 UTC":                            0,
+		"421 try again in 1:2":                                        0,
 	} {
 		var n normalised
 		n.normalise([]byte(text), names)
