@@ -21,7 +21,8 @@ func newCodesCommand() *cobra.Command {
 		Long: `Codes explains SMTP reply codes, enhanced status codes, the codes of large providers, and the categories that replies are put
 into: what each means, what it is taken for where a reply says nothing else, and what to do. Of a blocklist, by its name or a
 zone of it, it says where to look an address up and have it removed; of a provider, all that it documents about refusals.
-Without an argument it lists the whole tables.`,
+Without an argument it lists the tables of codes and categories; as CSV or NDJSON with advice, the words of other systems for a
+category, a row for each code and token of a provider with the way back, and the blocklists.`,
 		Example: `  bounceline codes 550 5.7.26 S3140
   bounceline codes zen.spamhaus.org
   bounceline codes ip_blocklisted
@@ -84,10 +85,16 @@ func codeEntries(args []string, g guides) ([]codeEntry, error) {
 			out = append(out, basicEntry(&classify.BasicCodes[i]))
 		}
 		for i := range classify.EnhancedCodes {
-			out = append(out, enhancedEntry(&classify.EnhancedCodes[i], "x."+classify.EnhancedCodes[i].Code, '5'))
+			out = append(out, enhancedEntry(&classify.EnhancedCodes[i], "x."+classify.EnhancedCodes[i].Code, 'x'))
 		}
 		for i := range classify.Categories {
 			out = append(out, categoryEntry(&classify.Categories[i]))
+		}
+		for i := range g.ways {
+			out = append(out, codeEntry{ways: []*classify.Way{&g.ways[i]}})
+		}
+		for i := range g.lists {
+			out = append(out, codeEntry{list: &g.lists[i]})
 		}
 		return out, nil
 	}
@@ -168,26 +175,42 @@ func (e codeEntry) types() string {
 	return strings.Join(kinds, " or ")
 }
 
+// codeColumns are those of the tables for people; machines get machineColumns as well.
+var (
+	codeColumns    = []string{"kind", "code", "meaning", "bounce_category", "bounce_type", "action", "severity", "source", "trusted"}
+	machineColumns = []string{"kind", "code", "meaning", "bounce_category", "type_on_5xx", "type_on_4xx", "action", "severity", "source", "trusted", "advice", "provider", "steps", "page",
+		"sisimai", "kumomta", "powermta", "sparkpost", "ses", "sendgrid"}
+)
+
 // listCodes prints the tables: for people each kind by itself.
 func listCodes(out io.Writer, output string, entries []codeEntry) error {
-	columns := []string{"kind", "code", "meaning", "bounce_category", "bounce_type", "action", "severity", "source", "trusted"}
+	if output != "table" {
+		w := newRowWriter(out, output, machineColumns)
+		for _, e := range entries {
+			for _, values := range e.machineRows() {
+				if err := w.Write(values); err != nil {
+					return err
+				}
+			}
+		}
+		return w.Close()
+	}
 	var w rowWriter
 	kind := ""
-	for i, e := range entries {
-		if w == nil || output == "table" && e.kind != kind {
+	for _, e := range entries {
+		if e.category == nil { // a provider or a blocklist has none of the columns
+			continue
+		}
+		if e.kind != kind {
 			if w != nil {
 				if err := w.Close(); err != nil {
 					return err
 				}
 				fmt.Fprintln(out)
 			}
-			w, kind = newRowWriter(out, output, columns), e.kind
+			w, kind = newRowWriter(out, output, codeColumns), e.kind
 		}
-		category, action, severity := "", "", ""
-		if e.category != nil {
-			category, action, severity = e.category.Name, e.category.Action, string(e.category.Severity)
-		}
-		if err := w.Write([]any{e.kind, entries[i].code, e.meaning, category, e.types(), action, severity, e.source, e.trusted}); err != nil {
+		if err := w.Write([]any{e.kind, e.code, e.meaning, e.category.Name, e.types(), e.category.Action, string(e.category.Severity), e.source, e.trusted}); err != nil {
 			return err
 		}
 	}
@@ -195,6 +218,41 @@ func listCodes(out io.Writer, output string, entries []codeEntry) error {
 		return nil
 	}
 	return w.Close()
+}
+
+// machineRows are the entry's rows in the order of machineColumns: itself, and one for each code and token of the ways back.
+func (e codeEntry) machineRows() (rows [][]any) {
+	if c := e.category; c != nil {
+		on5, on4 := c.Permanent, c.Transient
+		switch {
+		case e.class == '4':
+			on5 = ""
+		case e.class == '5':
+			on4 = ""
+		}
+		row := []any{e.kind, e.code, e.meaning, c.Name, on5, on4, c.Action, string(c.Severity), e.source, e.trusted, c.Advice, "", []any{}, ""}
+		x := c.Elsewhere
+		for _, word := range []string{x.Sisimai, x.KumoMTA, x.PowerMTA, x.SparkPost, x.SES, x.SendGrid} {
+			row = append(row, word)
+		}
+		rows = append(rows, row)
+	}
+	plain := func(kind, code, meaning, advice, provider string, steps []any, page string) {
+		rows = append(rows, []any{kind, code, meaning, "", "", "", "", "", "", false, advice, provider, steps, page, "", "", "", "", "", ""})
+	}
+	for _, w := range e.ways {
+		steps := make([]any, len(w.Steps))
+		for i, s := range w.Steps {
+			steps[i] = s
+		}
+		for _, code := range w.Signs() {
+			plain("provider", code, w.Meaning, "", w.Provider, steps, w.Page)
+		}
+	}
+	if b := e.list; b != nil {
+		plain("blocklist", b.Name, "", b.Advice(), "", []any{}, b.Page)
+	}
+	return rows
 }
 
 // describe prints all about one entry.
@@ -233,14 +291,14 @@ func (e codeEntry) describe(out io.Writer) {
 		fmt.Fprintf(out, "  blocklist:  %s; %s\n", b.Name, b.Advice())
 	}
 	for _, w := range e.ways {
-		describeWay(out, w)
+		describeWay(out, w.Provider+" "+strings.Join(w.Signs(), ", "), w)
 	}
 	fmt.Fprintln(out)
 }
 
-// describeWay prints the way back to a provider.
-func describeWay(out io.Writer, w *classify.Way) {
-	fmt.Fprintf(out, "  %s: %s\n", w.Provider, w.Meaning)
+// describeWay prints the way back to whoever is named.
+func describeWay(out io.Writer, whom string, w *classify.Way) {
+	fmt.Fprintf(out, "  %s: %s\n", whom, w.Meaning)
 	for i, s := range w.Steps {
 		fmt.Fprintf(out, "    %d. %s\n", i+1, s)
 	}

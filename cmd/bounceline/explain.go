@@ -40,7 +40,7 @@ func (c *classifier) explain(text string, row *record.Row) {
 	}
 	if category.Permanent != classify.Delivered && category.Permanent != classify.General && x.Class.BounceType != classify.Hard {
 		if w := c.ways.Find(x.Class.Provider, []byte(text), row.SMTPCode, string(row.EnhancedCode)); w != nil {
-			describeWay(c.out, w)
+			describeWay(c.out, w.Provider, w)
 		}
 	}
 	rule := x.Class.Rule

@@ -116,7 +116,7 @@ func TestCodesCommand(t *testing.T) {
 	if code != exitOK {
 		t.Errorf("exit %d", code)
 	}
-	holds(t, out, "550: requested action not taken: mailbox unavailable (RFC 5321)", "5.7.26: multiple authentication checks failed (RFC 7372)", "Google: ", "Outlook.com: ", "its subject counts",
+	holds(t, out, "550: requested action not taken: mailbox unavailable (RFC 5321)", "5.7.26: multiple authentication checks failed (RFC 7372)", "Google 4.7.26, 5.7.26: ", "Outlook.com S3140, S3150, AS3140, AS3150: ", "its subject counts",
 		"KumoMTA:    SpamBlock", "443: no document defines this code")
 	if code, out, _ = call(t, "codes", "zen.spamhaus.org", "barracuda", "SORBS"); code != exitOK {
 		t.Errorf("exit %d", code)
@@ -126,7 +126,7 @@ func TestCodesCommand(t *testing.T) {
 	if code, out, _ = call(t, "codes", "microsoft 365", "550"); code != exitOK {
 		t.Errorf("exit %d", code)
 	}
-	holds(t, out, "microsoft 365\n  Microsoft 365: ", "https://learn.microsoft.com/", "where the reply's words say nothing; suppress does not take that for proof")
+	holds(t, out, "microsoft 365\n  Microsoft 365 5.7.606-5.7.649: the sending address is banned", "https://learn.microsoft.com/", "where the reply's words say nothing; suppress does not take that for proof")
 	if code, _, errs := call(t, "codes", ""); code != exitUsage || !strings.Contains(errs, `"" is neither a code`) || strings.Contains(errs, "did you mean") {
 		t.Errorf("exit %d, %s", code, errs)
 	}
@@ -137,5 +137,11 @@ func TestCodesCommand(t *testing.T) {
 	if code != exitOK || strings.Count(out, "\n") < 150 {
 		t.Errorf("exit %d, %d lines", code, strings.Count(out, "\n"))
 	}
-	holds(t, out, `{"kind":"enhanced","code":"x.1.1","meaning":"bad destination mailbox address","bounce_category":"user_unknown"`)
+	holds(t, out, `{"kind":"enhanced","code":"x.1.1","meaning":"bad destination mailbox address","bounce_category":"user_unknown","type_on_5xx":"hard","type_on_4xx":"soft"`,
+		`"sisimai":"mailboxfull","kumomta":"QuotaIssues"`, `{"kind":"provider","code":"S3140","meaning":"`, `"steps":["check the address in Smart Network Data Services"`,
+		`{"kind":"blocklist","code":"Spamhaus ZEN",`, `"page":"https://check.spamhaus.org/"`)
+	if code, out, _ = call(t, "codes", "--output", "csv", "450"); code != exitOK {
+		t.Errorf("exit %d", code)
+	}
+	holds(t, out, "\nbasic,450,requested mail action not taken: mailbox unavailable,other,,soft,review,low,RFC 5321,false,Read the reply. A rule of your own can name it.,")
 }

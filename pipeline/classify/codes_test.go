@@ -98,6 +98,11 @@ func TestTables(t *testing.T) {
 		if !known.hasProvider(w.Provider) {
 			t.Errorf("wayback.yaml:%d: there is no provider %q", w.Line, w.Provider)
 		}
+		for _, s := range w.Steps { // a comma in a list without quotes begins another step
+			if s[0] < 'a' || s[0] > 'z' {
+				t.Errorf("wayback.yaml:%d: the step %q begins in the middle", w.Line, s)
+			}
+		}
 	}
 }
 
@@ -154,6 +159,10 @@ func TestWayBack(t *testing.T) {
 			t.Errorf("%s: %v, want %s", code, about, want)
 		}
 	}
+	yahoo := ways.About("TSS04")[0]
+	if got := strings.Join(yahoo.Signs(), " "); !strings.HasPrefix(got, "TSS01 TSS02 ") {
+		t.Errorf("the way back from TSS04 is found by %q", got)
+	}
 	if about := ways.About("550"); about != nil {
 		t.Errorf("550 alone: %v", about)
 	}
@@ -178,9 +187,9 @@ func codesDocument(t *testing.T) []byte {
 	p := func(format string, args ...any) { fmt.Fprintf(&b, format+"\n", args...) }
 	p("# Categories and codes\n\nMade from the tables that replies are classified by; `bounceline codes` prints the same.\n")
 	p("## Categories\n\nThe type depends on the reply's class. What other systems call the category stands beside it.\n")
-	p("| category | on 5xx | on 4xx | action | severity | meaning |\n| --- | --- | --- | --- | --- | --- |")
+	p("| category | on 5xx | on 4xx | action | severity | meaning | what to do |\n| --- | --- | --- | --- | --- | --- | --- |")
 	for _, c := range Categories {
-		p("| `%s` | %s | %s | %s | %s | %s |", c.Name, c.Permanent, c.Transient, c.Action, c.Severity, c.Meaning)
+		p("| `%s` | %s | %s | %s | %s | %s | %s |", c.Name, c.Permanent, c.Transient, c.Action, c.Severity, c.Meaning, c.Advice)
 	}
 	p("\n| category | Sisimai | KumoMTA | PowerMTA | SparkPost | SES | SendGrid |\n| --- | --- | --- | --- | --- | --- | --- |")
 	for _, c := range Categories {

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -22,6 +23,19 @@ type Way struct {
 	Steps    []string
 	Page     string
 	Line     int
+}
+
+// Signs are the codes and tokens by which a reply gets the way, as the provider's pages write them: S3140, TSS04.
+func (w *Way) Signs() []string {
+	out := slices.Clone(w.Codes)
+	for _, t := range w.Tokens {
+		t = strings.Trim(t, " ;[]()")
+		if strings.ContainsAny(t, "0123456789") {
+			t = strings.ToUpper(t)
+		}
+		out = append(out, t)
+	}
+	return out
 }
 
 var wayKeys = []key[Way]{
