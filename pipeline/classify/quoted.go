@@ -63,10 +63,18 @@ func quoted(text []byte) (found []byte, whole bool) {
 		out := append(append(append(make([]byte, 0, len(said)+4), code...), separator), said...)
 		out = cutReport(out)
 		bare := len(bytes.Trim(said, "0123456789.()[] ")) == 0
-		return out, bare && i > 8 && !bytes.Contains(text[:i], []byte("xpected ")) && !bytes.Contains(text[:i], []byte("egative SMTP ")) || !announced && rest[0] == '-'
+		return out, bare && i > 8 && !bytes.Contains(text[:i], []byte("xpected ")) && !bytes.Contains(text[:i], []byte("egative SMTP ")) || !announced && rest[0] == '-' || i > 8 && ofMailer(said)
 	}
 	return nil, false
 }
+
+// ofMailer reports whether a reply is what sendmail makes of the exit status of a local mailer. What that said itself stands before it:
+// procmail: Quota exceeded while writing "/var/mail/ann" 550 5.0.0 ann... Can't create output.
+func ofMailer(said []byte) bool {
+	return slices.ContainsFunc(exitWords, func(w []byte) bool { return bytes.Contains(said, w) })
+}
+
+var exitWords = [][]byte{[]byte("... Can't create output"), []byte("nknown mailer error "), []byte("... Insufficient permission"), []byte("... Operating system error"), []byte("... Service unavailable")}
 
 // aboutSender reports whether a reply in a text is only what the sender's own server said of the sender, which another reply
 // passes on as its reason: 450 4.1.7 <a>: Sender address rejected: undeliverable address: host b said: 550 ...

@@ -36,6 +36,7 @@ func TestQuoted(t *testing.T) {
 		{text: "dsn=4.7.1, status=deferred (host mx.example.org[192.0.2.1] said: 450 4.7.1 Not now (in reply to RCPT TO command))", remote: "450 4.7.1 Not now", code: 450, enhanced: "4.7.1"},
 		{text: "not logged in (Diagnostic-Code: smtp; 553 5.7.1)", remote: "not logged in (Diagnostic-Code: smtp; 553 5.7.1)", code: 553, enhanced: "5.7.1"},
 		{text: "The address does not have a 550-5.7.25 PTR record", remote: "The address does not have a 550-5.7.25 PTR record", code: 550, enhanced: "5.7.25"},
+		{text: "procmail: Quota exceeded while writing \"/var/mail/ann\" 550 5.0.0 ann... Can't create output", remote: "procmail: Quota exceeded while writing \"/var/mail/ann\" 550 5.0.0 ann... Can't create output", code: 550, enhanced: "5.0.0"},
 		{text: "Sorry, I couldn't find any host named example.org. (#5.1.2)", enhanced: "5.1.2"},
 		{text: "smtp error 5.7.1 Mail was rejected", enhanced: "5.7.1"},
 		{text: "the other server return=\ned was: 550 no", remote: "550 no", code: 550},
