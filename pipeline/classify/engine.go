@@ -230,7 +230,7 @@ func (j *judge) find(s *scratch) finding {
 func (j *judge) search(s *scratch) finding {
 	f := nothing
 	refused := j.look(s, &f)
-	if j.rules.misspelt.first(&s.found) >= 0 && s.n.correct(j.rules.misspellings) {
+	if j.rules.misspells(s.n.text, &s.found) && s.n.correct(j.rules.misspellings) {
 		f = nothing
 		refused = j.look(s, &f)
 	}

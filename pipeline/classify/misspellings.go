@@ -1,8 +1,10 @@
 package classify
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
+	"unicode/utf8"
 
 	"go.yaml.in/yaml/v3"
 )
@@ -72,6 +74,21 @@ func (m misspellings) withMeant(literals []string) []string {
 	return distinct(literals)
 }
 
+// hasWord reports whether the word stands in the text, of small letters as it is, with no other letter beside it.
+func hasWord(text []byte, word string) bool {
+	for at := 0; ; {
+		i := bytes.Index(text[at:], []byte(word))
+		if i < 0 {
+			return false
+		}
+		start, end := at+i, at+i+len(word)
+		if (start == 0 || !letterPart(text[start-1])) && (end == len(text) || !letterPart(text[end])) {
+			return true
+		}
+		at = end
+	}
+}
+
 // wordEnd is where the small letters end that stand in the text from i on.
 func wordEnd(text []byte, i int) int {
 	for i < len(text) && smallLetter(text[i]) {
@@ -79,6 +96,9 @@ func wordEnd(text []byte, i int) int {
 	}
 	return i
 }
+
+// letterPart reports whether a byte of a normalised text is a letter, or a part of one that is not ASCII.
+func letterPart(c byte) bool { return smallLetter(c) || c >= utf8.RuneSelf }
 
 func smallLetter(c byte) bool { return 'a' <= c && c <= 'z' }
 

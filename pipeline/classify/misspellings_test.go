@@ -27,6 +27,13 @@ func TestMisspellings(t *testing.T) {
 		if string(out) != c.want {
 			t.Errorf("%q becomes %q, want %q", c.text, out, c.want)
 		}
+		has := false
+		for wrong := range m {
+			has = has || hasWord([]byte(c.text), wrong)
+		}
+		if has != (c.want != "") {
+			t.Errorf("%q has a misspelt word: %v", c.text, has)
+		}
 	}
 	if got, want := m.withMeant([]string{"adress", "user"}), []string{"adress", "user", "address"}; !slices.Equal(got, want) {
 		t.Errorf("literals %q, want %q", got, want)

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io/fs"
 	"maps"
+	mathbits "math/bits"
 	"regexp"
 	"slices"
 	"strings"
@@ -111,6 +112,18 @@ func (m *markers) first(f *found) int32 {
 		}
 	}
 	return -1
+}
+
+// misspells reports whether the text has a misspelt word: one that was found and is no part of another, as addres is of address.
+func (s *ruleSet) misspells(text []byte, f *found) bool {
+	for i, mask := range s.misspelt.mask {
+		for bits := f.bits[i] & mask; bits != 0; bits &= bits - 1 {
+			if hasWord(text, s.literals[i<<6+mathbits.TrailingZeros64(bits)]) {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 // shippedRules reads the files of the folder rules, in the order of their names.
