@@ -183,7 +183,7 @@ func (f *finding) verdict(r *record.Row) record.Class {
 			}
 		}
 	}
-	if f.rule.accuses() {
+	if f.rule.accuses {
 		if code, ok := lookupEnhanced(r.EnhancedCode); ok && code.acquits() {
 			return byCodes(r)
 		}

@@ -52,12 +52,8 @@ type Rule struct {
 	category        *Category
 	outvotable      bool // see mayBeOutvoted
 	bad             bool // it says that the recipient's address is bad
+	accuses         bool // and by its words alone
 	place           int  // of its category in the table of terms, -1 none
-}
-
-// accuses reports whether the rule calls the recipient's address bad by its words alone. A host without mail says so with any code.
-func (r *Rule) accuses() bool {
-	return !r.User && r.Provider == "" && len(r.Enhanced) == 0 && r.bad && r.Category != "null_mx"
 }
 
 func (r *Rule) where() string { return fmt.Sprintf("%s:%d: rule %s", r.File, r.Line, r.ID) }
@@ -254,6 +250,7 @@ func (r *Rule) check(names *nameTables) error {
 		bad("there is no category %q%s", r.Category, nearest(r.Category, categoryNames()))
 	}
 	r.outvotable, r.bad = r.mayBeOutvoted(), aboutRecipient(r.Category)
+	r.accuses = r.bad && r.Category != "null_mx" && !r.User && r.Provider == "" && len(r.Enhanced) == 0 // a host without mail says so with any code
 	if len(r.Any)+len(r.All) == 0 {
 		bad("it needs a literal in any or all, so that it can be found without trying every rule")
 	}
