@@ -75,7 +75,6 @@ type judge struct {
 	rules   *ruleSet
 	names   *nameTables
 	weights wordWeights
-	hints   []hint // by literal
 	cache   *cache
 	scratch sync.Pool
 }

@@ -256,40 +256,40 @@ func (w *wordWeights) weigh(text []byte, in *input, rule *Rule) likely {
 // A hint is what a literal speaks for by its own terms, and against: the weightiest categories alone.
 type hint [4]weight
 
-// hints are those of the literals.
-func (w *wordWeights) hints(literals []string) []hint {
-	out := make([]hint, len(literals))
-	for n, literal := range literals {
-		var scores [maxReasons]int
-		t := terms{text: []byte(literal)}
-		for k := t.next(); k > 0; k = t.next() {
-			for _, hash := range t.hashes[:k] {
-				if weights := w.of(hash); weights != nil {
-					for _, x := range weights {
-						scores[x.category()] += int(x.points())
-					}
+// hint is that of a literal.
+func (w *wordWeights) hint(literal string) (h hint) {
+	var scores [maxReasons]int
+	t := terms{text: []byte(literal)}
+	for k := t.next(); k > 0; k = t.next() {
+		for _, hash := range t.hashes[:k] {
+			if weights := w.of(hash); weights != nil {
+				for _, x := range weights {
+					scores[x.category()] += int(x.points())
 				}
 			}
-		}
-		for i := range out[n] {
-			weightiest := 0
-			for c, points := range scores {
-				if max(points, -points) > max(scores[weightiest], -scores[weightiest]) {
-					weightiest = c
-				}
-			}
-			if out[n][i] = noWeight(i); scores[weightiest] != 0 {
-				out[n][i] = newWeight(weightiest, max(-maxPoints, min(scores[weightiest], maxPoints)))
-			}
-			scores[weightiest] = 0
 		}
 	}
-	return out
+	for i := range h {
+		weightiest := 0
+		for c, points := range scores {
+			if max(points, -points) > max(scores[weightiest], -scores[weightiest]) {
+				weightiest = c
+			}
+		}
+		if h[i] = noWeight(i); scores[weightiest] != 0 {
+			h[i] = newWeight(weightiest, max(-maxPoints, min(scores[weightiest], maxPoints)))
+		}
+		scores[weightiest] = 0
+	}
+	return h
 }
 
 // hear takes the weights to be heard beside the rules.
 func (j *judge) hear(w wordWeights) {
-	j.weights, j.hints = w, w.hints(j.rules.literals)
+	j.weights = w
+	for n, literal := range j.rules.literals {
+		j.rules.screen.known[n].hint = w.hint(literal)
+	}
 	for i := range j.rules.rules {
 		r := &j.rules.rules[i]
 		r.place = slices.Index(w.categories, r.category)
@@ -304,7 +304,7 @@ const doubt = 400
 func (j *judge) doubtful(rule *Rule, f *found) bool {
 	var scores [maxReasons]int32
 	for _, n := range f.list {
-		for _, x := range &j.hints[n] {
+		for _, x := range &j.rules.screen.known[n].hint {
 			scores[x.category()] += x.points()
 		}
 	}

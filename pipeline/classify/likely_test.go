@@ -358,8 +358,8 @@ func TestWordsDecide(t *testing.T) {
 	e := engine(t)
 	j := e.current.Load()
 	j.hear(w)
-	for i := range j.hints { // each literal casts doubt on its rule
-		j.hints[i] = hint{newWeight(3, maxPoints)}
+	for i := range j.rules.screen.known { // each literal casts doubt on its rule
+		j.rules.screen.known[i].hint = hint{newWeight(3, maxPoints)}
 	}
 	for _, c := range []struct{ text, want string }{
 		{"450 nobody", "words"},
@@ -442,8 +442,8 @@ func TestExplainWords(t *testing.T) {
 		t.Fatal(err)
 	}
 	j.hear(w)
-	for i := range j.hints {
-		j.hints[i] = hint{newWeight(1, maxPoints)}
+	for i := range j.rules.screen.known {
+		j.rules.screen.known[i].hint = hint{newWeight(1, maxPoints)}
 	}
 	row = Case{Text: "550 user unknown, parts"}.Row()
 	x = e.Explain(&row)

@@ -10,10 +10,16 @@ import (
 // A screen is what rules ask of literals, packed so that the processor's cache holds it: most candidates fail here, without a look
 // at the rules themselves.
 type screen struct {
-	triggers []trigger // by literal
+	known    []known // by literal
 	further  []trigger
 	asked    []asked // by rule
 	literals []int32
+}
+
+// known is what a literal does where it is found, all of it in one place, so that it comes from memory at once.
+type known struct {
+	trigger
+	hint hint
 }
 
 // A trigger is rules that a literal makes candidates, as bits of a word of them, and where in screen.further there are more.
@@ -31,7 +37,7 @@ type asked struct {
 
 // newScreen packs rules whose literals are numbered.
 func newScreen(rules []Rule, literals []string) *screen {
-	s := &screen{triggers: make([]trigger, len(literals)), further: make([]trigger, 1), asked: make([]asked, len(rules))}
+	s := &screen{known: make([]known, len(literals)), further: make([]trigger, 1), asked: make([]asked, len(rules))}
 	for i := range rules {
 		r := &rules[i]
 		// Of the groups of which one literal must be there, the rarest makes the rule a candidate, which need not be asked for it again.
@@ -39,7 +45,7 @@ func newScreen(rules []Rule, literals []string) *screen {
 		groups = slices.DeleteFunc(groups, func(g []int32) bool { return len(g) == 0 })
 		by := slices.MinFunc(groups, func(a, b []int32) int { return cmp.Compare(commonness(literals, a), commonness(literals, b)) })
 		for _, n := range by {
-			t := &s.triggers[n]
+			t := &s.known[n].trigger
 			if t.rules != 0 && int(t.word) != i>>6 {
 				s.further = append(s.further, *t)
 				*t = trigger{next: int32(len(s.further) - 1)}
@@ -88,7 +94,7 @@ func commonness(all []string, group []int32) float64 {
 func (s *screen) candidates(f *found, rules []uint64) {
 	clear(rules)
 	for _, n := range f.list {
-		t := &s.triggers[n]
+		t := &s.known[n].trigger
 		rules[t.word] |= t.rules
 		for t.next != 0 {
 			t = &s.further[t.next]
