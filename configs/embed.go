@@ -33,6 +33,11 @@ var Spellings []byte
 //go:embed misspellings.yaml
 var Misspellings []byte
 
+// Acquitting is words that tell of something else than the recipient.
+//
+//go:embed acquitting.yaml
+var Acquitting []byte
+
 // Words is how much each word of a reply speaks for a category.
 //
 //go:embed words.tsv

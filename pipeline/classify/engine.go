@@ -113,7 +113,7 @@ func newJudge(sources []source) (*judge, error) {
 func (j *judge) classify(r *record.Row) record.Class {
 	relay := j.names.relay(r.RelayHost) // the provider behind the relay's name
 	c, f := j.ruled(r, relay)
-	if l := f.likely; l.category != nil && l.beats(&c, f.rule, r) {
+	if l := f.likely; l.category != nil && !(f.elsewhere && aboutRecipient(l.category.Name)) && l.beats(&c, f.rule, r) {
 		c = l.category.class(r, byWords, ByCode)
 	}
 	if p := j.names.provider(r, relay); p >= 0 {
@@ -165,6 +165,9 @@ func (f *finding) verdict(r *record.Row) record.Class {
 			// Of the replies with nothing but a 550 and words that nobody knows, two in three are about something else.
 			c = class(r, "policy_rejected", "code", ByCode)
 		}
+		if f.elsewhere && aboutRecipient(c.Category) {
+			c = class(r, "policy_rejected", c.Rule, ByCode)
+		}
 		return c
 	}
 	confidence := ByText
@@ -203,12 +206,13 @@ var undeliverable = []byte("undeliverable")
 
 // finding is what the words of a reply say.
 type finding struct {
-	rule     *Rule  // nil if no rule knows them
-	likely   likely // weighed where there is no rule, or one that may be outvoted
-	said     bool   // where there is no rule, that there are words
-	retry    uint32
-	list     int16 // place in its table of the blocklist that is named, -1 none
-	answered int16 // and of the provider that answered, by its words; -1 unknown
+	rule      *Rule  // nil if no rule knows them
+	likely    likely // weighed where there is no rule, or one that may be outvoted
+	said      bool   // where there is no rule, that there are words
+	elsewhere bool   // where there is no rule, or one that may be outvoted, that acquitting words are among them
+	retry     uint32
+	list      int16 // place in its table of the blocklist that is named, -1 none
+	answered  int16 // and of the provider that answered, by its words; -1 unknown
 }
 
 // nothing is what no words say.
@@ -236,6 +240,7 @@ func (j *judge) search(s *scratch) finding {
 	if f.rule == nil || !refused && f.rule.outvotable && (f.rule.Vague || j.doubtful(f.rule, &s.found)) {
 		f.likely = j.weights.weigh(s.n.reason(), &s.in, f.rule)
 		f.said = f.rule == nil && saysAnything(s.n.text)
+		f.elsewhere = j.rules.acquitting.first(&s.found) >= 0
 	}
 	if f.may(func(c *Category) bool { return c.Lists }) {
 		f.list = int16(j.rules.lists.first(&s.found))

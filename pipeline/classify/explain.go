@@ -58,7 +58,7 @@ func (j *judge) explain(r *record.Row) Explanation {
 		case s.candidates[i>>6]&(1<<(i&63)) == 0, !hasAny(&s.found, rule.any):
 			continue
 		}
-		why := rule.lacks(&s.in, &s.found, j.rules.literals)
+		why := j.rules.lacks(rule, &s.in, &s.found)
 		switch {
 		case why == "" && judgedWithout:
 			why = "the row was judged without its words"

@@ -86,7 +86,7 @@ func (j *judge) instead(row *record.Row, r *Rule, v record.Class) string {
 	defer j.scratch.Put(s)
 	s.prepare(row, j.names.relay(row.RelayHost), j.names)
 	j.search(s)
-	if why := r.lacks(&s.in, &s.found, j.rules.literals); why != "" {
+	if why := j.rules.lacks(r, &s.in, &s.found); why != "" {
 		return why + fmt.Sprintf("; the text is %q", s.in.text)
 	}
 	if o := j.rules.byID(v.Rule); o != nil {
@@ -129,7 +129,7 @@ func (s *ruleSet) shadowOf(r *Rule, i int) *Rule {
 
 // covers reports whether the rule holds for each text that holds the literals within and gets rule r.
 func (o *Rule) covers(r *Rule, within *found) bool {
-	if o.Regexp != "" || o.Vague && !r.Vague {
+	if o.Regexp != "" || o.Vague && !r.Vague || o.yields && !r.yields {
 		return false
 	}
 	for _, spelled := range o.all {

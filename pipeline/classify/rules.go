@@ -53,6 +53,7 @@ type Rule struct {
 	outvotable      bool // see mayBeOutvoted
 	bad             bool // it says that the recipient's address is bad
 	accuses         bool // and by its words alone
+	yields          bool // to acquitting words: it does not take a text that has one
 	place           int  // of its category in the table of terms, -1 none
 }
 
@@ -77,6 +78,7 @@ type ruleSet struct {
 	signatures markers // of providers
 	lists      markers
 	misspelt   markers // words, which may be parts of others
+	acquitting markers
 	version    string
 }
 
@@ -148,12 +150,17 @@ func compile(sources []source, names *nameTables) (*ruleSet, error) {
 	sum.Write(configs.Blocklists)
 	sum.Write(configs.Spellings)
 	sum.Write(configs.Misspellings)
+	sum.Write(configs.Acquitting)
 	sum.Write(configs.Words)
 	spell, err := newSpellings(configs.Spellings)
 	if err != nil {
 		return nil, err
 	}
 	wrong, err := newMisspellings(configs.Misspellings)
+	if err != nil {
+		return nil, err
+	}
+	acquitting, err := newAcquitting(configs.Acquitting)
 	if err != nil {
 		return nil, err
 	}
@@ -209,6 +216,9 @@ func compile(sources []source, names *nameTables) (*ruleSet, error) {
 		}
 		return out
 	}
+	for _, n := range spelled(acquitting) {
+		set.acquitting.add([]int32{n}, int(n))
+	}
 	ids := map[string]*Rule{}
 	for i := range set.rules {
 		r := &set.rules[i]
@@ -221,6 +231,7 @@ func compile(sources []source, names *nameTables) (*ruleSet, error) {
 		for _, w := range r.All {
 			r.all = append(r.all, spellings(w))
 		}
+		r.yields = r.bad && !r.User && r.Provider == "" && len(r.Enhanced) == 0 && !r.asksFor(acquitting)
 	}
 	if err := errors.Join(errs...); err != nil {
 		return nil, err
@@ -367,7 +378,7 @@ func (r *Rule) unmet(in *input) string {
 }
 
 // lacks says which of its conditions a rule misses; empty if all hold.
-func (r *Rule) lacks(in *input, f *found, literals []string) string {
+func (s *ruleSet) lacks(r *Rule, in *input, f *found) string {
 	if !hasAny(f, r.any) {
 		return "none of the literals in any is in the text"
 	}
@@ -376,12 +387,15 @@ func (r *Rule) lacks(in *input, f *found, literals []string) string {
 	}
 	for _, spelled := range r.all {
 		if !hasAny(f, spelled) {
-			return fmt.Sprintf("%q is not in the text", literals[spelled[0]])
+			return fmt.Sprintf("%q is not in the text", s.literals[spelled[0]])
 		}
+	}
+	if n := s.acquitting.first(f); r.yields && n >= 0 {
+		return fmt.Sprintf("%q is in the text, which tells of something else than the recipient", s.literals[n])
 	}
 	for _, n := range r.none {
 		if f.has(n) {
-			return fmt.Sprintf("%q is in the text, which none forbids", literals[n])
+			return fmt.Sprintf("%q is in the text, which none forbids", s.literals[n])
 		}
 	}
 	if c := r.unmet(in); c != "" {

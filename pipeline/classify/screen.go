@@ -105,11 +105,12 @@ func (s *screen) candidates(f *found, rules []uint64) {
 
 // match returns the first of the candidates whose conditions hold, nil if there is none.
 func (s *ruleSet) match(in *input, f *found, candidates []uint64) *Rule {
+	acquitted := s.acquitting.first(f) >= 0
 	for w, bits := range candidates {
 		for ; bits != 0; bits &= bits - 1 {
 			i := w<<6 + mathbits.TrailingZeros64(bits)
 			if a := &s.screen.asked[i]; s.screen.lets(a, f) {
-				if r := &s.rules[i]; !a.more || r.unmet(in) == "" && (r.regexp == nil || r.regexp.Match(in.text)) {
+				if r := &s.rules[i]; !(acquitted && r.yields) && (!a.more || r.unmet(in) == "" && (r.regexp == nil || r.regexp.Match(in.text))) {
 					return r
 				}
 			}

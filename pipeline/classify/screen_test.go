@@ -17,7 +17,7 @@ func TestMatchTakesTheFirstRuleThatLacksNothing(t *testing.T) {
 		got := j.rules.match(&s.in, &s.found, s.candidates)
 		var want *Rule
 		for i := range j.rules.rules {
-			if r := &j.rules.rules[i]; r.lacks(&s.in, &s.found, j.rules.literals) == "" {
+			if r := &j.rules.rules[i]; j.rules.lacks(r, &s.in, &s.found) == "" {
 				want = r
 				break
 			}
