@@ -3,11 +3,14 @@ package main
 import (
 	"bufio"
 	"fmt"
+	"io"
+	"os"
 	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
 
+	"bounceline/configs"
 	"bounceline/pipeline/classify"
 )
 
@@ -30,14 +33,15 @@ func (f *ruleFlags) engine() (*classify.Engine, error) {
 func newRulesCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "rules",
-		Short: "List, check and test the rules that replies are classified by",
+		Short: "List, show, check and test the rules that replies are classified by",
 		Example: `  bounceline rules list --rules my-rules.yaml
+  bounceline rules show unknown-stated
   bounceline rules lint my-rules.yaml
   bounceline rules test --rules my-rules.yaml my-cases.yaml`,
 		Args: noCommand,
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
-	cmd.AddCommand(newRulesListCommand(), newRulesLintCommand(), newRulesTestCommand())
+	cmd.AddCommand(newRulesListCommand(), newRulesShowCommand(), newRulesLintCommand(), newRulesTestCommand())
 	return cmd
 }
 
@@ -74,6 +78,74 @@ func newRulesListCommand() *cobra.Command {
 	rules.register(cmd)
 	registerOutput(cmd, &output)
 	return cmd
+}
+
+func newRulesShowCommand() *cobra.Command {
+	var rules ruleFlags
+	cmd := &cobra.Command{
+		Use:   "show ID...",
+		Short: "Show rules as they are written, with their samples",
+		Long: `Show prints rules as they stand in their files, the shipped ones too. A verdict names the rule that made it; its YAML is also what
+a rule of your own may begin from.`,
+		Example: `  bounceline rules show blocklist-named
+  bounceline rules show --rules my-rules.yaml house-filter`,
+		Args: cobra.ArbitraryArgs,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if len(args) == 0 {
+				return usagef("name a rule; bounceline rules list has them all")
+			}
+			engine, err := rules.engine()
+			if err != nil {
+				return err
+			}
+			out := bufio.NewWriter(cmd.OutOrStdout())
+			for _, id := range args {
+				if err := showRule(out, engine.Rules(), id); err != nil {
+					return err
+				}
+			}
+			return out.Flush()
+		},
+	}
+	rules.register(cmd)
+	return cmd
+}
+
+// showRule prints a rule's lines in its file: up to the next rule there.
+func showRule(out io.Writer, rules []classify.Rule, id string) error {
+	i := slices.IndexFunc(rules, func(r classify.Rule) bool { return r.ID == id })
+	if i < 0 {
+		ids := make([]string, len(rules))
+		for k := range rules {
+			ids[k] = rules[k].ID
+		}
+		return usagef("there is no rule %q%s", id, didYouMean(id, ids))
+	}
+	r := rules[i]
+	read := os.ReadFile
+	if !r.User {
+		read = configs.Rules.ReadFile
+	}
+	text, err := read(r.File)
+	if err != nil {
+		return fmt.Errorf("rule %s: %w", id, err)
+	}
+	lines := strings.Split(string(text), "\n")
+	end := len(lines)
+	for _, other := range rules {
+		if other.File == r.File && other.Line > r.Line {
+			end = min(end, other.Line-1)
+		}
+	}
+	for end > r.Line && !strings.HasPrefix(lines[end-1], " ") { // what stands above the next rule
+		end--
+	}
+	fmt.Fprintf(out, "# %s:%d, tried as number %d of %d\n", escapeTerminal([]byte(r.File)), r.Line, i+1, len(rules))
+	for _, l := range lines[r.Line-1 : end] {
+		fmt.Fprintln(out, escapeTerminal([]byte(strings.TrimSuffix(l, "\r"))))
+	}
+	fmt.Fprintln(out)
+	return nil
 }
 
 func newRulesLintCommand() *cobra.Command {

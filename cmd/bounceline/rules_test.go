@@ -40,6 +40,18 @@ func TestRulesCommands(t *testing.T) {
 		t.Errorf("list: exit %d, %s", code, lines[1])
 	}
 
+	code, out, _ = call(t, "rules", "show", "--rules", mine, "house-filter", "unknown-stated")
+	if code != exitOK || !strings.HasPrefix(out, "# "+mine+":1, tried as number 1 of ") {
+		t.Errorf("show: exit %d, %s", code, out)
+	}
+	holds(t, out, ", tried as number ", "\n- id: house-filter\n  category: policy_rejected\n  any: [xyzzy house filter, xyzzy house]\n\n# rules/", "\n- id: unknown-stated\n")
+	if n := strings.Count(out, "\n- id: "); n != 2 {
+		t.Errorf("show prints %d rules, not 2:\n%s", n, out)
+	}
+	if code, _, errs := call(t, "rules", "show", "unknown-statd"); code != exitUsage || !strings.Contains(errs, "did you mean unknown-stated?") {
+		t.Errorf("show: exit %d, %s", code, errs)
+	}
+
 	cases := write(t, filepath.Join(dir, "cases.yaml"), []byte("- {text: 550 5.7.1 xyzzy house, rule: house-filter, bounce_type: block}\n- text: 550 5.1.1 User unknown\n  bounce_category: mailbox_full\n"))
 	code, out, _ = call(t, "rules", "test", "--rules", mine, cases)
 	if code != exitRuntime {

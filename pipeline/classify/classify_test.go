@@ -1,6 +1,7 @@
 package classify
 
 import (
+	"fmt"
 	"math"
 	"math/rand/v2"
 	"os"
@@ -132,10 +133,16 @@ func TestWrongRulesAreRefused(t *testing.T) {
 		"- {id: a, id: b, category: spam_content, any: [x]}":                                       "stands here twice",
 		"- a":  "expected a mapping",
 		"a: b": "expected a list",
-		"- {id: a, category: spam_content, any: [xyzzy], match: [plugh]}":                                                    `its sample "plugh" does not reach it: none of the literals`,
-		"- {id: a, category: spam_content, any: [xyzzy], none: [plugh], match: [xyzzy plugh]}":                               `"plugh" is in the text, which none forbids`,
-		"- {id: a, category: spam_content, all: [xyzzy, plugh], match: [xyzzy plug]}":                                        `"plugh" is not in the text`,
-		"- {id: a, category: spam_content, any: [xyzzy], codes: ['4'], match: [550 xyzzy]}":                                  "condition codes does not hold",
+		"- {id: a, category: spam_content, any: [xyzzy], match: [plugh]}":                                `its sample "plugh" does not reach it: none of the literals`,
+		"- {id: a, category: spam_content, any: [xyzzy], none: [plugh], match: [xyzzy plugh]}":           `"plugh" is in the text, which none forbids`,
+		"- {id: a, category: spam_content, all: [xyzzy, plugh], match: [xyzzy plug]}":                    `"plugh" is not in the text`,
+		"- {id: a, category: spam_content, any: [xyzzy], codes: ['4'], match: [550 xyzzy]}":              "condition codes asks for 4, and there is 550",
+		"- {id: a, category: spam_content, any: [xyzzy], commands: [DATA, RCPT TO], match: [550 xyzzy]}": "condition commands asks for DATA, RCPT TO, and there is none",
+		"- {id: unknown-stated, category: spam_content, any: [xyzzy]}":                                   "rules.yaml:1: rule unknown-stated: the id is already taken at rules/",
+		"- id: a\n  any: [xyzzy":            "rules.yaml:2: this is no YAML: did not find expected ',' or ']'",
+		"- id: a\n  any: [x]\n  \tall: [y]": "rules.yaml:3: this is no YAML: found character that cannot start any token",
+		"- id: a\n  any: [x]\n - id: b":     "rules.yaml:3: this is no YAML: ",
+		"\"x":                               "rules.yaml:1: this is no YAML: found unexpected end of stream",
 		"- {id: a, category: spam_content, any: [xyzzy], regexp: 'xyzzy \\d', match: [550 xyzzy a]}":                         "regexp does not match",
 		"- {id: a, category: spam_content, any: [xyzzy], no_match: [550 xyzzy]}":                                             "which it must not",
 		"- {id: a, category: spam_content, any: [xyz]}\n- {id: b, category: spam_content, any: [xyzzy], match: [550 xyzzy]}": "rule a at",
@@ -149,6 +156,46 @@ func TestWrongRulesAreRefused(t *testing.T) {
 		if _, err := New(Options{UserRules: []string{path}}); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: %v", text, err)
 		}
+	}
+}
+
+// TestFolderOfRules: both endings of YAML files count.
+func TestFolderOfRules(t *testing.T) {
+	dir := t.TempDir()
+	for _, name := range []string{"b.yml", "a.yaml"} {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte("- {id: "+name[:1]+", category: spam_content, any: [xyzzy-"+name[:1]+"]}"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	e, err := New(Options{UserRules: []string{dir}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if r := e.Rules(); r[0].ID != "a" || r[1].ID != "b" {
+		t.Errorf("the first rules are %s and %s", r[0].ID, r[1].ID)
+	}
+}
+
+// TestLintSeesMaskedLiterals: a literal that holds what the text has masked is told, unless a sample shows that it is found.
+func TestLintSeesMaskedLiterals(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "rules.yaml")
+	rules := "- id: a\n  category: spam_content\n  any: [xyzzy ann@example.org, plugh from 192.0.2.1, case 1234567, see https://example.org/x, mx1.example.org says, doesn't xyzzy, xyzzy @, ' xyzzy ']\n" +
+		"- {id: b, category: spam_content, any: [map_grue, resolver.rst.xyzzy], match: [550 5.7.1 RESOLVER.RST.Xyzzy]}\n"
+	if err := os.WriteFile(path, []byte(rules), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	e, err := New(Options{UserRules: []string{path}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	warnings := strings.Join(e.Lint(true), "\n")
+	for literal, seen := range map[string]string{"xyzzy ann@example.org": "xyzzy @", "plugh from 192.0.2.1": "plugh from #ip", "case 1234567": "case #n", "see https://example.org/x": "see url", "mx1.example.org says": "host says"} {
+		if want := fmt.Sprintf("literal %q is probably never found: a rule sees %q there", literal, seen); !strings.Contains(warnings, want) {
+			t.Errorf("%s is not among\n%s", want, warnings)
+		}
+	}
+	if n := strings.Count(warnings, "probably never"); n != 5 {
+		t.Errorf("%d literals are warned of, want 5:\n%s", n, warnings)
 	}
 }
 

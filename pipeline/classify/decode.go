@@ -34,7 +34,7 @@ func decodeRules(s source) ([]Rule, error) {
 func sequence(name string, data []byte) ([]*yaml.Node, error) {
 	var doc yaml.Node
 	if err := yaml.Unmarshal(data, &doc); err != nil {
-		return nil, fmt.Errorf("%s: %w", name, err)
+		return nil, notYAML(name, err)
 	}
 	if doc.Kind == 0 || len(doc.Content) == 1 && doc.Content[0].Tag == "!!null" {
 		return nil, nil
@@ -43,6 +43,21 @@ func sequence(name string, data []byte) ([]*yaml.Node, error) {
 		return nil, fmt.Errorf("%s:%d: expected a list, each entry beginning with \"- \"", name, doc.Content[0].Line)
 	}
 	return doc.Content[0].Content, nil
+}
+
+// notYAML puts file and line before what the YAML library says. It counts lines from 0 where it expected something else, and names none where
+// that gives 0.
+func notYAML(name string, err error) error {
+	line, what := 1, strings.TrimPrefix(err.Error(), "yaml: ")
+	if n, rest, ok := strings.Cut(strings.TrimPrefix(what, "line "), ": "); ok {
+		if at, err := strconv.Atoi(n); err == nil {
+			line, what = at, rest
+			if strings.HasPrefix(what, "did not find expected ") {
+				line++
+			}
+		}
+	}
+	return fmt.Errorf("%s:%d: this is no YAML: %s", name, line, what)
 }
 
 // A lineError is a mistake at a line of a file that the caller knows.

@@ -27,7 +27,7 @@ const byWords = "words"
 
 // Options say which rules are used.
 type Options struct {
-	UserRules []string // files, or folders of *.yaml files, whose rules are tried before the shipped ones
+	UserRules []string // files, or folders of *.yaml and *.yml files, whose rules are tried before the shipped ones
 }
 
 // An Engine classifies. It may be used concurrently, and its rules may be exchanged meanwhile: each row is judged by one rule

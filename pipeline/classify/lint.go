@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -13,7 +14,8 @@ import (
 // Lint reports what is allowed in rules and probably not meant; of the user's rules only, or of all. Each line names file, line
 // and rule.
 func (e *Engine) Lint(userOnly bool) []string {
-	s := e.current.Load().rules
+	j := e.current.Load()
+	s := j.rules
 	var out []string
 	for i := range s.rules {
 		r := &s.rules[i]
@@ -25,6 +27,11 @@ func (e *Engine) Lint(userOnly bool) []string {
 		}
 		if len(r.Match) == 0 {
 			warn("has no sample in match: nobody sees when it stops working")
+		}
+		for _, w := range slices.Concat(r.Any, r.With, r.All, r.None) {
+			if seen := j.masked(w); r.User && seen != "" && !j.inSamples(r, w) {
+				warn("literal %q is probably never found: a rule sees %q there", w, seen)
+			}
 		}
 		for k, a := range r.Any {
 			for l, b := range r.Any {
@@ -46,6 +53,36 @@ func (e *Engine) Lint(userOnly bool) []string {
 		}
 	}
 	return out
+}
+
+// masks are what stands in the normalised text for what differs from reply to reply.
+var masks = []string{"@", "#ip", "#n", "#id", "url", "host"}
+
+// masked returns what the text has where a reply has the literal, if part of it is masked there; else nothing.
+func (j *judge) masked(literal string) string {
+	var n normalised
+	n.normalise([]byte(literal), j.names)
+	text := strings.TrimSpace(string(n.text))
+	if strings.Contains(text, strings.TrimSpace(literal)) {
+		return ""
+	}
+	for _, m := range masks {
+		if strings.Contains(text, m) && (m == "@" || !strings.Contains(literal, m)) {
+			return text
+		}
+	}
+	return ""
+}
+
+// inSamples reports whether the text of one of the rule's samples has the literal.
+func (j *judge) inSamples(r *Rule, literal string) bool {
+	return slices.ContainsFunc(slices.Concat(r.Match, r.NoMatch), func(c Case) bool {
+		s := j.scratch.Get().(*scratch)
+		defer j.scratch.Put(s)
+		row := c.Row()
+		s.prepare(&row, j.names.relay(row.RelayHost), j.names)
+		return strings.Contains(string(s.in.text), literal)
+	})
 }
 
 // An Expectation is a reply and the verdict that it must get, as a user writes it for rules test.

@@ -10,7 +10,7 @@ import (
 	"bounceline/pipeline/record"
 )
 
-// userRules reads files, and the *.yaml files of folders in the order of their names.
+// userRules reads files, and the *.yaml and *.yml files of folders in the order of their names.
 func userRules(paths []string) ([]source, error) {
 	var out []source
 	for _, path := range paths {
@@ -44,12 +44,12 @@ func rulesFiles(path string) ([]string, error) {
 	}
 	var names []string
 	for _, e := range entries {
-		if !e.IsDir() && strings.HasSuffix(e.Name(), ".yaml") {
+		if ext := filepath.Ext(e.Name()); !e.IsDir() && (ext == ".yaml" || ext == ".yml") {
 			names = append(names, filepath.Join(path, e.Name()))
 		}
 	}
 	if len(names) == 0 {
-		return nil, fmt.Errorf("folder %s has no *.yaml file", path)
+		return nil, fmt.Errorf("folder %s has no *.yaml or *.yml file", path)
 	}
 	return names, nil
 }

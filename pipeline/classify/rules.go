@@ -57,7 +57,9 @@ type Rule struct {
 	place           int  // of its category in the table of terms, -1 none
 }
 
-func (r *Rule) where() string { return fmt.Sprintf("%s:%d: rule %s", r.File, r.Line, r.ID) }
+func (r *Rule) where() string {
+	return strings.TrimRight(fmt.Sprintf("%s:%d: rule %s", r.File, r.Line, r.ID), " ")
+}
 
 // A source is a file of rules.
 type source struct {
@@ -223,7 +225,11 @@ func compile(sources []source, names *nameTables) (*ruleSet, error) {
 	for i := range set.rules {
 		r := &set.rules[i]
 		if before := ids[r.ID]; before != nil && r.ID != "" {
-			errs = append(errs, fmt.Errorf("%s: the id is already taken at %s:%d", r.where(), before.File, before.Line))
+			late, early := r, before
+			if before.User && !r.User { // the shipped rule was there first
+				late, early = before, r
+			}
+			errs = append(errs, fmt.Errorf("%s: the id is already taken at %s:%d", late.where(), early.File, early.Line))
 		}
 		ids[r.ID] = r
 		errs = append(errs, r.check(names))
@@ -377,6 +383,39 @@ func (r *Rule) unmet(in *input) string {
 	return ""
 }
 
+// maxNamed bounds how many values of a condition are named.
+const maxNamed = 6
+
+// asks says what a condition that does not hold asks for, and what there is instead.
+func (r *Rule) asks(condition string, in *input) string {
+	var wanted []string
+	var is string
+	switch condition {
+	case "codes":
+		wanted, is = r.Codes, string(bytes.Trim(in.code[:], "\x00"))
+	case "enhanced":
+		wanted, is = r.Enhanced, string(in.enhanced)
+	case "classes":
+		wanted, is = r.Classes, string(rune(in.class))
+	case "commands":
+		wanted, is = r.Commands, in.command
+	case "providers":
+		wanted, is = r.Providers, in.provider
+	case "mtas":
+		wanted, is = r.MTAs, in.mta
+	case "statuses":
+		wanted, is = r.Statuses, string(in.status)
+	}
+	if is == "" {
+		is = "none"
+	}
+	list := strings.Join(wanted[:min(len(wanted), maxNamed)], ", ")
+	if len(wanted) > maxNamed {
+		list += ", ..."
+	}
+	return fmt.Sprintf("condition %s asks for %s, and there is %s", condition, list, is)
+}
+
 // lacks says which of its conditions a rule misses; empty if all hold.
 func (s *ruleSet) lacks(r *Rule, in *input, f *found) string {
 	if !hasAny(f, r.any) {
@@ -399,7 +438,7 @@ func (s *ruleSet) lacks(r *Rule, in *input, f *found) string {
 		}
 	}
 	if c := r.unmet(in); c != "" {
-		return "condition " + c + " does not hold"
+		return r.asks(c, in)
 	}
 	if r.regexp != nil && !r.regexp.Match(in.text) {
 		return "regexp does not match"
