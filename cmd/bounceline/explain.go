@@ -48,6 +48,9 @@ func (c *classifier) explain(text string, row *record.Row) {
 		rule = "none"
 	}
 	line("rule", "%s, confidence %s, rule set %s", rule, x.Class.Confidence, x.Class.RuleSet)
+	if x.Because != "" {
+		line("because", "%s", x.Because)
+	}
 	line("text", "%s", marked(x.Text, x.Matched))
 	line("codes", "%s", codesSay(row, x))
 	if row.SMTPCommand != "" {

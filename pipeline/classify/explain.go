@@ -11,6 +11,7 @@ import (
 // An Explanation is how a verdict came about.
 type Explanation struct {
 	Class    record.Class
+	Because  string   // where it is not simply what the named rule says: what decided
 	Text     string   // the normalised text, without the blanks at its ends
 	Matched  []string // the literals, and what the regular expression found, for which the rule was taken
 	Lost     []Loser  // other rules that the text made candidates, in the order in which they are tried
@@ -43,6 +44,7 @@ func (j *judge) explain(r *record.Row) Explanation {
 	f := j.search(s)
 	x.Text = string(bytes.TrimSpace(s.in.text))
 	_, judgedWithout := wordless(r)
+	x.Because = because(r, &x.Class, f.rule)
 	first := false // whether the rule that holds first has been met
 	if x.Class.Rule == byWords {
 		words := j.weights.speakFor(f.likely.category, s.n.text)
@@ -77,6 +79,38 @@ func (j *judge) explain(r *record.Row) Explanation {
 		x.Lost = append(x.Lost, Loser{rule.ID, rule.Category, why})
 	}
 	return x
+}
+
+// because says what decided where no rule did, or where a rule's category or the trust in its words was changed.
+func because(r *record.Row, c *record.Class, rule *Rule) string {
+	switch c.Rule {
+	case byWords:
+		return "no rule is sure; single words of the text, and the codes, are mostly said for this reason"
+	case "code":
+		if b := LookupBasic(r.SMTPCode); b != nil && b.Category != c.Category && notOfRecipient(r, b.Category) == "" {
+			return "no rule knows the words; what says nothing but such a code is mostly not about the address"
+		}
+		return "no rule decides; the basic code does"
+	case "dsn":
+		return "no rule decides; the enhanced code does"
+	case "mta dsn":
+		return "there is no reply; the MTA's own enhanced code decides"
+	case "suspended", "last reply":
+		return "no delivery was tried; what failed before decides"
+	case "status:expired", "status:delivered":
+		return "the MTA's word for the outcome decides"
+	case "code:3xx":
+		return "a reply of class 3 asks for more, and refuses nothing"
+	}
+	switch {
+	case rule == nil || rule.ID != c.Rule:
+		return ""
+	case rule.Category != c.Category:
+		return fmt.Sprintf("the rule says %s, but what answers %s is not about the recipient", rule.Category, r.SMTPCommand)
+	case c.Confidence == ByCode, c.Confidence == ByDSN:
+		return "the rule's words are vague about a recipient: they prove no more than the code does"
+	}
+	return ""
 }
 
 // overruled says why the verdict is not that of the rule that holds.

@@ -49,3 +49,25 @@ func TestExplainLosers(t *testing.T) {
 		}
 	}
 }
+
+// TestExplainBecause: what decided is told where it is not simply a rule.
+func TestExplainBecause(t *testing.T) {
+	e := engine(t)
+	for _, c := range []struct {
+		Case
+		rule, because string
+	}{
+		{Case{Text: "550 5.1.1 User unknown"}, "unknown-coded", ""},
+		{Case{Text: "550 5.1.1 User unknown", SMTPCommand: "MAIL FROM"}, "unknown-coded", "the rule says user_unknown, but what answers MAIL FROM is not about the recipient"},
+		{Case{Text: "550"}, "code", "no rule decides; the basic code does"},
+		{Case{Text: "550 qwlmz"}, "code", "no rule knows the words; what says nothing but such a code is mostly not about the address"},
+		{Case{Text: "552 5.3.4 plugh"}, "dsn", "no rule decides; the enhanced code does"},
+		{Case{Text: "550 5.1.1 User unknown", Status: "expired"}, "status:expired", "the MTA's word for the outcome decides"},
+		{Case{Text: "354 go on"}, "code:3xx", "a reply of class 3 asks for more, and refuses nothing"},
+	} {
+		row := c.Row()
+		if x := e.Explain(&row); x.Class.Rule != c.rule || x.Because != c.because {
+			t.Errorf("%s: by %s, because %q; want %s, %q", c.Text, x.Class.Rule, x.Because, c.rule, c.because)
+		}
+	}
+}
