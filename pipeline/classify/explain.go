@@ -3,7 +3,6 @@ package classify
 import (
 	"bytes"
 	"fmt"
-	"slices"
 
 	"bounceline/pipeline/record"
 )
@@ -127,7 +126,7 @@ func overruled(c *record.Class, rule *Rule) string {
 // matched lists what of the text made the rule hold.
 func (j *judge) matched(r *Rule, s *scratch) []string {
 	var out []string
-	for _, n := range slices.Concat(slices.Concat(r.all...), r.any, r.with) {
+	for _, n := range r.own {
 		if s.found.has(n) {
 			out = append(out, j.rules.literals[n])
 		}

@@ -66,8 +66,8 @@ const (
 	leadOverCode = 10 // or a vague rule
 	leadWithCode = 20 // with a basic code that says so too, but is not believed alone
 	leadOverBad  = 50 // a rule that says so
-	leadOverRule = 70
-	leadToBad    = 40
+	leadOverRule = 100
+	leadToBad    = 30
 )
 
 // beats reports whether what is likely is better than a verdict of codes, or of a rule, nil if none holds. A reply that came before the recipient
@@ -296,14 +296,17 @@ func (j *judge) hear(w wordWeights) {
 	}
 }
 
-// doubt is how much more the literals that were found must say for another category than for the rule's.
-const doubt = 400
+// doubt is how much more the literals beside the rule's own must say for another category than for the rule's.
+const doubt = 300
 
-// doubtful reports whether the literals that were found speak for another category than the rule's. It costs little, and where it is false the
-// terms of the text nearly never outvote the rule.
+// doubtful reports whether the literals that were found beside the rule's own speak for another category than the rule's: its own have been
+// judged by whoever wrote it. It costs little, and where it is false the terms of the text nearly never outvote the rule.
 func (j *judge) doubtful(rule *Rule, f *found) bool {
 	var scores [maxReasons]int32
 	for _, n := range f.list {
+		if _, own := slices.BinarySearch(rule.own, n); own {
+			continue
+		}
 		for _, x := range &j.rules.screen.known[n].hint {
 			scores[x.category()] += x.points()
 		}

@@ -351,7 +351,7 @@ func TestWeighing(t *testing.T) {
 // and never that an address is bad as easily as anything else.
 func TestWordsDecide(t *testing.T) {
 	w, err := newWordWeights([]byte("user_unknown\tgreylisted\tpolicy_rejected\tcontent_rejected\n" +
-		"nobody\t0:55\nhere\t0:45\nminutes\t1:30\nlong\t1:90\nrules\t2:25\nbodies\t3:75\nparts\t3:140\nuser\t3:1\nunknown\t3:1\nvirus\t3:1\n550\t1:-30\n"))
+		"nobody\t0:55\nhere\t0:35\nminutes\t1:30\nlong\t1:90\nrules\t2:25\nbodies\t3:75\nparts\t3:140\nuser\t3:1\nunknown\t3:1\nvirus\t3:1\n550\t1:-30\n"))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -48,6 +48,7 @@ type Rule struct {
 
 	any, with, none []int32
 	all             [][]int32 // for each literal its spellings
+	own             []int32   // those of any, with and all, sorted
 	regexp          *regexp.Regexp
 	category        *Category
 	outvotable      bool // see mayBeOutvoted
@@ -238,6 +239,7 @@ func compile(sources []source, names *nameTables) (*ruleSet, error) {
 			r.all = append(r.all, spellings(w))
 		}
 		r.yields = r.bad && !r.User && r.Provider == "" && len(r.Enhanced) == 0 && !r.asksFor(acquitting)
+		r.own = slices.Sorted(slices.Values(slices.Concat(slices.Concat(r.all...), r.any, r.with)))
 	}
 	if err := errors.Join(errs...); err != nil {
 		return nil, err
