@@ -7,20 +7,25 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"regexp"
 	"strings"
 
 	"github.com/spf13/cobra"
 
+	"bounceline/parsers/reply"
 	"bounceline/pipeline/classify"
 	"bounceline/pipeline/record"
 )
 
-// classifyInput is an object of --input ndjson.
+// classifyInput is an object of --input ndjson. The text of what parse prints is response_text.
 type classifyInput struct {
 	Text         string          `json:"text"`
+	ResponseText string          `json:"response_text"`
 	SMTPCode     uint16          `json:"smtp_code"`
 	EnhancedCode string          `json:"enhanced_code"`
+	SMTPCommand  string          `json:"smtp_command"`
 	RelayHost    string          `json:"relay_host"`
+	Recipient    string          `json:"recipient"`
 	MTA          string          `json:"mta"`
 	Status       string          `json:"status"`
 	ID           json.RawMessage `json:"id"`
@@ -58,15 +63,15 @@ func newClassifyCommand() *cobra.Command {
 a line from standard input. They may be bare replies or what Postfix and Exim log around them. The table explains each verdict:
 the text as the rules see it with what matched in it, the rules that lost and why, what the codes say, and what to do.`,
 		Example: `  bounceline classify "550 5.1.1 <ann@example.org>: Recipient address rejected: User unknown"
-  bounceline parse --output ndjson mail.log | jq -r .response_text | bounceline classify --output ndjson
+  bounceline parse --output ndjson mail.log | bounceline classify --input ndjson --output csv
   bounceline classify --rules my-rules.yaml "550 5.7.1 Blocked by our house filter"
   bounceline classify --input ndjson --output ndjson < replies.ndjson`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if input != "text" && input != "ndjson" {
 				return usagef("--input %s: it is text or ndjson", input)
 			}
-			if output != "table" && output != "ndjson" {
-				return usagef("--output %s: it is table or ndjson", output)
+			if err := checkOutput(output); err != nil {
+				return err
 			}
 			engine, err := rules.engine()
 			if err != nil {
@@ -78,6 +83,9 @@ the text as the rules see it with what matched in it, the rules that lost and wh
 			}
 			out := bufio.NewWriter(cmd.OutOrStdout())
 			c := &classifier{engine: engine, guides: guides, out: out, table: output == "table"}
+			if output == "csv" {
+				c.csv = newRowWriter(out, output, classifyColumns)
+			}
 			var in io.Reader = cmd.InOrStdin()
 			if len(args) > 0 && !(len(args) == 1 && args[0] == "-") {
 				in = strings.NewReader(argumentLines(args))
@@ -86,12 +94,17 @@ the text as the rules see it with what matched in it, the rules that lost and wh
 				_ = out.Flush()
 				return err
 			}
+			if c.csv != nil {
+				if err := c.csv.Close(); err != nil {
+					return err
+				}
+			}
 			return out.Flush()
 		},
 	}
 	rules.register(cmd)
-	cmd.Flags().StringVar(&input, "input", "text", "text: a reply a line, or ndjson: objects with text, smtp_code, enhanced_code, relay_host, mta, status, id")
-	cmd.Flags().StringVarP(&output, "output", "o", "table", "table, or ndjson: an object for each input, in order")
+	cmd.Flags().StringVar(&input, "input", "text", "text: a reply a line, or ndjson: objects with text or response_text, smtp_code, enhanced_code, smtp_command, relay_host, recipient, mta, status, id")
+	cmd.Flags().StringVarP(&output, "output", "o", "table", "table, or for each input in order an object (ndjson) or a row (csv)")
 	return cmd
 }
 
@@ -110,6 +123,7 @@ type classifier struct {
 	guides
 	out   *bufio.Writer
 	table bool
+	csv   rowWriter // nil but for --output csv
 }
 
 // all classifies each line. Answers of --output ndjson and lines stay in step: a line that is no object, and an empty reply, get
@@ -157,7 +171,7 @@ func (c *classifier) one(line []byte, cut, object bool) error {
 			bad = fmt.Errorf("it is longer than %d bytes", maxReply)
 		case err != nil:
 			bad = fmt.Errorf("no object: %w", err)
-		case in.Text == "" && in.SMTPCode == 0 && in.EnhancedCode == "" && in.Status == "":
+		case in.Text == "" && in.ResponseText == "" && in.SMTPCode == 0 && in.EnhancedCode == "" && in.Status == "":
 			bad = errors.New("there is nothing to classify: no text, smtp_code, enhanced_code or status")
 		}
 	}
@@ -169,15 +183,43 @@ func (c *classifier) one(line []byte, cut, object bool) error {
 		return c.print(classifyOutput{ID: in.ID, Error: bad.Error(), BounceCategory: "other", Confidence: classify.ByNothing})
 	case c.table:
 		row := in.row()
-		c.explain(in.Text, &row)
+		c.explain(in.reply(), &row)
 		return nil
 	}
 	return c.print(c.verdict(in))
 }
 
+// reply is the text that is classified.
+func (in classifyInput) reply() string {
+	if in.Text == "" {
+		return in.ResponseText
+	}
+	return in.Text
+}
+
 // row is what is classified.
 func (in classifyInput) row() record.Row {
-	return classify.Case{Text: in.Text, SMTPCode: in.SMTPCode, EnhancedCode: in.EnhancedCode, RelayHost: in.RelayHost, MTA: in.MTA, Status: in.Status}.Row()
+	text, relay := in.reply(), in.RelayHost
+	if relay == "" {
+		relay = relayIn(text)
+	}
+	return classify.Case{Text: text, SMTPCode: in.SMTPCode, EnhancedCode: in.EnhancedCode, SMTPCommand: in.SMTPCommand, RelayHost: relay, Recipient: in.Recipient, MTA: in.MTA,
+		Status: in.Status}.Row()
+}
+
+// relayNamed is how Postfix and Exim name the host that answered, before its reply.
+var relayNamed = regexp.MustCompile(`(?:\bhost |\bH=)([0-9A-Za-z._-]+) ?\[[0-9A-Fa-f.:]+\]`)
+
+// relayIn is the host that an MTA names before a reply, as it stands in the row of the whole line; empty where the text begins with the reply
+// itself, which may quote what another server said.
+func relayIn(text string) string {
+	if reply.Code([]byte(text)) != 0 {
+		return ""
+	}
+	if m := relayNamed.FindStringSubmatch(text); m != nil {
+		return m[1]
+	}
+	return ""
 }
 
 // verdict classifies one reply.
@@ -186,11 +228,19 @@ func (c *classifier) verdict(in classifyInput) classifyOutput {
 	v := c.engine.Classify(&row)
 	return classifyOutput{ID: in.ID, BounceType: v.BounceType, BounceCategory: v.Category, Action: v.Action, Rule: v.Rule, Confidence: v.Confidence,
 		SMTPCode: row.SMTPCode, EnhancedCode: string(row.EnhancedCode), SMTPCommand: row.SMTPCommand, Provider: v.Provider, ListName: v.ListName,
-		RetryAfter: v.RetryAfter, RuleSet: v.RuleSet, Text: in.Text}
+		RetryAfter: v.RetryAfter, RuleSet: v.RuleSet, Text: in.reply()}
 }
 
-// print writes an object and a line break.
+// classifyColumns are those of --output csv.
+var classifyColumns = []string{"id", "bounce_type", "bounce_category", "action", "rule", "confidence", "smtp_code", "enhanced_code", "smtp_command", "provider", "list_name", "retry_after",
+	"ruleset", "text", "error"}
+
+// print writes an object and a line break, or a row.
 func (c *classifier) print(o classifyOutput) error {
+	if c.csv != nil {
+		return c.csv.Write([]any{strings.Trim(string(o.ID), `"`), o.BounceType, o.BounceCategory, o.Action, o.Rule, o.Confidence, o.SMTPCode, o.EnhancedCode, o.SMTPCommand, o.Provider,
+			o.ListName, o.RetryAfter, o.RuleSet, o.Text, o.Error})
+	}
 	data, err := json.Marshal(o)
 	if err != nil {
 		return err

@@ -122,6 +122,29 @@ func TestClassifyStaysInStep(t *testing.T) {
 	}
 }
 
+// TestClassifyRows: rows as parse prints them get the verdict that the pipeline gives them.
+func TestClassifyRows(t *testing.T) {
+	t.Parallel()
+	rows := `{"response_text":"550 5.1.1 User unknown","smtp_command":"MAIL FROM","id":"a"}` + "\n" +
+		`{"text":"550 5.1.1 User unknown","recipient":"ann@gmail.com","id":2}` + "\n" +
+		`{"text":"host gmail-smtp-in.l.google.com[142.250.1.1] said: 550 5.1.1 User unknown (in reply to RCPT TO command)"}` + "\n" +
+		`{"text":"550 5.1.1 it said: host gmail-smtp-in.l.google.com[142.250.1.1] said: 550 5.1.1 User unknown"}` + "\n" +
+		`{"text":"SMTP error from remote mail server after RCPT TO:<a@b.example>: host mx01.mail.icloud.com [17.56.9.31]: 550 5.1.1 User unknown","relay_host":""}` + "\n{}\n"
+	code, out, errs := callWith(t, rows, "classify", "--input", "ndjson", "--output", "csv")
+	if code != exitOK {
+		t.Fatalf("exit %d, %s", code, errs)
+	}
+	lines := strings.Split(out, "\n")
+	for i, want := range []string{"id,bounce_type,bounce_category,action,rule,confidence,smtp_code,enhanced_code,smtp_command,provider,list_name,retry_after,ruleset,text,error",
+		"a,block,sender_rejected,fix_sender_address,unknown-coded,text,550,5.1.1,MAIL FROM,,,0,", "2,hard,user_unknown,suppress_address,unknown-coded,text,550,5.1.1,,Google,",
+		",hard,user_unknown,suppress_address,unknown-coded,text,550,5.1.1,RCPT TO,Google,", ",hard,user_unknown,suppress_address,unknown-coded,text,550,5.1.1,,,",
+		",hard,user_unknown,suppress_address,unknown-coded,text,550,5.1.1,RCPT TO,Apple,", ",,other,,,none,0,,,,,0,,,\"there is nothing to classify"} {
+		if !strings.HasPrefix(lines[i], want) {
+			t.Errorf("row %d is %s, want %s", i, lines[i], want)
+		}
+	}
+}
+
 func TestCodesCommand(t *testing.T) {
 	t.Parallel()
 	code, out, _ := call(t, "codes", "550", "5.7.26", "S3140", "x.7.999", "ip_blocklisted", "443")
