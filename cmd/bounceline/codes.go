@@ -124,8 +124,12 @@ func codeEntry1(arg string) (codeEntry, error) {
 		if b := classify.LookupBasic(uint16(n)); b != nil {
 			return basicEntry(b), nil
 		}
-		return codeEntry{kind: "basic", code: arg, class: arg[0], category: classify.Lookup("other"), source: "not registered",
-			meaning: "no document defines this code; its first digit counts"}, nil
+		entry := codeEntry{kind: "basic", code: arg, class: arg[0], category: classify.Lookup("other"), source: "not registered",
+			meaning: "no document defines this code; its first digit counts"}
+		if e := classify.LookupBeside(uint16(n)); e != nil {
+			entry.source, entry.meaning = "RFC 5248", fmt.Sprintf("only named beside x.%s, %s; its first digit counts", e.Code, e.Meaning)
+		}
+		return entry, nil
 	}
 	if class, rest, ok := strings.Cut(arg, "."); ok && len(class) == 1 && strings.Contains("245x", class) {
 		if e := classify.LookupEnhanced("5." + rest); e != nil {

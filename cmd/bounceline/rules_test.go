@@ -147,12 +147,13 @@ func TestClassifyRows(t *testing.T) {
 
 func TestCodesCommand(t *testing.T) {
 	t.Parallel()
-	code, out, _ := call(t, "codes", "550", "5.7.26", "S3140", "x.7.999", "ip_blocklisted", "443")
+	code, out, _ := call(t, "codes", "550", "5.7.26", "S3140", "x.7.999", "ip_blocklisted", "443", "525")
 	if code != exitOK {
 		t.Errorf("exit %d", code)
 	}
 	holds(t, out, "550: requested action not taken: mailbox unavailable (RFC 5321)", "5.7.26: multiple authentication checks failed (RFC 7372)", "Google 4.7.26, 5.7.26: ", "Outlook.com S3140, S3150, AS3140, AS3150: ", "its subject counts",
-		"KumoMTA:    SpamBlock", "443: no document defines this code")
+		"KumoMTA:    SpamBlock", "443: no document defines this code",
+		"525: only named beside x.7.13, user account disabled; its first digit counts (RFC 5248)")
 	if code, out, _ = call(t, "codes", "zen.spamhaus.org", "barracuda", "SORBS"); code != exitOK {
 		t.Errorf("exit %d", code)
 	}

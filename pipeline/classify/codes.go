@@ -76,6 +76,14 @@ func LookupBasic(code uint16) *BasicCode {
 	return nil
 }
 
+// besides are the basic codes that no document about SMTP defines and that the registry of enhanced codes names as associated with one. Servers
+// use them for much else, so that no verdict rests on them.
+var besides = map[uint16]string{422: "7.12", 430: "5.1", 523: "7.10", 524: "7.11", 525: "7.13", 533: "7.1"}
+
+// LookupBeside returns the enhanced code that the registry (RFC 5248) associates with a basic code which LookupBasic does not know; nil
+// if there is none.
+func LookupBeside(code uint16) *EnhancedCode { return enhancedByCode[besides[code]] }
+
 // An EnhancedCode is an entry of the registry of enhanced status codes (RFC 5248) without its class, and what it is taken for
 // where nothing else says more.
 type EnhancedCode struct {

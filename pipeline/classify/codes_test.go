@@ -75,6 +75,11 @@ func TestTables(t *testing.T) {
 			}
 		}
 	}
+	for code := range besides {
+		if LookupBasic(code) != nil || LookupBeside(code) == nil {
+			t.Errorf("%d is no code of the registry alone", code)
+		}
+	}
 	if LookupEnhanced("5.8.1") != nil || LookupEnhanced("5.1") != nil || LookupBasic(999) != nil || LookupBasic(599) != nil {
 		t.Error("codes that there are not were found")
 	}

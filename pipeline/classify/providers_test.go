@@ -20,6 +20,7 @@ func TestProviders(t *testing.T) {
 		"mx1.hc123-45.iphmx.com": "Cisco", "route1.mx.cloudflare.net": "Cloudflare", "mailstream-east.mxrecord.io": "Cloudflare", "in.tmes.trendmicro.com": "Trend Micro", "mx-01-us-east-2.prod.hydra.sophos.com": "Sophos",
 		"cust1-s.in.mailcontrol.com": "Forcepoint", "cluster5.eu.messagelabs.com": "Broadcom", "mx01.hornetsecurity.com": "Hornetsecurity", "mx1.vadesecure.com": "Vade", "mx2.mailchannels.net": "MailChannels",
 		"mx1.spamexperts.com": "SpamExperts", "mx1.mtaroutes.com": "SpamExperts", "example.org.s7a1.psmtp.com": "Postini", "inbound-smtp.eu-west-1.amazonaws.com": "Amazon WorkMail", "mx.example.org": "",
+		"email-smtp.us-east-1.amazonaws.com": "Amazon SES", "mail-1.elb.us-east-1.amazonaws.com": "", "ec2-192-0-2-1.eu-west-1.compute.amazonaws.com": "",
 	} {
 		row := Case{Text: "450 4.7.1 xyzzy", RelayHost: host}.Row()
 		if got := e.Classify(&row).Provider; got != want {
