@@ -162,7 +162,7 @@ var unitBytes = func() (set [256]bool) {
 
 // waiting are words that say, shortly before a time, that it is one to wait for and not one over which something was counted.
 var waiting = [][]byte{[]byte("try"), []byte("wait"), []byte("again"), []byte("greylist"), []byte("graylist"), []byte("come back"), []byte("resend"), []byte("delay"), []byte("deferred for"),
-	[]byte("blocked for"), []byte("throttled for"), []byte("next attempt"), []byte("will be accepted"), []byte("retries"), []byte("erneut"), []byte("réessay"), []byte("reintent"), []byte("riprov"), []byte("через"), []byte("请在"), []byte("稍后")}
+	[]byte("blocked for"), []byte("throttled for"), []byte("next attempt"), []byte("will be accepted"), []byte("retries"), []byte("erneut"), []byte("versuch"), []byte("probeer"), []byte("ponów"), []byte("spróbuj"), []byte("tente"), []byte("réessay"), []byte("reintent"), []byte("riprov"), []byte("через"), []byte("请在"), []byte("稍后")}
 
 // maxRetry bounds a hint: servers that ask for more than a week mean something else.
 const maxRetry = 7 * 86400
@@ -187,7 +187,7 @@ func retryAfter(text []byte) uint32 {
 				}
 				for _, w := range waiting {
 					if bytes.Contains(before, w) && n > 0 && n <= maxRetry/u.seconds {
-						return n * u.seconds
+						return n*u.seconds + smaller(rest, u.seconds)
 					}
 				}
 			}
@@ -197,6 +197,29 @@ func retryAfter(text []byte) uint32 {
 			return n
 		}
 		i = j
+	}
+	return 0
+}
+
+// smaller is the time that follows a unit in smaller ones: "minutes and 20 seconds". 0 is none.
+func smaller(text []byte, than uint32) uint32 {
+	i := 0
+	for i < len(text) && byteClass(text[i])&wordByte != 0 && byteClass(text[i]) != digit {
+		i++
+	}
+	rest := bytes.TrimLeft(text[i:], " ,")
+	for _, w := range [][]byte{[]byte("and "), []byte("und "), []byte("et ")} {
+		rest = bytes.TrimPrefix(rest, w)
+	}
+	n, j := uint32(0), 0
+	for ; j < len(rest) && j < 2 && byteClass(rest[j]) == digit; j++ {
+		n = n*10 + uint32(rest[j]-'0')
+	}
+	rest = bytes.TrimLeft(rest[j:], " ")
+	for _, u := range units {
+		if j > 0 && u.seconds < than && n < than/u.seconds && bytes.HasPrefix(rest, []byte(u.word)) {
+			return n * u.seconds
+		}
 	}
 	return 0
 }

@@ -160,6 +160,14 @@ func TestRetryAfter(t *testing.T) {
 		"421 try again at 14:30:00":                                   0,
 		"421 try again after 14:30:00 UTC":                            0,
 		"421 try again in 1:2":                                        0,
+		"450 Early retry. Come back in 3 minutes 20 seconds.":         200,
+		"450 try again in 1 hour, 5 min and 7 s":                      3900,
+		"450 try again in 1 min 30 sec":                               90,
+		"450 try again in 5 minutes 2 recipients":                     300,
+		"450 try again in 5 minutes 90 seconds":                       300,
+		"450 try again in 5 minutes 10 hours":                         300,
+		"421 Bitte versuchen Sie es in 5 Minuten erneut":              300,
+		"450 Tente em 10 minutos":                                     600,
 	} {
 		var n normalised
 		n.normalise([]byte(text), names)
