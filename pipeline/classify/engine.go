@@ -113,7 +113,7 @@ func newJudge(sources []source) (*judge, error) {
 func (j *judge) classify(r *record.Row) record.Class {
 	relay := j.names.relay(r.RelayHost) // the provider behind the relay's name
 	c, f := j.ruled(r, relay)
-	if l := f.likely; l.category != nil && !(f.elsewhere && aboutRecipient(l.category.Name)) && l.beats(&c, f.rule, r) {
+	if l := f.likely; l.category != nil && !((f.elsewhere || f.broken) && aboutRecipient(l.category.Name)) && l.beats(&c, f.rule, r) {
 		c = l.category.class(r, byWords, ByCode)
 	}
 	if p := j.names.provider(r, relay); p >= 0 {
@@ -161,7 +161,7 @@ func (j *judge) ruled(r *record.Row, relay int32) (record.Class, finding) {
 func (f *finding) verdict(r *record.Row) record.Class {
 	if f.rule == nil {
 		c := byCodes(r)
-		if c.Category == "user_unknown" && c.Rule == "code" && f.said && len(r.EnhancedCode) == 0 {
+		if c.Rule == "code" && (c.Category == "user_unknown" && f.said && len(r.EnhancedCode) == 0 || f.broken && c.BounceType == Hard) {
 			// Of the replies with nothing but a 550 and words that nobody knows, two in three are about something else.
 			c = class(r, "policy_rejected", "code", ByCode)
 		}
@@ -182,6 +182,8 @@ func (f *finding) verdict(r *record.Row) record.Class {
 			confidence = ByCode
 			if ok && code.precise() && code.Category == f.rule.Category {
 				confidence = ByDSN
+			} else if f.broken {
+				return class(r, "policy_rejected", "code", ByCode)
 			}
 		}
 	}
@@ -210,6 +212,7 @@ type finding struct {
 	likely    likely // weighed where there is no rule, or one that may be outvoted
 	said      bool   // where there is no rule, that there are words
 	elsewhere bool   // where there is no rule, or one that may be outvoted, that acquitting words are among them
+	broken    bool   // the reply lacks its end
 	retry     uint32
 	list      int16 // place in its table of the blocklist that is named, -1 none
 	answered  int16 // and of the provider that answered, by its words; -1 unknown
@@ -232,9 +235,10 @@ func (j *judge) find(s *scratch) finding {
 // search looks for what the prepared text says, once misspelt words are put right in it.
 func (j *judge) search(s *scratch) finding {
 	f := nothing
+	f.broken = s.n.broken
 	refused := j.look(s, &f)
 	if j.rules.misspells(s.n.text, &s.found) && s.n.correct(j.rules.misspellings) {
-		f = nothing
+		f.rule = nil
 		refused = j.look(s, &f)
 	}
 	if f.rule == nil || !refused && f.rule.outvotable && (f.rule.Vague || j.doubtful(f.rule, &s.found)) {
@@ -274,14 +278,28 @@ func (j *judge) look(s *scratch, f *finding) (refused bool) {
 			f.rule = nil // it knows the courtesy alone
 		}
 		refused = end > s.n.cut && s.n.frame == addressFrame && f.rule != nil && f.rule.Category == "ip_blocklisted"
-		if first != nil && !refused && (f.rule == nil || f.rule.Vague || f.rule.Category == "protocol_error") {
+		if first != nil && !refused && (f.rule == nil || f.rule.Vague && s.n.frame != laterFrame || f.rule.Category == "protocol_error") {
 			f.rule = first
 		}
-		if f.rule != nil && (!f.rule.Vague || s.n.frame == addressFrame && f.rule.Category != "policy_rejected") || end == len(s.n.text) {
+		if end == len(s.n.text) || f.rule != nil && s.n.frame.leaves(f.rule, &s.in) {
 			break
 		}
 	}
 	return refused
+}
+
+// leaves reports whether the rule that takes what stands before the frame is the reply's, whatever the frame says. An MTA that asks itself to try
+// again calls no address bad.
+func (f frame) leaves(r *Rule, in *input) bool {
+	switch f {
+	case addressFrame:
+		return !r.Vague || r.Category != "policy_rejected"
+	case endFrame:
+		return true
+	case laterFrame:
+		return !r.Vague && r.Category != "policy_rejected" && (!r.bad || in.code[0] != 0)
+	}
+	return !r.Vague
 }
 
 // may reports whether one of the categories that the verdict may have is such.
@@ -310,10 +328,17 @@ func (s *scratch) prepare(r *record.Row, relay int32, names *nameTables) {
 	}
 	k := append(s.n.text, byte(s.in.class), byte(s.in.relay), byte(s.in.relay>>8), byte(s.n.signed), byte(s.n.signed>>8), byte(s.n.cut), byte(s.n.cut>>8),
 		s.in.code[0], s.in.code[1], s.in.code[2])
-	k = append(append(k, s.in.enhanced...), 0)
+	k = append(append(k, s.in.enhanced...), bit(s.n.broken))
 	k = append(append(k, s.in.command...), 0)
 	k = append(append(k, s.in.mta...), 0)
 	s.key = append(k, s.in.status...)
+}
+
+func bit(b bool) byte {
+	if b {
+		return 1
+	}
+	return 0
 }
 
 // keySpace is how much longer the key of a text in the cache is than the text, usually.

@@ -9,6 +9,8 @@ type frame uint8
 const (
 	noFrame      frame = iota
 	courtesy           // says nothing, but with the reason it may be a sentence of one provider
+	endFrame           // says no more than any reason
+	laterFrame         // asks to try again: beside a reason that only says that it is a refusal, it says more
 	addressFrame       // names the client's address: beside a reason that only says that it is a refusal, it tells who is refused
 	sessionFrame       // is cut off
 )
@@ -20,7 +22,7 @@ const enough = 2
 func withoutHead(out []byte, i int) []byte {
 	for {
 		n := headLength(out[i:])
-		if n == 0 || !says(out[i+n:], enough) || bytes.HasPrefix(out[i+n:], notDone) { // mx.example.org ESMTP not accepting messages
+		if n == 0 || !says(out[i+n:], enough) || startsWithOne(out[i+n:], noReasons) {
 			return out
 		}
 		out = append(out[:i], out[i+n:]...)
@@ -42,7 +44,9 @@ func headLength(text []byte) int {
 // heads are marks before a reason, by their first byte.
 var heads = func() (table [256][][]byte) {
 	for _, h := range []string{"smtp error: ", "delivery failed: ", "delivery failure: ", "permanent failure: ", "permanent error: ", "remote server says: ", "remote server said: ", "server says: ",
-		"mail denied: ", "mail refused: ", "mail rejected: ", "message denied: ", "message refused: ", "message rejected: ", "reason: ", "host esmtp ", "host esmtp: "} {
+		"mail denied: ", "mail refused: ", "mail rejected: ", "message denied: ", "message refused: ", "message rejected: ", "command rejected: ", "your message was rejected: ", "reason: ",
+		"rejected: ", "blocked: ", "access denied: ", "denied: ", "refused: ", "failed: ", "bounced: ", "undeliverable: ", "transaction failed: ", "fatal: ", "fatal error: ", "error - ", "[err] ",
+		"the mail could not be delivered: ", "the message could not be delivered: ", "your message could not be delivered: ", "delivery to @ failed: ", "delivery to <@> failed: ", "we are sorry: ", "mail refused - ", "mail rejected - ", "message refused - ", "message rejected - ", "host esmtp ", "host esmtp: "} {
 		table[h[0]] = append(table[h[0]], []byte(h))
 	}
 	return table
@@ -54,7 +58,7 @@ func framed(out []byte, i int) (text []byte, end int, kind frame) {
 	end = len(out)
 	for {
 		start, k := lastPart(out[:end], i)
-		if k == noFrame || !says(out[i:start], 1) || k == courtesy && !says(out[i:start], enough) {
+		if k == noFrame || !says(out[i:start], 1) || k != addressFrame && k != sessionFrame && !says(out[i:start], enough) {
 			return out, end, kind
 		}
 		if k == sessionFrame && kind == noFrame {
@@ -88,9 +92,9 @@ func lastPart(text []byte, i int) (start int, kind frame) {
 		}
 	default:
 		if start, kind = labelled(t); kind == noFrame {
-			for _, words := range closings[last] {
-				if bytes.HasSuffix(t, words) {
-					start, kind = len(t)-len(words), courtesy
+			for _, c := range closings[last] {
+				if bytes.HasSuffix(t, c.words) {
+					start, kind = len(t)-len(c.words), c.kind
 					break
 				}
 			}
@@ -99,7 +103,11 @@ func lastPart(text []byte, i int) (start int, kind frame) {
 	if start <= i {
 		return 0, noFrame
 	}
-	return len(bytes.TrimRight(t[:start], between)), kind
+	start = len(bytes.TrimRight(t[:start], between))
+	if kind == laterFrame && (bytes.HasSuffix(t[:start], []byte(":")) || bytes.Contains(t[:start], []byte("unavailable"))) { // it is the reason, or a part of it
+		return 0, noFrame
+	}
+	return start, kind
 }
 
 // between are the signs between parts.
@@ -113,6 +121,13 @@ func inBrackets(inner []byte) frame {
 	start, kind := labelled(inner)
 	if start > 0 {
 		return noFrame
+	}
+	if kind == noFrame && len(inner) > 0 {
+		for _, c := range closings[inner[len(inner)-1]] {
+			if bytes.Equal(inner, c.words[1:]) {
+				return c.kind
+			}
+		}
 	}
 	return kind
 }
@@ -204,43 +219,63 @@ func asBytes(words ...string) (list [][]byte) {
 }
 
 var (
-	notDone   = []byte("not ")
+	// noReasons are what only says with the mark before it why: mx.example.org ESMTP not accepting messages, Access denied: your IP 192.0.2.1.
+	noReasons = asBytes("not ", "your ip ")
 	sessionID = []byte("#id ")
 	// sessionFields are what Postfix logs of the session behind a reply that it gave.
 	sessionFields = asBytes("helo=", "from=<", "to=<", "proto=")
 	// leading are words behind which a label is a part of the reason's sentence.
 	leading = asBytes("per", "this", "a", "an", "each", "one", "every", "from", "by", "for", "of", "at", "with", "on", "to", "in", "via", "because", "as", "since", "and", "or", "the", "that", "if", "using", "than", "but", "until", "when", "has", "blocked", "rejected", "denied")
 
-	labels = func() (list []label) {
+	labels = func() (list []part) {
 		for _, w := range asBytes("queue id", "session id", "transaction id", "message id", "msg id", "request id", "tracking id", "support id", "event id", "reference id", "error id", "transaction", "session", "ticket") {
-			list = append(list, label{w, sessionFrame})
+			list = append(list, part{w, sessionFrame})
 		}
 		for _, w := range asBytes("reference", "reference number", "ref", "error code") { // of the incident, or a provider's for the reason
-			list = append(list, label{w, courtesy})
+			list = append(list, part{w, courtesy})
 		}
 		for _, whose := range []string{"your", "sender", "client", "remote", "source", "sending", "connecting"} {
-			list = append(list, label{[]byte(whose + " ip"), addressFrame}, label{[]byte(whose + " ip address"), addressFrame})
+			list = append(list, part{[]byte(whose + " ip"), addressFrame}, part{[]byte(whose + " ip address"), addressFrame})
 		}
 		return list
 	}()
 
 	// closings are what servers say at last, by the last byte.
-	closings = func() (table [256][][]byte) {
-		add := func(w string) { table[w[len(w)-1]] = append(table[w[len(w)-1]], []byte(w)) }
+	closings = func() (table [256][]part) {
+		kind := courtesy
+		add := func(w string) { table[w[len(w)-1]] = append(table[w[len(w)-1]], part{[]byte(w), kind}) }
 		for _, please := range []string{" if you have any questions, please contact ", " if you have questions, please contact ", " please contact ", " contact "} {
 			for _, whom := range []string{"your administrator", "your system administrator", "your mail administrator", "your email administrator", "your network administrator", "the administrator", "the system administrator", "your postmaster", "the postmaster"} {
 				add(please + whom)
 			}
 		}
-		for _, w := range []string{"closing connection", "closing the connection", "closing transmission channel", "closing channel", "connection closed", "disconnecting", "goodbye", "good bye", "thank you", "thanks", "message refused", "message rejected"} {
+		for _, think := range []string{"believe", "feel", "think"} {
+			for _, this := range []string{" this is", " that this is", " this to be"} {
+				add(" if you " + think + this + " an error")
+				add(" if you " + think + this + " a mistake")
+			}
+		}
+		for _, w := range []string{"closing connection", "closing the connection", "closing transmission channel", "closing channel", "connection closed", "disconnecting", "goodbye", "good bye", "thank you", "thanks",
+			"message refused", "message rejected", "message denied", "message not accepted", "mail rejected", "mail refused", "command rejected", "delivery failed", "delivery refused", "transaction failed",
+			"- rejected", "- refused", "- denied"} {
 			add(" " + w)
+		}
+		kind = endFrame
+		add(" giving up")
+		add("; rejected")
+		add(" -- rejected")
+		kind = laterFrame
+		for _, please := range []string{" please", ""} {
+			for _, again := range []string{"try again", "try again later", "try later", "retry", "retry later", "come back later"} {
+				add(please + " " + again)
+			}
 		}
 		return table
 	}()
 )
 
-// A label says what the value behind it is.
-type label struct {
+// A part is words that begin or make a frame: a label of a value, or what is said at last.
+type part struct {
 	words []byte
 	kind  frame
 }

@@ -8,11 +8,12 @@ import (
 // TestFrame: what servers put before and behind a reason that says nothing of it changes no verdict.
 func TestFrame(t *testing.T) {
 	e := engine(t)
-	heads := []string{"Error: ", "SMTP error: ", "DELIVERY FAILED: ", "Permanent failure: ", "Remote server says: ", "Message rejected: ", "Mail denied: ", "Reason: ", "mx.example.org ESMTP "}
+	heads := []string{"Error: ", "SMTP error: ", "DELIVERY FAILED: ", "Permanent failure: ", "Remote server says: ", "Message rejected: ", "Mail denied: ", "Rejected: ", "Undeliverable: ", "Blocked: ", "Access denied: ", "Command rejected: ", "We are sorry: ", "Delivery to <ann@example.org> failed: ", "Reason: ", "mx.example.org ESMTP "}
 	tails := []string{
 		" Your IP: 192.0.2.1", ". Your IP address is 192.0.2.1.", " (sender IP 192.0.2.1)", " (client IP: 192.0.2.1)",
 		"; closing connection", ". Closing transmission channel", ". Goodbye.", ". Thank you", ". Message refused",
 		". Please contact your administrator.", ". If you have questions, please contact the postmaster",
+		", please try again later", ". Try later", " (command rejected)", "; rejected", " Giving up.", ". If you believe this is an error contact your administrator",
 		" helo=<mail.example.com>", "; from=<bob@example.com> to=<ann@example.org> proto=ESMTP helo=<mail.example.com>",
 		" (queue id 4XyZ12abc)", " (error code 42)", " (ticket #123456)", ". Session id 3A7F12", " Transaction id 4f1a-29bc-7d", " Reference: 8f3b2c1d",
 		" [AbC12dEfGh34iJkL.1 mx1.example.net 2026-11-27T10:11:12.123Z]",
@@ -56,6 +57,11 @@ func TestFrame(t *testing.T) {
 func TestFrameAsReason(t *testing.T) {
 	e := engine(t)
 	for text, want := range map[string]string{
+		"450 4.7.1 <mx.example.com[192.0.2.1]>: Client host rejected: Try again later":                              "system_error",
+		"451 Access denied, please try again later":                                                                 "rate_limited",
+		"550 Mailbox unavailable. Try again later":                                                                  "system_error",
+		"Host or domain name not found. Name service error for name=example.org type=MX: Host not found, try again": "dns_failure",
+		"550 Failed: no":                                                     "policy_rejected",
 		"421 mx.example.org closing connection":                              "connection_failed",
 		"421 4.7.0 Try again later, closing connection.":                     "rate_limited",
 		"550 5.7.1 Access denied. Your IP: 192.0.2.1":                        "ip_blocklisted",

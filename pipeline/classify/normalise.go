@@ -17,6 +17,7 @@ type normalised struct {
 	cut    int    // where a second reply begins that only follows from the first; len(text) if there is none
 	frame  frame  // what begins at cut, if it is no reply
 	signed int32  // number of the provider whose page or host the text names, -1 if none
+	broken bool   // the text ends in the middle of a reply
 }
 
 // normalise makes the text that rules look at, in n.text's memory. Case is folded, runs of white space become one blank, the
@@ -54,7 +55,7 @@ func (n *normalised) normalise(text []byte, names *nameTables) {
 	if n.cut = w.cut; n.cut <= 0 || n.cut >= len(out) {
 		out, n.cut, n.frame = framed(out, w.codesEnd(out))
 	}
-	n.text = out
+	n.text, n.broken = out, broken(text, out)
 }
 
 // pass goes over the text once and leaves in out what it becomes. No mask is twice as long as its word (file.js for a.js is the
@@ -295,7 +296,7 @@ func consequence(text []byte) bool {
 
 // reason is the text without its frame, or without a complaint about the order of commands behind it: 554 Message refused 503 RCPT first.
 func (n *normalised) reason() []byte {
-	if n.frame != noFrame || bytes.HasPrefix(bytes.TrimLeft(n.text[n.cut:], " "), []byte("503")) {
+	if n.frame != noFrame && n.frame != laterFrame || bytes.HasPrefix(bytes.TrimLeft(n.text[n.cut:], " "), []byte("503")) {
 		return n.text[:n.cut]
 	}
 	return n.text
