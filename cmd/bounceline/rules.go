@@ -37,11 +37,12 @@ func newRulesCommand() *cobra.Command {
 		Example: `  bounceline rules list --rules my-rules.yaml
   bounceline rules show unknown-stated
   bounceline rules lint my-rules.yaml
-  bounceline rules test --rules my-rules.yaml my-cases.yaml`,
+  bounceline rules test --rules my-rules.yaml my-cases.yaml
+  bounceline rules diff --rules my-rules.yaml --since 7d`,
 		Args: noCommand,
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
-	cmd.AddCommand(newRulesListCommand(), newRulesShowCommand(), newRulesLintCommand(), newRulesTestCommand())
+	cmd.AddCommand(newRulesListCommand(), newRulesShowCommand(), newRulesLintCommand(), newRulesTestCommand(), newRulesDiffCommand())
 	return cmd
 }
 

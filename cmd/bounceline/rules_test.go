@@ -80,6 +80,35 @@ func TestRulesCommands(t *testing.T) {
 	}
 }
 
+// TestRulesDiff: stored failures are judged as the pipeline judged them, but for what a rule changes; nothing stored changes.
+func TestRulesDiff(t *testing.T) {
+	s := demoStore(t)
+	if got := answer(t, s, "rules", "diff"); len(got) > 0 {
+		t.Errorf("the rules that judged judge otherwise: %v", got[0])
+	}
+	mine := write(t, filepath.Join(t.TempDir(), "mine.yaml"), []byte("- {id: house, category: recipient_refused, any: [mailbox is full, over quota], match: [552 Mailbox is full]}\n"))
+	stored := func() float64 {
+		return answer(t, s, "query", "SELECT countIf(match(lower(if(remote_text != '', remote_text, response_text)), 'mailbox is full|over quota')) AS n FROM delivery_events WHERE bounce_category = 'mailbox_full'")[0]["n"].(float64)
+	}
+	want, changed := stored(), 0.0
+	if want == 0 {
+		t.Fatal("the demo has no full mailbox")
+	}
+	for _, c := range answer(t, s, "rules", "diff", "--rules", mine, "--category", "mailbox_full") {
+		changed += c["failures"].(float64)
+		if c["category_stored"] != "mailbox_full" || c["category_now"] != "recipient_refused" || c["type_now"] == "" || c["rule_now"] != "house" || c["newest_reply"] == "" {
+			t.Errorf("a change is %v", c)
+		}
+	}
+	if changed != want || stored() != want {
+		t.Errorf("%v rows would change and %v are stored, want %v", changed, stored(), want)
+	}
+	code, _, errs := call(t, "rules", "diff", "--state-dir", s.dir, "--rules", mine, "--limit", "1", "--since", "2026-01-01")
+	if code != exitOK || !strings.Contains(errs, " judged by rule set ") || !strings.Contains(errs, " otherwise than stored, in ") {
+		t.Errorf("exit %d, %s", code, errs)
+	}
+}
+
 func TestClassifyExplains(t *testing.T) {
 	t.Parallel()
 	code, out, _ := call(t, "classify", "host mx.example.org[192.0.2.1] said: 554 5.7.1 Service unavailable; Client host [198.51.100.7] blocked using zen.spamhaus.org; \x1b[31m (in reply to RCPT TO command)",
