@@ -43,7 +43,10 @@ since the last delivery to it, however its capitals are written:
 
 A refusal of the sender or its content lists nobody; blocklists that refused it are told below the table, with their own pages.
 Nor does a code without words list anybody: --confidence provider,text,dsn,code would believe those too, and lose good
-addresses.`,
+addresses.
+
+In CSV a cell that a spreadsheet would take for a formula, as the address -ann@example.org, begins with an apostrophe; programs
+read NDJSON, which has each address as it is.`,
 		Example: `  bounceline suppress
   bounceline suppress --since 30d --output csv > suppress.csv
   bounceline suppress --output ndjson | jq -r 'select(.what_to_do == "suppress_address") | .recipient'`,

@@ -133,6 +133,7 @@ func TestWayBack(t *testing.T) {
 		{"Google", "550 5.7.26 not authenticated", "5.7.26", 550, "find out which check failed"},
 		{"Google", "421 4.7.28 unusual rate", "4.7.28", 421, "stop bulk mail"},
 		{"", "550 5.7.1 part of their network is on our block list (S3140).", "5.7.1", 550, "check the address in Smart"},
+		{"Google", "421-4.7.0 Our system has detected that this message is\\n421-4.7.0 suspicious due to the nature of the content", "4.7.0", 421, "look at reputation and spam rate"},
 		{"Microsoft 365", "550 5.7.625 Access denied", "5.7.625", 550, "find out who abused"},
 		{"Microsoft 365", "550 5.7.700 Access denied", "5.7.700", 550, "look for a compromised"},
 		{"Microsoft 365", "451 4.7.500 Server busy", "4.7.500", 451, "lower connections"},
