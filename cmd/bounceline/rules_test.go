@@ -62,6 +62,12 @@ func TestRulesCommands(t *testing.T) {
 	if code, _, errs := call(t, "rules", "test", cases); code != exitUsage || !strings.Contains(errs, `cases.yaml:1: unknown key "bounce_categry"; did you mean "bounce_category"?`) {
 		t.Errorf("a wrong case: exit %d, %s", code, errs)
 	}
+	cases = write(t, cases, []byte("- {text: x, bounce_type: sofft, action: reviw, confidence: txt, bounce_category: spam}"))
+	code, _, errs = call(t, "rules", "test", cases)
+	if code != exitUsage {
+		t.Errorf("values that there are not: exit %d", code)
+	}
+	holds(t, errs, `cases.yaml:1: there is no type "sofft"; did you mean "soft"?`, `there is no action "reviw"; did you mean "review"?`, `there is no confidence "txt"; did you mean "text"?`, `there is no category "spam"`)
 	if code, out, _ := call(t, "classify", "--rules", dir, "550 x"); code != exitUsage {
 		t.Errorf("a folder with a file that holds no rules: exit %d\n%s", code, out)
 	}

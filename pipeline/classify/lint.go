@@ -100,6 +100,23 @@ type Difference struct{ Column, Want, Got string }
 
 var wantedColumns = []string{"bounce_type", "bounce_category", "action", "rule", "confidence", "provider", "list_name", "retry_after"}
 
+// wantedValues are the values that a column may have; nil for one that any text may stand in.
+func wantedValues(column string) (values []string) {
+	switch column {
+	case "bounce_type":
+		return []string{Delivered, General, Soft, Hard, Block}
+	case "bounce_category":
+		return categoryNames()
+	case "confidence":
+		return []string{ByProvider, ByText, ByDSN, ByCode, ByNothing}
+	case "action":
+		for i := range Categories {
+			values = append(values, Categories[i].Action)
+		}
+	}
+	return values
+}
+
 // ReadExpectations reads a YAML file of cases. Its errors name file and line.
 func ReadExpectations(path string) ([]Expectation, error) {
 	data, err := os.ReadFile(path)
@@ -112,8 +129,8 @@ func ReadExpectations(path string) ([]Expectation, error) {
 	}
 	for _, column := range wantedColumns {
 		keys = append(keys, key[Expectation]{column, func(x *Expectation, n *yaml.Node) error {
-			if column == "bounce_category" && Lookup(n.Value) == nil {
-				return at(n, "there is no category %q%s", n.Value, nearest(n.Value, categoryNames()))
+			if values := wantedValues(column); values != nil && !slices.Contains(values, n.Value) {
+				return at(n, "there is no %s %q%s", strings.TrimPrefix(column, "bounce_"), n.Value, nearest(n.Value, values))
 			}
 			x.Want = append(x.Want, Wanted{column, n.Value})
 			return nil
