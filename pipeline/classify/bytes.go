@@ -95,7 +95,7 @@ func lettersOf(eight uint64) uint64 {
 	return (ascii + (0x80-'a')*eachByte) &^ (ascii + (0x7f-'z')*eachByte) &^ eight & highBits
 }
 
-// typeset is the plain character for one of typesetting, 0 for one that is not seen.
+// typeset is the plain character for one of typesetting, 0 for one that is not seen and for a mark that stands behind its letter.
 func typeset(r rune) (plain byte, ok bool) {
 	switch r {
 	case '\u00ad', '\u200b', '\ufeff':
@@ -109,7 +109,7 @@ func typeset(r rune) (plain byte, ok bool) {
 	case '\u201c', '\u201d', '\u201e', '\u00ab', '\u00bb':
 		return '"', true
 	}
-	return 0, false
+	return 0, '\u0300' <= r && r <= '\u036f' // marks that belong to the letter before
 }
 
 // lettersOnly reports whether a word has no other signs than letters.

@@ -162,7 +162,7 @@ var unitBytes = func() (set [256]bool) {
 
 // waiting are words that say, shortly before a time, that it is one to wait for and not one over which something was counted.
 var waiting = [][]byte{[]byte("try"), []byte("wait"), []byte("again"), []byte("greylist"), []byte("graylist"), []byte("come back"), []byte("resend"), []byte("delay"), []byte("deferred for"),
-	[]byte("blocked for"), []byte("throttled for"), []byte("next attempt"), []byte("will be accepted"), []byte("retries"), []byte("erneut"), []byte("versuch"), []byte("probeer"), []byte("ponów"), []byte("spróbuj"), []byte("tente"), []byte("réessay"), []byte("reintent"), []byte("riprov"), []byte("через"), []byte("请在"), []byte("稍后")}
+	[]byte("blocked for"), []byte("throttled for"), []byte("next attempt"), []byte("will be accepted"), []byte("retries"), []byte("erneut"), []byte("versuch"), []byte("probeer"), []byte("ponow"), []byte("sprobuj"), []byte("tente"), []byte("reessay"), []byte("reintent"), []byte("riprov"), []byte("через"), []byte("请在"), []byte("稍后")}
 
 // maxRetry bounds a hint: servers that ask for more than a week mean something else.
 const maxRetry = 7 * 86400

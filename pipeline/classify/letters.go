@@ -2,6 +2,7 @@ package classify
 
 import (
 	"bytes"
+	"strings"
 	"unicode"
 	"unicode/utf8"
 )
@@ -45,8 +46,8 @@ func letterBeyond(text []byte) int {
 
 var addressSigns = []byte("!#$&*?^`{|}~")
 
-// foldRune appends the character at the start of text in lower case, and returns its length. What typesetting makes of blanks,
-// hyphens and quotation marks becomes them again, for people paste replies from pages. Invalid bytes stay.
+// foldRune appends the character at the start of text in lower case and without marks, and returns its length. What typesetting
+// makes of blanks, hyphens and quotation marks becomes them again, for people paste replies from pages. Invalid bytes stay.
 func (w *normaliser) foldRune(text []byte) int {
 	r, n := utf8.DecodeRune(text)
 	if plain, ok := typeset(r); ok {
@@ -55,12 +56,68 @@ func (w *normaliser) foldRune(text []byte) int {
 		}
 		return n
 	}
-	if r < 0x530 && n == 2 { // Latin, Greek and Cyrillic
-		if l := unicode.ToLower(r); l != r && utf8.RuneLen(l) == n {
-			w.out = utf8.AppendRune(w.out, l)
-			return n
-		}
+	if bare := bareLetter(r); bare != "" {
+		w.out = append(w.out, bare...)
+		return n
 	}
 	w.out = append(w.out, text[:n]...)
 	return n
 }
+
+// withoutMarks is a literal as foldRune leaves it.
+func withoutMarks(literal string) string {
+	var out strings.Builder
+	for _, r := range literal {
+		if bare := bareLetter(r); bare != "" {
+			out.WriteString(bare)
+		} else {
+			out.WriteRune(r)
+		}
+	}
+	return out.String()
+}
+
+// bareLetter is a letter of Latin, Greek or Cyrillic beyond ASCII as rules see it: in lower case, and without the marks that many
+// servers and people leave out. é is e, ß is ss, ό is ο. It is never longer in bytes; empty for all else.
+func bareLetter(r rune) string {
+	switch {
+	case r < latin1 || r >= moreLatin+moreLatinSize:
+		return ""
+	case r < lettersEnd:
+		return bareLetters[r-latin1]
+	case r >= moreLatin:
+		return bareLetters[r-moreLatin+lettersEnd-latin1]
+	}
+	return ""
+}
+
+// The blocks of Unicode with these letters: from Latin-1 to Cyrillic, and Latin Extended Additional, in which Vietnamese is.
+const latin1, lettersEnd, moreLatin, moreLatinSize = 0xc0, 0x530, 0x1e00, 0x100
+
+var bareLetters = func() (bare [lettersEnd - latin1 + moreLatinSize]string) {
+	of := map[rune]string{'ß': "ss", 'æ': "ae", 'œ': "oe", 'þ': "th"}
+	for _, letters := range lettersWithMarks {
+		base, n := utf8.DecodeRuneInString(letters)
+		for _, r := range letters[n:] {
+			of[r] = string(base)
+		}
+	}
+	for i := range bare {
+		r := rune(i) + latin1
+		if r >= lettersEnd {
+			r += moreLatin - lettersEnd
+		}
+		low := unicode.ToLower(r)
+		if letter := of[low]; letter != "" {
+			bare[i] = letter
+		} else if low != r && utf8.RuneLen(low) <= utf8.RuneLen(r) {
+			bare[i] = string(low)
+		}
+	}
+	return bare
+}()
+
+// lettersWithMarks are letters, each followed by what it is with marks.
+var lettersWithMarks = []string{"aàáâãäåāăąǎạảấầẩẫậắằẳẵặ", "cçćĉċč", "dďđð", "eèéêëēĕėęěẹẻẽếềểễệ", "gĝğġģǧ", "hĥħ", "iìíîïĩīĭįıǐỉị", "jĵ", "kķǩ", "lĺļľŀł",
+	"nñńņňŉ", "oòóôõöøōŏőơǒọỏốồổỗộớờởỡợ", "rŕŗř", "sśŝşšș", "tţťŧț", "uùúûüũūŭůűųưǔụủứừửữự", "wŵ", "yýÿŷỳỵỷỹ", "zźżž",
+	"αά", "εέ", "ηή", "ιίϊΐ", "οό", "σς", "υύϋΰ", "ωώ", "её"}

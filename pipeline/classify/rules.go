@@ -286,7 +286,7 @@ func (r *Rule) check(names *nameTables) error {
 		}
 	}
 	if r.Regexp != "" {
-		re, err := regexp.Compile(r.Regexp)
+		re, err := regexp.Compile(withoutMarks(r.Regexp))
 		if err != nil {
 			bad("%v", err)
 		} else if re.MatchString("") {

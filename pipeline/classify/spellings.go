@@ -61,7 +61,7 @@ func (s spellings) of(literal string) []string {
 		}
 	}
 	for i, l := range out {
-		out[i] = withoutContractions(l)
+		out[i] = withoutMarks(withoutContractions(l))
 	}
 	return distinct(out)
 }
