@@ -70,12 +70,13 @@ func (e *Engine) Version() string { return e.current.Load().rules.version }
 // Classify returns the verdict on a row. It reads what the parser and the context have filled in.
 func (e *Engine) Classify(r *record.Row) record.Class { return e.current.Load().classify(r) }
 
-// A judge is one rule set at work. It is immutable but for its cache, which changes no verdict.
+// A judge is one rule set at work. It is immutable but for its cache and the names of zones, which change no verdict.
 type judge struct {
 	rules   *ruleSet
 	names   *nameTables
 	weights wordWeights
 	cache   *cache
+	zones   zones
 	scratch sync.Pool
 }
 
@@ -123,6 +124,8 @@ func (j *judge) classify(r *record.Row) record.Class {
 	}
 	if f.list >= 0 && Lookup(c.Category).Lists {
 		c.ListName = j.names.blocklists[f.list].Name
+	} else if f.list < 0 {
+		c.ListName = j.listed(r, c.Category)
 	}
 	if f.retry != 0 && Lookup(c.Category).Waits {
 		c.RetryAfter = f.retry
