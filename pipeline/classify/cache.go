@@ -44,10 +44,10 @@ func (c *cache) get(of fingerprint) *finding {
 }
 
 // put remembers a finding. Where both slots are taken, a bit of the fingerprint says which one is given up.
-func (c *cache) put(of fingerprint, f finding) {
-	slot := of[0] & (cacheSlots - 1)
-	if c.slots[slot].Load() != nil && (c.slots[slot^1].Load() == nil || of[0]>>63 == 1) {
+func (c *cache) put(e *cached) {
+	slot := e.fingerprint[0] & (cacheSlots - 1)
+	if c.slots[slot].Load() != nil && (c.slots[slot^1].Load() == nil || e.fingerprint[0]>>63 == 1) {
 		slot ^= 1
 	}
-	c.slots[slot].Store(&cached{of, f})
+	c.slots[slot].Store(e)
 }

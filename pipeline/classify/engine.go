@@ -230,9 +230,10 @@ func (j *judge) find(s *scratch) finding {
 	if f := j.cache.get(key); f != nil {
 		return *f
 	}
-	f := j.search(s)
-	j.cache.put(key, f)
-	return f
+	e := &cached{fingerprint: key} // made before the search, so that its memory has come when it is filled in
+	e.finding = j.search(s)
+	j.cache.put(e)
+	return e.finding
 }
 
 // search looks for what the prepared text says, once misspelt words are put right in it.
