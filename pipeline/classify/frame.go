@@ -73,7 +73,7 @@ func framed(out []byte, i int) (text []byte, end int, kind frame) {
 
 // lastPart is where the last part of a text begins, if it is one of a frame. No part begins before i.
 func lastPart(text []byte, i int) (start int, kind frame) {
-	t := bytes.TrimRight(text, between)
+	t := trimBetween(text)
 	if len(t) <= i {
 		return 0, noFrame
 	}
@@ -103,15 +103,22 @@ func lastPart(text []byte, i int) (start int, kind frame) {
 	if start <= i {
 		return 0, noFrame
 	}
-	start = len(bytes.TrimRight(t[:start], between))
+	start = len(trimBetween(t[:start]))
 	if kind == laterFrame && (bytes.HasSuffix(t[:start], []byte(":")) || bytes.Contains(t[:start], []byte("unavailable"))) { // it is the reason, or a part of it
 		return 0, noFrame
 	}
 	return start, kind
 }
 
-// between are the signs between parts.
-const between = " .,;!-("
+// trimBetween cuts the signs off a text's end that stand between parts.
+func trimBetween(t []byte) []byte {
+	for len(t) > 0 && between[t[len(t)-1]] {
+		t = t[:len(t)-1]
+	}
+	return t
+}
+
+var between = [256]bool{' ': true, '.': true, ',': true, ';': true, '!': true, '-': true, '(': true}
 
 // inBrackets tells what stands in brackets at the end: an ID, or a label with its value.
 func inBrackets(inner []byte) frame {

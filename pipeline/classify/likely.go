@@ -196,16 +196,11 @@ func (w *wordWeights) of(hash uint64) *[maxWeights]weight {
 func (w *wordWeights) weigh(text []byte, in *input, rule *Rule) likely {
 	var scores [maxReasons]int32
 	known, words, all := 0, 0, 0
-	add := func(hash uint64) bool {
-		weights := w.of(hash)
-		if weights == nil {
-			return false
-		}
+	add := func(weights *[maxWeights]weight) {
 		for _, x := range weights {
 			scores[x.category()] += x.points()
 		}
 		known++
-		return true
 	}
 	t := terms{text: text}
 	for n := t.next(); n > 0; n = t.next() {
@@ -216,17 +211,25 @@ func (w *wordWeights) weigh(text []byte, in *input, rule *Rule) likely {
 			hits[k] = uint8(i)
 			k += int(w.filter[hash%filterBits/64] >> (hash % 64) & 1)
 		}
+		heard := make([]*[maxWeights]weight, 0, len(hits)) // looked up before any is added, so that memory is waited for once
 		for _, i := range hits[:k] {
-			if add(t.hashes[i]) && t.masks&(1<<i) == 0 {
-				words++
+			if weights := w.of(t.hashes[i]); weights != nil {
+				heard = append(heard, weights)
+				words += int(^t.masks >> i & 1)
 			}
+		}
+		for _, weights := range heard {
+			add(weights)
 		}
 	}
 	if words == 0 || rule != nil && !rule.Vague && known*knownOf < all*knownAtLeast {
 		return likely{}
 	}
-	add(uint64(hashOf(in.code[:])))
-	add(uint64(hashOf(in.enhanced)))
+	for _, code := range [][]byte{in.code[:], in.enhanced} {
+		if weights := w.of(uint64(hashOf(code))); weights != nil {
+			add(weights)
+		}
+	}
 	scale := int32(scaled / math.Sqrt(float64(known)))
 	own, bad := -1, int32(0)
 	if rule != nil {

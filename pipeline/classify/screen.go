@@ -32,7 +32,7 @@ type trigger struct {
 // in all stand its other spellings, complemented.
 type asked struct {
 	any, with, all, none, end int32
-	more                      bool // it has conditions other than literals
+	more                      bool // it has conditions other than literals and a regular expression
 }
 
 // newScreen packs rules whose literals are numbered.
@@ -76,7 +76,7 @@ func newScreen(rules []Rule, literals []string) *screen {
 		}
 		pack(&a.none, r.none)
 		a.end = int32(len(s.literals))
-		a.more = r.regexp != nil || r.conditions()
+		a.more = r.conditions()
 	}
 	return s
 }
@@ -109,11 +109,11 @@ func (s *ruleSet) match(in *input, f *found, candidates []uint64) *Rule {
 	for w, bits := range candidates {
 		for ; bits != 0; bits &= bits - 1 {
 			i := w<<6 + mathbits.TrailingZeros64(bits)
-			if a := &s.screen.asked[i]; s.screen.lets(a, f) {
-				if r := &s.rules[i]; !(acquitted && r.yields) && (!a.more || r.unmet(in) == "" && (r.regexp == nil || r.regexp.Match(in.text))) {
-					return r
-				}
+			r, a := &s.rules[i], &s.screen.asked[i]
+			if a.more && r.unmet(in) != "" || acquitted && r.yields || !s.screen.lets(a, f) || r.regexp != nil && !r.regexp.Match(in.text) {
+				continue
 			}
+			return r
 		}
 	}
 	return nil
