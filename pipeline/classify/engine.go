@@ -111,7 +111,7 @@ func newJudge(sources []source) (*judge, error) {
 }
 
 // classify weighs the evidence.
-func (j *judge) classify(r *record.Row) record.Class {
+func (j *judge) classify(r *record.Row) (c record.Class) {
 	relay := j.names.relay(r.RelayHost) // the provider behind the relay's name
 	c, f := j.ruled(r, relay)
 	if l := f.likely; l.category != nil && !((f.elsewhere || f.broken) && aboutRecipient(l.category.Name)) && l.beats(&c, f.rule, r) {
@@ -134,24 +134,30 @@ func (j *judge) classify(r *record.Row) record.Class {
 	return c
 }
 
-// wordless is the verdict on a row whose words are not looked at, for its status or code tells all; ok is false for another row.
-func wordless(r *record.Row) (c record.Class, ok bool) {
+// wordless reports whether the words of a row are not looked at, for its status or code tells all.
+func wordless(r *record.Row) bool {
+	return r.EventType == record.Expiration || delivered(r) || r.SMTPCode/100 == 3
+}
+
+func delivered(r *record.Row) bool {
+	return r.Outcome == record.Delivered || r.Outcome == record.OtherOutcome && !bytes.HasPrefix(r.Status, undeliverable)
+}
+
+// byStatus is the verdict on a row whose words are not looked at.
+func byStatus(r *record.Row) record.Class {
 	switch {
 	case r.EventType == record.Expiration:
-		return class(r, "message_expired", "status:expired", ByText), true
-	case r.Outcome == record.Delivered,
-		r.Outcome == record.OtherOutcome && !bytes.HasPrefix(r.Status, undeliverable):
-		return record.Class{BounceType: Delivered, Category: "delivered", Action: "none", Rule: "status:delivered", Confidence: ByCode}, true
-	case r.SMTPCode/100 == 3:
-		return class(r, "informational", "code:3xx", ByCode), true
+		return class(r, "message_expired", "status:expired", ByText)
+	case delivered(r):
+		return record.Class{BounceType: Delivered, Category: "delivered", Action: "none", Rule: "status:delivered", Confidence: ByCode}
 	}
-	return c, false
+	return class(r, "informational", "code:3xx", ByCode)
 }
 
 // ruled is the verdict of the row's status, of a rule, or of the codes, and what it was found by.
 func (j *judge) ruled(r *record.Row, relay int32) (record.Class, finding) {
-	if c, ok := wordless(r); ok {
-		return c, nothing
+	if wordless(r) {
+		return byStatus(r), nothing
 	}
 	s := j.scratch.Get().(*scratch)
 	s.prepare(r, relay, j.names)
@@ -161,9 +167,9 @@ func (j *judge) ruled(r *record.Row, relay int32) (record.Class, finding) {
 }
 
 // verdict is what the rule says, or the codes where they say more or there is none.
-func (f *finding) verdict(r *record.Row) record.Class {
+func (f *finding) verdict(r *record.Row) (c record.Class) {
 	if f.rule == nil {
-		c := byCodes(r)
+		c = byCodes(r)
 		if c.Rule == "code" && (c.Category == "user_unknown" && f.said && len(r.EnhancedCode) == 0 || f.broken && c.BounceType == Hard) {
 			// Of the replies with nothing but a 550 and words that nobody knows, two in three are about something else.
 			c = class(r, "policy_rejected", "code", ByCode)
@@ -202,7 +208,7 @@ func (f *finding) verdict(r *record.Row) record.Class {
 	if other := notOfRecipient(r, category.Name); other != "" && len(f.rule.Commands) == 0 {
 		category = Lookup(other)
 	}
-	c := category.class(r, f.rule.ID, confidence)
+	c = category.class(r, f.rule.ID, confidence)
 	c.Provider = f.rule.Provider
 	return c
 }

@@ -95,8 +95,8 @@ func class(r *record.Row, category, rule, confidence string) record.Class {
 }
 
 // class completes a verdict: the type follows from the category and the class of the reply.
-func (cat *Category) class(r *record.Row, rule, confidence string) record.Class {
-	c := record.Class{Category: cat.Name, Action: cat.Action, Rule: rule, Confidence: confidence}
+func (cat *Category) class(r *record.Row, rule, confidence string) (c record.Class) {
+	c = record.Class{Category: cat.Name, Action: cat.Action, Rule: rule, Confidence: confidence}
 	switch replyClass(r) {
 	case '4':
 		c.BounceType = cat.Transient

@@ -42,7 +42,7 @@ func (j *judge) explain(r *record.Row) Explanation {
 	s.prepare(r, j.names.relay(r.RelayHost), j.names)
 	f := j.search(s)
 	x.Text = string(bytes.TrimSpace(s.in.text))
-	_, judgedWithout := wordless(r)
+	judgedWithout := wordless(r)
 	x.Because = because(r, &x.Class, f.rule)
 	first := false // whether the rule that holds first has been met
 	if x.Class.Rule == byWords {
