@@ -462,12 +462,16 @@ func hasAny(f *found, literals []int32) bool {
 // digits, or an enhanced code's subject with its dot. 7.1 is not the beginning of 7.14.
 func prefixed(words []string, v []byte) bool {
 	for _, w := range words {
-		if len(v) == len(w) && string(v) == w {
-			return true
+		if len(v) < len(w) || string(v[:len(w)]) != w {
+			continue
 		}
-		if group := len(w) < 3 && (w[len(w)-1] == '.' || !strings.Contains(w, ".")); group && bytes.HasPrefix(v, []byte(w)) {
+		if len(v) == len(w) || isGroup(w) {
 			return true
 		}
 	}
 	return false
+}
+
+func isGroup(w string) bool {
+	return len(w) < 3 && (w[len(w)-1] == '.' || !strings.Contains(w, "."))
 }

@@ -32,12 +32,51 @@ type trigger struct {
 // in all stand its other spellings, complemented.
 type asked struct {
 	any, with, all, none, end int32
+	codes                     codeSet
 	more                      bool // it has conditions other than literals and a regular expression
+}
+
+// A codeSet has bits for basic codes in its low half and for enhanced codes in its high one. Codes share bits: it tells which
+// rules need not be asked any more.
+type codeSet uint64
+
+func basicSet(code []byte) codeSet { return 1 << (codeHash(code) % 32) }
+
+func enhancedSet(code []byte) codeSet { return 1 << (32 + codeHash(code)%32) }
+
+func codeHash(code []byte) (h uint32) {
+	for _, c := range code {
+		h = h*11 + uint32(c)
+	}
+	return h
+}
+
+// codesOf is the codes with which a rule may hold.
+func codesOf(r *Rule) (set codeSet) {
+	const allBasic, allEnhanced codeSet = 1<<32 - 1, 1<<64 - 1<<32
+	if len(r.Codes) == 0 {
+		set |= allBasic
+	}
+	for _, w := range r.Codes {
+		if set |= basicSet([]byte(w)); isGroup(w) {
+			set |= allBasic
+		}
+	}
+	if len(r.Enhanced) == 0 {
+		set |= allEnhanced
+	}
+	for _, w := range r.Enhanced {
+		if set |= enhancedSet([]byte(w)); isGroup(w) {
+			set |= allEnhanced
+		}
+	}
+	return set
 }
 
 // newScreen packs rules whose literals are numbered.
 func newScreen(rules []Rule, literals []string) *screen {
 	s := &screen{known: make([]known, len(literals)), further: make([]trigger, 1), asked: make([]asked, len(rules))}
+	triggered := make([][]int, len(literals)) // rules
 	for i := range rules {
 		r := &rules[i]
 		// Of the groups of which one literal must be there, the rarest makes the rule a candidate, which need not be asked for it again.
@@ -45,13 +84,7 @@ func newScreen(rules []Rule, literals []string) *screen {
 		groups = slices.DeleteFunc(groups, func(g []int32) bool { return len(g) == 0 })
 		by := slices.MinFunc(groups, func(a, b []int32) int { return cmp.Compare(commonness(literals, a), commonness(literals, b)) })
 		for _, n := range by {
-			t := &s.known[n].trigger
-			if t.rules != 0 && int(t.word) != i>>6 {
-				s.further = append(s.further, *t)
-				*t = trigger{next: int32(len(s.further) - 1)}
-			}
-			t.rules |= 1 << (i & 63)
-			t.word = int32(i >> 6)
+			triggered[n] = append(triggered[n], i)
 		}
 		any, with := r.any, r.with
 		switch {
@@ -76,7 +109,20 @@ func newScreen(rules []Rule, literals []string) *screen {
 		}
 		pack(&a.none, r.none)
 		a.end = int32(len(s.literals))
+		a.codes = codesOf(r)
 		a.more = r.conditions()
+	}
+	for n, rules := range triggered {
+		t := &s.known[n].trigger
+		for _, i := range rules {
+			if t.rules != 0 && int(t.word) != i>>6 {
+				t.next = int32(len(s.further))
+				s.further = append(s.further, trigger{})
+				t = &s.further[len(s.further)-1]
+			}
+			t.rules |= 1 << (i & 63)
+			t.word = int32(i >> 6)
+		}
 	}
 	return s
 }
@@ -106,11 +152,12 @@ func (s *screen) candidates(f *found, rules []uint64) {
 // match returns the first of the candidates whose conditions hold, nil if there is none.
 func (s *ruleSet) match(in *input, f *found, candidates []uint64) *Rule {
 	acquitted := s.acquitting.first(f) >= 0
+	codes := basicSet(in.code[:]) | enhancedSet(in.enhanced[min(2, len(in.enhanced)):])
 	for w, bits := range candidates {
 		for ; bits != 0; bits &= bits - 1 {
 			i := w<<6 + mathbits.TrailingZeros64(bits)
 			r, a := &s.rules[i], &s.screen.asked[i]
-			if a.more && r.unmet(in) != "" || acquitted && r.yields || !s.screen.lets(a, f) || r.regexp != nil && !r.regexp.Match(in.text) {
+			if a.codes&codes != codes || a.more && r.unmet(in) != "" || acquitted && r.yields || !s.screen.lets(a, f) || r.regexp != nil && !r.regexp.Match(in.text) {
 				continue
 			}
 			return r
