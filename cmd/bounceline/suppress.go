@@ -166,9 +166,11 @@ LIMIT 3`)
 		if err := rows.Scan(&name, &failures); err != nil {
 			return err
 		}
+		advice := "ask there to be removed"
 		if b := lists.Find(name); b != nil {
-			fmt.Fprintf(out, "not the addresses' fault: %s named %s; %s\n", plural(failures, "failure", "failures"), b.Name, b.Advice())
+			advice = b.Advice()
 		}
+		fmt.Fprintf(out, "not the addresses' fault: %s named %s; %s\n", plural(failures, "failure", "failures"), escapeTerminal([]byte(name)), advice)
 	}
 	return rows.Err()
 }
