@@ -13,7 +13,7 @@ type Explanation struct {
 	Because  string   // where it is not simply what the named rule says: what decided
 	Text     string   // the normalised text, without the blanks at its ends
 	Matched  []string // the literals, and what the regular expression found, for which the rule was taken
-	Lost     []Loser  // other rules that the text made candidates, in the order in which they are tried
+	Lost     []Loser  // other rules that the text made candidates: those that hold, then those that lack something, each in the order in which they are tried
 	More     int      // candidates beyond those that Lost holds
 	Basic    *BasicCode
 	Enhanced *EnhancedCode
@@ -45,6 +45,7 @@ func (j *judge) explain(r *record.Row) Explanation {
 	judgedWithout := wordless(r)
 	x.Because = because(r, &x.Class, f.rule)
 	first := false // whether the rule that holds first has been met
+	var held, lacking []Loser
 	if x.Class.Rule == byWords {
 		words := j.weights.speakFor(f.likely.category, s.n.text)
 		x.Matched = words[:min(len(words), maxWords)]
@@ -60,6 +61,10 @@ func (j *judge) explain(r *record.Row) Explanation {
 			continue
 		}
 		why := j.rules.lacks(rule, &s.in, &s.found)
+		to := &held
+		if why != "" {
+			to = &lacking
+		}
 		switch {
 		case why == "" && judgedWithout:
 			why = "the row was judged without its words"
@@ -71,12 +76,11 @@ func (j *judge) explain(r *record.Row) Explanation {
 		case why == "":
 			why = "it takes what only follows from the first reply"
 		}
-		if len(x.Lost) == maxLosers {
-			x.More++
-			continue
-		}
-		x.Lost = append(x.Lost, Loser{rule.ID, rule.Category, why})
+		*to = append(*to, Loser{rule.ID, rule.Category, why})
 	}
+	x.Lost = append(held, lacking...)
+	x.More = max(0, len(x.Lost)-maxLosers)
+	x.Lost = x.Lost[:len(x.Lost)-x.More]
 	return x
 }
 

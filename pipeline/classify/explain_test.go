@@ -50,6 +50,24 @@ func TestExplainLosers(t *testing.T) {
 	}
 }
 
+// TestExplainOrder: of the rules that lost, those that hold are told before those that lack something.
+func TestExplainOrder(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "rules.yaml")
+	rules := "- {id: lacks, category: user_unknown, any: [xyzzy], codes: [551]}\n- {id: wins, category: user_unknown, any: [xyzzy], regexp: y}\n- {id: holds, category: spam_content, any: [xyzzy]}\n"
+	if err := os.WriteFile(path, []byte(rules), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	e, err := New(Options{UserRules: []string{path}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	row := answer("550 xyzzy")
+	x := e.Explain(&row)
+	if len(x.Lost) != 2 || x.Lost[0].Rule != "holds" || x.Lost[1].Rule != "lacks" || x.More != 0 {
+		t.Errorf("by %s; lost %+v and %d more", x.Class.Rule, x.Lost, x.More)
+	}
+}
+
 // TestExplainBecause: what decided is told where it is not simply a rule.
 func TestExplainBecause(t *testing.T) {
 	e := engine(t)
