@@ -22,7 +22,8 @@ func broken(text, out []byte) bool {
 		return true
 	}
 	for _, o := range openings {
-		if i := bytes.LastIndex(out, o[:openingAtLeast]); i >= 0 && bytes.HasPrefix(o, out[i:]) {
+		end := out[max(0, len(out)-len(o)):]
+		if i := bytes.LastIndex(end, o[:openingAtLeast]); i >= 0 && bytes.HasPrefix(o, end[i:]) {
 			return true
 		}
 	}

@@ -161,7 +161,9 @@ func (j *judge) ruled(r *record.Row, relay int32) (record.Class, finding) {
 	}
 	s := j.scratch.Get().(*scratch)
 	s.prepare(r, relay, j.names)
+	text := s.n.text // before it is corrected
 	f := j.find(s)
+	f.broken = (f.rule == nil || f.rule.Vague || f.likely.category != nil) && broken(s.n.raw, text)
 	j.scratch.Put(s)
 	return f.verdict(r), f
 }
@@ -221,7 +223,7 @@ type finding struct {
 	likely    likely // weighed where there is no rule, or one that may be outvoted
 	said      bool   // where there is no rule, that there are words
 	elsewhere bool   // where there is no rule, or one that may be outvoted, that acquitting words are among them
-	broken    bool   // the reply lacks its end
+	broken    bool   // where no rule is sure, that the reply lacks its end; it is not remembered, for it hangs on how the reply is written
 	retry     uint32
 	list      int16 // place in its table of the blocklist that is named, -1 none
 	answered  int16 // and of the provider that answered, by its words; -1 unknown
@@ -245,7 +247,6 @@ func (j *judge) find(s *scratch) finding {
 // search looks for what the prepared text says, once misspelt words are put right in it.
 func (j *judge) search(s *scratch) finding {
 	f := nothing
-	f.broken = s.n.broken
 	refused := j.look(s, &f)
 	if j.rules.misspells(s.n.text, &s.found) && s.n.correct(j.rules.misspellings) {
 		f.rule = nil
@@ -338,17 +339,10 @@ func (s *scratch) prepare(r *record.Row, relay int32, names *nameTables) {
 	}
 	k := append(s.n.text, byte(s.in.class), byte(s.in.relay), byte(s.in.relay>>8), byte(s.n.signed), byte(s.n.signed>>8), byte(s.n.cut), byte(s.n.cut>>8),
 		s.in.code[0], s.in.code[1], s.in.code[2])
-	k = append(append(k, s.in.enhanced...), bit(s.n.broken))
+	k = append(append(k, s.in.enhanced...), 0)
 	k = append(append(k, s.in.command...), 0)
 	k = append(append(k, s.in.mta...), 0)
 	s.key = append(k, s.in.status...)
-}
-
-func bit(b bool) byte {
-	if b {
-		return 1
-	}
-	return 0
 }
 
 // keySpace is how much longer the key of a text in the cache is than the text, usually.

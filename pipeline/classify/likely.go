@@ -307,11 +307,15 @@ const doubt = 300
 func (j *judge) doubtful(rule *Rule, f *found) bool {
 	var scores [maxReasons]int32
 	for _, n := range f.list {
-		if _, own := slices.BinarySearch(rule.own, n); own {
-			continue
-		}
 		for _, x := range &j.rules.screen.known[n].hint {
 			scores[x.category()] += x.points()
+		}
+	}
+	for _, n := range rule.own {
+		if f.has(n) {
+			for _, x := range &j.rules.screen.known[n].hint {
+				scores[x.category()] -= x.points()
+			}
 		}
 	}
 	best := int32(0)

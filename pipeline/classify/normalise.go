@@ -17,7 +17,7 @@ type normalised struct {
 	cut    int    // where a second reply begins that only follows from the first; len(text) if there is none
 	frame  frame  // what begins at cut, if it is no reply
 	signed int32  // number of the provider whose page or host the text names, -1 if none
-	broken bool   // the text ends in the middle of a reply
+	raw    []byte // what was normalised
 }
 
 // normalise makes the text that rules look at, in n.text's memory. Case is folded, runs of white space become one blank, the
@@ -55,7 +55,7 @@ func (n *normalised) normalise(text []byte, names *nameTables) {
 	if n.cut = w.cut; n.cut <= 0 || n.cut >= len(out) {
 		out, n.cut, n.frame = framed(out, w.codesEnd(out))
 	}
-	n.text, n.broken = out, broken(text, out)
+	n.text, n.raw = out, text
 }
 
 // pass goes over the text once and leaves in out what it becomes. No mask is twice as long as its word (file.js for a.js is the

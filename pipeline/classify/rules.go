@@ -239,7 +239,7 @@ func compile(sources []source, names *nameTables) (*ruleSet, error) {
 			r.all = append(r.all, spellings(w))
 		}
 		r.yields = r.bad && !r.User && r.Provider == "" && len(r.Enhanced) == 0 && !r.asksFor(acquitting)
-		r.own = slices.Sorted(slices.Values(slices.Concat(slices.Concat(r.all...), r.any, r.with)))
+		r.own = slices.Compact(slices.Sorted(slices.Values(slices.Concat(slices.Concat(r.all...), r.any, r.with))))
 	}
 	if err := errors.Join(errs...); err != nil {
 		return nil, err
