@@ -20,13 +20,15 @@ func newCodesCommand() *cobra.Command {
 		Short: "Say what reply codes and categories mean, and the way back to providers and off blocklists",
 		Long: `Codes explains SMTP reply codes, enhanced status codes, the codes of large providers, and the categories that replies are put
 into: what each means, what it is taken for where a reply says nothing else, and what to do. Of a blocklist, by its name or a
-zone of it, it says where to look an address up and have it removed; of a provider, all that it documents about refusals.
+zone of it, it says where to look an address up and have it removed; of a provider, all that it documents about refusals; of a word of Sisimai, KumoMTA, PowerMTA, SparkPost, SES or SendGrid, the
+categories that it stands for.
 Without an argument it lists the tables of codes and categories; as CSV or NDJSON with advice, the words of other systems for a
 category, a row for each code and token of a provider with the way back, and the blocklists.`,
 		Example: `  bounceline codes 550 5.7.26 S3140
   bounceline codes zen.spamhaus.org
   bounceline codes ip_blocklisted
   bounceline codes "Microsoft 365"
+  bounceline codes bad-mailbox
   bounceline codes --output csv > codes.csv`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if err := checkOutput(output); err != nil {
@@ -103,9 +105,16 @@ func codeEntries(args []string, g guides) ([]codeEntry, error) {
 		about, list := g.ways.About(a), g.lists.About(a)
 		kind := "token"
 		if err != nil && len(about) == 0 && list == nil {
-			if kind, about = "provider", g.of(a); len(about) == 0 {
+			kind, about = "provider", g.of(a)
+		}
+		if elsewhere := classify.Elsewhere(a); err != nil && len(about) == 0 && list == nil {
+			if len(elsewhere) == 0 {
 				return nil, err
 			}
+			for _, c := range elsewhere {
+				out = append(out, categoryEntry(c))
+			}
+			continue
 		}
 		if err != nil {
 			found = codeEntry{kind: kind, code: a}
@@ -141,7 +150,7 @@ func codeEntry1(arg string) (codeEntry, error) {
 			return entry, nil
 		}
 	}
-	return codeEntry{}, usagef("%q is neither a code such as 550 or 5.7.1, nor a category, a provider or a token of one, nor a blocklist%s", arg, didYouMean(arg, categoryNames()))
+	return codeEntry{}, usagef("%q is neither a code such as 550 or 5.7.1, nor a category or another system's word for one, a provider or a token of one, nor a blocklist%s", arg, didYouMean(arg, categoryNames()))
 }
 
 func categoryNames() []string {
@@ -283,11 +292,8 @@ func (e codeEntry) describe(out io.Writer) {
 		}
 		fmt.Fprintf(out, "  to do:      %s\n  action:     %s; severity %s\n", c.Advice, c.Action, c.Severity)
 		if e.kind == "category" {
-			x := c.Elsewhere
-			for _, s := range [][2]string{{"Sisimai", x.Sisimai}, {"KumoMTA", x.KumoMTA}, {"PowerMTA", x.PowerMTA}, {"SparkPost", x.SparkPost}, {"SES", x.SES}, {"SendGrid", x.SendGrid}} {
-				if s[1] != "" {
-					fmt.Fprintf(out, "  %-11s %s\n", s[0]+":", s[1])
-				}
+			for _, w := range c.Elsewhere.Words() {
+				fmt.Fprintf(out, "  %-11s %s\n", w.System+":", w.Word)
 			}
 		}
 	}

@@ -56,6 +56,13 @@ func (c *classifier) explain(text string, row *record.Row) {
 	if row.SMTPCommand != "" {
 		line("answers", "%s", row.SMTPCommand)
 	}
+	var elsewhere []string
+	for _, w := range category.Elsewhere.Words() {
+		elsewhere = append(elsewhere, w.System+" "+w.Word)
+	}
+	if len(elsewhere) > 0 {
+		line("elsewhere", "%s", strings.Join(elsewhere, "; "))
+	}
 	for _, l := range x.Lost {
 		line("lost", "%s (%s): %s", l.Rule, l.Category, l.Why)
 	}

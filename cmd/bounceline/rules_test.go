@@ -123,7 +123,7 @@ func TestClassifyExplains(t *testing.T) {
 		t.Errorf("exit %d", code)
 	}
 	holds(t, out, "ip_blocklisted (block): the sending address is on a blocklist", "blocklist: Spamhaus ZEN; look up and delist here: https://check.spamhaus.org/", "client host [#ip]", "»", "«", "answers:   RCPT TO", "554 transaction failed",
-		"auth_failed (block)", "1. find out which check failed", "https://support.google.com/", "wait:      the reply asks for 5m0s", "lost:", "rule set ")
+		"auth_failed (block)", "1. find out which check failed", "https://support.google.com/", "wait:      the reply asks for 5m0s", "elsewhere: Sisimai authfailure; KumoMTA AuthenticationFailed; ", "lost:", "rule set ")
 	if strings.Contains(out, "\x1b") {
 		t.Error("an escape sequence of the text reached the terminal")
 	}
@@ -198,6 +198,10 @@ func TestCodesCommand(t *testing.T) {
 		t.Errorf("exit %d", code)
 	}
 	holds(t, out, "microsoft 365\n  Microsoft 365 5.7.606-5.7.649: the sending address is banned", "https://learn.microsoft.com/", "where the reply's words say nothing; suppress does not take that for proof")
+	if code, out, _ = call(t, "codes", "Bad-Mailbox", "22"); code != exitOK {
+		t.Errorf("exit %d", code)
+	}
+	holds(t, out, "user_unknown: ", "recipient_moved: ", "mailbox_full: the mailbox is over its quota")
 	if code, _, errs := call(t, "codes", ""); code != exitUsage || !strings.Contains(errs, `"" is neither a code`) || strings.Contains(errs, "did you mean") {
 		t.Errorf("exit %d, %s", code, errs)
 	}

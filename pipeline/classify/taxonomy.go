@@ -1,5 +1,10 @@
 package classify
 
+import (
+	"slices"
+	"strings"
+)
+
 // Bounce types.
 const (
 	Delivered = "delivered"
@@ -37,6 +42,33 @@ type Category struct {
 
 // Equivalents are the words of other systems for a category; empty where a system has none.
 type Equivalents struct{ Sisimai, KumoMTA, PowerMTA, SparkPost, SES, SendGrid string }
+
+// A Word is what a system calls a category.
+type Word struct{ System, Word string }
+
+// Words lists what other systems call a category, for those that have a word.
+func (e Equivalents) Words() []Word {
+	return slices.DeleteFunc([]Word{{"Sisimai", e.Sisimai}, {"KumoMTA", e.KumoMTA}, {"PowerMTA", e.PowerMTA}, {"SparkPost", e.SparkPost}, {"SES", e.SES}, {"SendGrid", e.SendGrid}},
+		func(w Word) bool { return w.Word == "" })
+}
+
+// Elsewhere lists the categories that some other system calls by the word, capitals aside.
+func Elsewhere(word string) (out []*Category) {
+	for i := range Categories {
+		if slices.ContainsFunc(Categories[i].Elsewhere.Words(), func(w Word) bool {
+			between := ",()"
+			if w.System == "SparkPost" { // numbers
+				between = "/"
+			}
+			return slices.ContainsFunc(strings.FieldsFunc(w.Word, func(r rune) bool { return strings.ContainsRune(between, r) }), func(one string) bool {
+				return word != "" && strings.EqualFold(strings.TrimSpace(one), word)
+			})
+		}) {
+			out = append(out, &Categories[i])
+		}
+	}
+	return out
+}
 
 var byName = func() map[string]*Category {
 	m := make(map[string]*Category, len(Categories))
