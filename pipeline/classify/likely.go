@@ -192,45 +192,58 @@ func (w *wordWeights) of(hash uint64) *[maxWeights]weight {
 	return nil
 }
 
+// A hit is a term that the filter knows.
+type hit struct {
+	hash uint64
+	mask bool // it is no word
+}
+
+// usualHits is how many the terms of a text usually have at most.
+const usualHits = 64
+
 // weigh adds up what the terms of a normalised text and the codes say, beside the rule that holds, nil if none does.
 func (w *wordWeights) weigh(text []byte, in *input, rule *Rule) likely {
-	var scores [maxReasons]int32
-	known, words, all := 0, 0, 0
-	add := func(weights *[maxWeights]weight) {
-		for _, x := range weights {
-			scores[x.category()] += x.points()
-		}
-		known++
-	}
+	var room [usualHits]hit
+	hits, all := room[:0], 0
 	t := terms{text: text}
 	for n := t.next(); n > 0; n = t.next() {
-		var hits [len(t.hashes)]uint8 // those that the filter knows, found without a branch for each
-		k := 0
-		all += n
-		for i, hash := range t.hashes[:n] {
-			hits[k] = uint8(i)
+		k := len(hits)
+		hits = slices.Grow(hits, n)[:k+n]
+		for i, hash := range t.hashes[:n] { // without a branch for each
+			hits[k] = hit{hash, t.masks&(1<<i) != 0}
 			k += int(w.filter[hash%filterBits/64] >> (hash % 64) & 1)
 		}
-		heard := make([]*[maxWeights]weight, 0, len(hits)) // looked up before any is added, so that memory is waited for once
-		for _, i := range hits[:k] {
-			if weights := w.of(t.hashes[i]); weights != nil {
-				heard = append(heard, weights)
-				words += int(^t.masks >> i & 1)
+		hits = hits[:k]
+		all += n
+	}
+	tooFew := func(known int) bool { return rule != nil && !rule.Vague && known*knownOf < all*knownAtLeast }
+	if tooFew(len(hits)) {
+		return likely{}
+	}
+	heard, words := make([]*[maxWeights]weight, 0, usualHits), 0 // all looked up before any is added, so that memory is waited for once
+	for _, h := range hits {
+		if weights := w.of(h.hash); weights != nil {
+			heard = append(heard, weights)
+			if !h.mask {
+				words++
 			}
 		}
-		for _, weights := range heard {
-			add(weights)
-		}
 	}
-	if words == 0 || rule != nil && !rule.Vague && known*knownOf < all*knownAtLeast {
+	if words == 0 || tooFew(len(heard)) {
 		return likely{}
 	}
 	for _, code := range [][]byte{in.code[:], in.enhanced} {
 		if weights := w.of(uint64(hashOf(code))); weights != nil {
-			add(weights)
+			heard = append(heard, weights)
 		}
 	}
-	scale := int32(scaled / math.Sqrt(float64(known)))
+	var scores [maxReasons]int32
+	for _, weights := range heard {
+		for _, x := range weights {
+			scores[x.category()] += x.points()
+		}
+	}
+	scale := int32(scaled / math.Sqrt(float64(len(heard))))
 	own, bad := -1, int32(0)
 	if rule != nil {
 		if own = rule.place; !rule.bad {
