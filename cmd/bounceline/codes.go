@@ -73,6 +73,7 @@ type codeEntry struct {
 	meaning    string
 	source     string
 	trusted    bool
+	proves     bool // an enhanced code that is proof without words
 	class      byte // of the code, 0 for a category
 	category   *classify.Category
 	ways       []*classify.Way
@@ -166,7 +167,7 @@ func basicEntry(b *classify.BasicCode) codeEntry {
 }
 
 func enhancedEntry(e *classify.EnhancedCode, code string, class byte) codeEntry {
-	return codeEntry{kind: "enhanced", code: code, meaning: e.Meaning, source: e.Source, trusted: e.Trusted, class: class, category: classify.Lookup(e.Category)}
+	return codeEntry{kind: "enhanced", code: code, meaning: e.Meaning, source: e.Source, trusted: e.Trusted, proves: e.Proves(), class: class, category: classify.Lookup(e.Category)}
 }
 
 func categoryEntry(c *classify.Category) codeEntry {
@@ -283,6 +284,8 @@ func (e codeEntry) describe(out io.Writer) {
 			how := "where the reply's words say nothing"
 			if e.trusted {
 				how = "even where the reply's words are vague"
+			} else if c.Permanent == classify.Hard && c.Name != "other" && e.proves {
+				how += "; suppress takes that for proof"
 			} else if c.Permanent == classify.Hard && c.Name != "other" {
 				how += "; suppress does not take that for proof"
 			}

@@ -198,6 +198,12 @@ func TestCodesCommand(t *testing.T) {
 		t.Errorf("exit %d", code)
 	}
 	holds(t, out, "microsoft 365\n  Microsoft 365 5.7.606-5.7.649: the sending address is banned", "https://learn.microsoft.com/", "where the reply's words say nothing; suppress does not take that for proof")
+	if code, out, _ = call(t, "codes", "5.1.1"); code != exitOK || !strings.Contains(out, "; suppress takes that for proof\n") {
+		t.Errorf("exit %d, %s", code, out)
+	}
+	if code, out, _ = call(t, "codes", "5.2.1", "553"); code != exitOK || strings.Count(out, "; suppress does not take that for proof\n") != 2 {
+		t.Errorf("exit %d, %s", code, out)
+	}
 	if code, out, _ = call(t, "codes", "Bad-Mailbox", "22"); code != exitOK {
 		t.Errorf("exit %d", code)
 	}

@@ -99,6 +99,16 @@ func (c *EnhancedCode) precise() bool {
 	return !strings.HasSuffix(c.Code, ".0") && !strings.HasSuffix(c.Code, ".*")
 }
 
+// Proves reports whether the code by itself, where no words say more, is proof of its category: it says more than its subject, and servers do not
+// give it for all and everything, as they do those of closed mailboxes, routes and ambiguous addresses.
+func (c *EnhancedCode) Proves() bool {
+	switch c.Code {
+	case "1.4", "2.1", "4.4":
+		return false
+	}
+	return c.precise()
+}
+
 // acquits reports whether servers that give the code do not mean that the recipient's address is bad, whatever their words say: it
 // is about the sender, the message, the system or the way to it. Those that are given for all and everything do not count.
 func (c *EnhancedCode) acquits() bool {

@@ -192,7 +192,9 @@ func (f *finding) verdict(r *record.Row) (c record.Class) {
 		if f.rule.bad { // its words add little to what the codes prove
 			confidence = ByCode
 			if ok && code.precise() && code.Category == f.rule.Category {
-				confidence = ByDSN
+				if code.Proves() {
+					confidence = ByDSN
+				}
 			} else if f.broken {
 				return class(r, "policy_rejected", "code", ByCode)
 			}

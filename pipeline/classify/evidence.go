@@ -12,8 +12,10 @@ func byCodes(r *record.Row) record.Class {
 	code, known := lookupEnhanced(r.EnhancedCode)
 	known = known && code.Category != "other" && notOfRecipient(r, code.Category) == ""
 	switch {
-	case known && code.precise():
+	case known && code.Proves():
 		return class(r, code.Category, "dsn", ByDSN)
+	case known && code.precise():
+		return class(r, code.Category, "dsn", ByCode)
 	case known && (r.SMTPCode == 0 || code.Code[0] > '2'): // a subject alone: address and mailbox are too often used for all else
 		return class(r, code.Category, "dsn", ByCode)
 	case r.SMTPCode != 0:
