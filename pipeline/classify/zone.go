@@ -78,6 +78,9 @@ func zoneIn(text, room []byte) []byte {
 		for from > 0 && hostByte(text[from-1]) {
 			from--
 		}
+		if from == 0 || text[from-1] != ' ' && text[from-1] != ':' { // no word is before it
+			continue
+		}
 		host := bytes.TrimRight(text[from:end], ".-")
 		if len(host) == 0 || len(host) > maxZone || byteClass(host[len(host)-1]) == digit || bytes.IndexByte(host, '.') <= 0 || end < len(text) && (text[end] == '@' || text[end] == '/') {
 			continue // no host, but the end of a sentence, an IP address, part of an address or a URL
