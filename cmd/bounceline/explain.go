@@ -23,7 +23,7 @@ func (c *classifier) explain(text string, row *record.Row) {
 	line("to do", "%s", category.Advice)
 	line("action", "%s; severity %s", x.Class.Action, category.Severity)
 	if x.Class.BounceType == classify.Hard && x.Class.Confidence == classify.ByCode {
-		line("proof", "none: a code alone is often wrong, so suppress does not list the address")
+		line("proof", "none: a code alone, or words that only make it likely, are often wrong, so suppress does not list the address")
 	}
 	if x.Class.Provider != "" {
 		line("provider", "%s", x.Class.Provider)

@@ -42,8 +42,8 @@ since the last delivery to it, however its capitals are written:
   full      its mailbox has been full for weeks
 
 A refusal of the sender or its content lists nobody; blocklists that refused it are told below the table, with their own pages.
-Nor does a code without words list anybody: --confidence provider,text,dsn,code would believe those too, and lose good
-addresses.
+Nor does a basic code such as 550 by itself, an enhanced one that servers give for much else (codes tells which is proof), or
+words that only make a reason likely: --confidence provider,text,dsn,code would believe those too, and lose good addresses.
 
 In CSV a cell that a spreadsheet would take for a formula, as the address -ann@example.org, begins with an apostrophe; programs
 read NDJSON, which has each address as it is.`,
