@@ -162,9 +162,13 @@ func (j *judge) ruled(r *record.Row, relay int32) (record.Class, finding) {
 	s := j.scratch.Get().(*scratch)
 	s.prepare(r, relay, j.names)
 	text := s.n.text // before it is corrected
-	f := j.find(s)
+	f, inner := j.find(s), s.n.inner
 	f.broken = (f.rule == nil || f.rule.Vague || f.likely.category != nil) && broken(s.n.raw, text)
 	j.scratch.Put(s)
+	if inner != nil {
+		answered := withCodesOf(inner, r)
+		r = &answered
+	}
 	return f.verdict(r), f
 }
 
@@ -335,6 +339,10 @@ func (s *scratch) prepare(r *record.Row, relay int32, names *nameTables) {
 		text = r.ResponseText
 	}
 	s.n.normalise(text, names)
+	if s.n.inner != nil {
+		answered := withCodesOf(s.n.inner, r)
+		r = &answered
+	}
 	s.in = input{text: s.n.text, enhanced: r.EnhancedCode, class: byte(replyClass(r)), command: r.SMTPCommand, relay: relay, mta: r.MTA, status: r.Status}
 	if code := r.SMTPCode; code >= 100 && code <= 999 {
 		s.in.code = [3]byte{'0' + byte(code/100), '0' + byte(code/10%10), '0' + byte(code%10)}

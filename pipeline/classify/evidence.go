@@ -3,6 +3,7 @@ package classify
 import (
 	"bytes"
 
+	"bounceline/parsers/reply"
 	"bounceline/pipeline/record"
 )
 
@@ -29,6 +30,17 @@ func byCodes(r *record.Row) record.Class {
 		return class(r, code.Category, "mta dsn", ByDSN)
 	}
 	return class(r, "other", "", ByNothing)
+}
+
+// withCodesOf is the row with the codes of the reply that its own quotes as the reason: 550 5.1.1 <a>: Recipient address rejected: undeliverable
+// address: host b said: 554 5.7.1 no. Whether the failure lasts is for its own code to say.
+func withCodesOf(inner []byte, r *record.Row) record.Row {
+	row := *r
+	row.EnhancedCode = reply.Enhanced(inner[len("550 "):], inner[0])
+	if code := reply.Code(inner); code/100 == r.SMTPCode/100 {
+		row.SMTPCode = code
+	}
+	return row
 }
 
 // aboutRecipient reports whether a category says that the recipient's address or domain is at fault.

@@ -18,6 +18,7 @@ type normalised struct {
 	frame  frame  // what begins at cut, if it is no reply
 	signed int32  // number of the provider whose page or host the text names, -1 if none
 	raw    []byte // what was normalised
+	inner  []byte // of a reply that quotes another as its reason, from the innermost one's code on
 }
 
 // normalise makes the text that rules look at, in n.text's memory. Case is folded, runs of white space become one blank, the
@@ -55,7 +56,7 @@ func (n *normalised) normalise(text []byte, names *nameTables) {
 	if n.cut = w.cut; n.cut <= 0 || n.cut >= len(out) {
 		out, n.cut, n.frame = framed(out, w.codesEnd(out))
 	}
-	n.text, n.raw = out, text
+	n.text, n.raw, n.inner = out, text, w.inner
 }
 
 // pass goes over the text once and leaves in out what it becomes. No mask is twice as long as its word (file.js for a.js is the
@@ -165,6 +166,7 @@ type normaliser struct {
 	code     []byte // the reply's code, as in the text
 	enhanced []byte // and its enhanced code
 	cut      int
+	inner    []byte // where this is one that another quotes, from its code on
 	signed   int32
 	bits     uint8 // what the words consist of
 }
@@ -202,6 +204,9 @@ func (w *normaliser) masked(text []byte, n int, bits uint8, start int) int {
 	case bits&divider != 0 && (string(w.out[start:]) == "said:") && n+4 < len(text) && text[n] == ' ' && replyCode(text[n+1:]):
 		if ofSender(w.out) { // what the sender's own server said of it
 			return len(text)
+		}
+		if w.code != nil {
+			w.inner = text[n+1:]
 		}
 		w.out, w.code, w.enhanced, w.cut = w.out[:1], nil, nil, 0
 		return n

@@ -135,6 +135,26 @@ func TestRecipientCallout(t *testing.T) {
 	}
 }
 
+// TestInnerCodes: a reply that passes another one on as its reason has an enhanced code of its own, which says nothing of it.
+func TestInnerCodes(t *testing.T) {
+	const outer = "550 5.1.1 <ann@example.org>: Recipient address rejected: undeliverable address: host mx.example.org[192.0.2.1] said: "
+	e := engine(t)
+	for text, want := range map[string]string{
+		outer + "554 5.7.1 zzz":  "policy_rejected block",
+		outer + "550 zzz ppp":    "policy_rejected block",
+		outer + "550 5.7.26 zzz": "auth_failed block",
+		outer + "552 5.2.2 zzz":  "mailbox_full soft",
+		outer + "550 5.2.1 zzz":  "inactive_mailbox hard",
+		outer + "550 5.1.1 zzz":  "user_unknown hard",
+		"450 4.1.1 <ann@example.org>: Recipient address rejected: unverified address: host mx.example.org[192.0.2.1] said: 550 5.1.1 zzz": "user_unknown soft",
+	} {
+		r := Case{Text: text}.Row()
+		if c := e.Classify(&r); c.Category+" "+c.BounceType != want {
+			t.Errorf("%s: %s %s by %s, want %s", text, c.Category, c.BounceType, c.Rule, want)
+		}
+	}
+}
+
 // TestTypedDiagnostic: the type of a field before a reply changes nothing, though its codes stand in fields of their own too.
 func TestTypedDiagnostic(t *testing.T) {
 	e := engine(t)
