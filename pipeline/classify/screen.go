@@ -157,7 +157,7 @@ func (s *ruleSet) match(in *input, f *found, candidates []uint64) *Rule {
 		for ; bits != 0; bits &= bits - 1 {
 			i := w<<6 + mathbits.TrailingZeros64(bits)
 			r, a := &s.rules[i], &s.screen.asked[i]
-			if a.codes&codes != codes || a.more && r.unmet(in) != "" || acquitted && r.yields || !s.screen.lets(a, f) || r.regexp != nil && !r.regexp.Match(in.text) {
+			if a.codes&codes != codes || a.more && r.unmet(in) != "" || !s.screen.lets(a, f) || acquitted && r.yields || r.regexp != nil && !r.regexp.Match(in.text) {
 				continue
 			}
 			return r
