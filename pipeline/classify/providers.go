@@ -41,7 +41,7 @@ type nameTables struct {
 
 // newNameTables reads the two tables, configs/providers.yaml and configs/blocklists.yaml.
 func newNameTables(providers, blocklists []byte) (*nameTables, error) {
-	t := &nameTables{domains: domains{}}
+	t := &nameTables{domains: domains{byTail: map[termHash][]domain{}}}
 	var errs []error
 	var err error
 	t.providers, err = decodeTable("providers.yaml", providers, providerKeys, func(p *Provider, n *yaml.Node) { p.Line = n.Line })
@@ -125,8 +125,11 @@ const (
 	list // of senders
 )
 
-// domains are those that are known, by the hash of their last two labels, the longest first.
-type domains map[termHash][]domain
+// domains are those that are known.
+type domains struct {
+	filter [1 << 8]uint64        // a bit for each hash's low bits that is in the table: most hosts are not
+	byTail map[termHash][]domain // by the hash of their last two labels, the longest first
+}
 
 type domain struct {
 	name  string
@@ -134,16 +137,17 @@ type domain struct {
 	value int32
 }
 
-func (d domains) add(name string, as role, value int32) error {
+func (d *domains) add(name string, as role, value int32) error {
 	if name != strings.ToLower(name) || !strings.Contains(name, ".") || strings.HasPrefix(name, ".") {
 		return fmt.Errorf("%q is no domain in lower case of two labels or more", name)
 	}
 	tail := lastLabels([]byte(name))
-	if slices.ContainsFunc(d[tail], func(v domain) bool { return v.name == name && v.role == as }) {
+	if slices.ContainsFunc(d.byTail[tail], func(v domain) bool { return v.name == name && v.role == as }) {
 		return fmt.Errorf("%s stands in the table twice", name)
 	}
-	d[tail] = append(d[tail], domain{name, as, value})
-	slices.SortStableFunc(d[tail], func(a, b domain) int { return len(b.name) - len(a.name) })
+	d.filter[tail>>6%termHash(len(d.filter))] |= 1 << (tail % 64)
+	d.byTail[tail] = append(d.byTail[tail], domain{name, as, value})
+	slices.SortStableFunc(d.byTail[tail], func(a, b domain) int { return len(b.name) - len(a.name) })
 	return nil
 }
 
@@ -154,14 +158,18 @@ type neighbourhood struct {
 }
 
 // near looks once for all that may be known of a host.
-func (d domains) near(host []byte) neighbourhood {
+func (d *domains) near(host []byte) neighbourhood {
 	for len(host) > 0 && host[len(host)-1] == '.' {
 		host = host[:len(host)-1]
 	}
 	if len(host) == 0 {
 		return neighbourhood{}
 	}
-	return neighbourhood{host, d[lastLabels(host)]}
+	tail := lastLabels(host)
+	if d.filter[tail>>6%termHash(len(d.filter))]>>(tail%64)&1 == 0 {
+		return neighbourhood{}
+	}
+	return neighbourhood{host, d.byTail[tail]}
 }
 
 // find returns the value of the longest domain of that role which the host is, or is below; -1 if there is none.
