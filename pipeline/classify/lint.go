@@ -60,6 +60,7 @@ var masks = []string{"@", "#ip", "#n", "#id", "url", "host"}
 
 // masked returns what the text has where a reply has the literal, if part of it is masked there; else nothing.
 func (j *judge) masked(literal string) string {
+	literal = withoutMarks(literal)
 	var n normalised
 	n.normalise([]byte(literal), j.names)
 	text := strings.TrimSpace(string(n.text))
@@ -81,7 +82,7 @@ func (j *judge) inSamples(r *Rule, literal string) bool {
 		defer j.scratch.Put(s)
 		row := c.Row()
 		s.prepare(&row, j.names.relay(row.RelayHost), j.names)
-		return strings.Contains(string(s.in.text), literal)
+		return strings.Contains(string(s.in.text), withoutMarks(literal))
 	})
 }
 

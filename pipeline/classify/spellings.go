@@ -60,11 +60,20 @@ func (s spellings) of(literal string) []string {
 			out = append(out, bare)
 		}
 	}
+	for _, l := range out[:len(out):len(out)] {
+		if ascii := inASCII.Replace(l + " "); ascii != l+" " {
+			out = append(out, ascii[:len(ascii)-1])
+		}
+	}
 	for i, l := range out {
 		out[i] = withoutMarks(withoutContractions(l))
 	}
 	return distinct(out)
 }
+
+// inASCII writes letters with two of ASCII, as Germans and Scandinavians do where they have no others, and Italians the accent at
+// the end of a word: ueberlastet, foer, e' pieno.
+var inASCII = strings.NewReplacer("ä", "ae", "ö", "oe", "ü", "ue", "å", "aa", "ø", "oe", "à ", "a' ", "è ", "e' ", "é ", "e' ", "ì ", "i' ", "ò ", "o' ", "ù ", "u' ")
 
 // distinct removes repetitions; the first stays.
 func distinct(words []string) []string {

@@ -23,6 +23,8 @@ func TestSpellings(t *testing.T) {
 			"does not have a mail-box", "doesnt have a mail-box",
 		},
 		"n't want it": {"not want it", "nt want it"},
+		"überfüllt":   {"uberfullt", "ueberfuellt"},
+		"è già pieno": {"e gia pieno", "e' gia' pieno"},
 		"i can't":     {"i cannot", "i can not", "i cant"},
 	} {
 		got := s.of(literal)
@@ -71,6 +73,8 @@ func TestOtherSpellings(t *testing.T) {
 		"550 5.1.1 Prijemce nenalezen":                       "user_unknown",
 		"552 5.2.2 Skrzynka odbiorcy jest przepelniona":      "mailbox_full",
 		"552 5.2.2 ΤΟ ΓΡΑΜΜΑΤΟΚΙΒΩΤΙΟ ΕΙΝΑΙ ΓΕΜΑΤΟ":          "mailbox_full",
+		"550 Das Postfach ist ueberfuellt":                   "mailbox_full",
+		"550 Il dominio non e' gestito da questo server":     "relay_denied",
 		"550 Mailbox_Full":                                   "mailbox_full",
 		"550 5.1.1 user-unknown":                             "user_unknown",
 		"450 4.7.1 Gray listing in effect, please come back": "greylisted",
