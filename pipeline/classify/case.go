@@ -50,7 +50,7 @@ func (c Case) Row() record.Row {
 		remote = found
 	} else if remote = cutReport(remote); len(remote) <= len("550 ") || remote[0] == '2' || aboutSender(row.ResponseText, remote) || within(row.ResponseText, remote) { // no reply, a code that stands alone, or not the reply
 		if found, all := quoted(row.ResponseText); found != nil {
-			remote, whole = found, all || bytes.Equal(found, remote) // no other than the one that is about the sender
+			remote, whole = found, all || bytes.Equal(found, remote) || aboutSender(row.ResponseText, found) // no other than the one that is about the sender
 		}
 	}
 	if len(remote) > 0 && remote[0] == '2' && bytes.Contains(row.ResponseText, refusedToTalk) {

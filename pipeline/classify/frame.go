@@ -45,7 +45,7 @@ func headLength(text []byte) int {
 var heads = func() (table [256][][]byte) {
 	for _, h := range []string{"smtp error: ", "delivery failed: ", "delivery failure: ", "permanent failure: ", "permanent error: ", "remote server says: ", "remote server said: ", "server says: ",
 		"mail denied: ", "mail refused: ", "mail rejected: ", "message denied: ", "message refused: ", "message rejected: ", "command rejected: ", "your message was rejected: ", "reason: ",
-		"rejected: ", "blocked: ", "access denied: ", "denied: ", "refused: ", "failed: ", "bounced: ", "undeliverable: ", "transaction failed: ", "fatal: ", "fatal error: ", "error - ", "[err] ",
+		"rejected: ", "blocked: ", "access denied: ", "denied: ", "refused: ", "failed: ", "bounced: ", "undeliverable: ", "transaction failed: ", "delivery error: ", "fatal: ", "fatal error: ", "error - ", "[err] ",
 		"the mail could not be delivered: ", "the message could not be delivered: ", "your message could not be delivered: ", "delivery to @ failed: ", "delivery to <@> failed: ", "we are sorry: ", "mail refused - ", "mail rejected - ", "message refused - ", "message rejected - ", "host esmtp ", "host esmtp: "} {
 		table[h[0]] = append(table[h[0]], []byte(h))
 	}
@@ -226,8 +226,9 @@ func asBytes(words ...string) (list [][]byte) {
 }
 
 var (
-	// noReasons are what only says with the mark before it why: mx.example.org ESMTP not accepting messages, Access denied: your IP 192.0.2.1.
-	noReasons = asBytes("not ", "your ip ")
+	// noReasons are what only says with the mark before it why: mx.example.org ESMTP not accepting messages, Access denied: your IP 192.0.2.1,
+	// Yahoo's delivery error: dd ...
+	noReasons = asBytes("not ", "your ip ", "dd ")
 	sessionID = []byte("#id ")
 	// sessionFields are what Postfix logs of the session behind a reply that it gave.
 	sessionFields = asBytes("helo=", "from=<", "to=<", "proto=")
