@@ -60,7 +60,8 @@ func newClassifyCommand() *cobra.Command {
 		Use:   "classify [TEXT...|-]",
 		Short: "Say why replies of mail servers mean that a message bounced",
 		Long: `Classify gives reply texts the type, category and action that their rows would get. Texts come from the arguments, or one
-a line from standard input. They may be bare replies or what Postfix and Exim log around them. The table explains each verdict:
+a line from standard input. They may be bare replies, what Postfix and Exim log around them, bounce messages, or the JSON that
+mail services post to webhooks. The table explains each verdict:
 the text as the rules see it with what matched in it, the rules that lost and why, what the codes say, and what to do.`,
 		Example: `  bounceline classify "550 5.1.1 <ann@example.org>: Recipient address rejected: User unknown"
   bounceline parse --output ndjson mail.log | bounceline classify --input ndjson --output csv
