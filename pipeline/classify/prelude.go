@@ -38,7 +38,7 @@ func behindPrelude(text string, least int) (rest string, ok bool) {
 var preludes = []string{
 	"This is the mail system at host", "This is the Postfix program at host", "I'm sorry to have to inform you that your message could not be delivered to one or more", "It's attached below",
 	"For further assistance, please send mail to", "If you do so, please include this problem report", "You can delete your own text from the", "The mail system ",
-	"This message was created automatically by mail delivery software", "A message that you sent could not be delivered to one or more of its recipients", "This is a permanent error",
+	"This message was created automatically by mail delivery software", "A message that you sent could not be delivered to one or more of its recipients", "This is a permanent error. ", "This is a permanent error; I've given up",
 	"The following address(es) failed: ", "The following address failed: ", "Hi. This is the qmail-send program at", "I'm afraid I wasn't able to deliver your message to the following addresses", "Sorry it didn't work out",
 }
 

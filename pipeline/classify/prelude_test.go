@@ -17,6 +17,7 @@ func TestPrelude(t *testing.T) {
 		qmail + "<ann@example.org>: 192.0.2.1 does not like recipient. Remote host said: 550 Relaying denied Giving up on 192.0.2.1.":                          "relay_denied",
 		fields + "Diagnostic-Code: smtp; 554 5.7.1 Blocked using zen.spamhaus.org":                                                                             "ip_blocklisted",
 		fields: "policy_rejected",
+		"This is a permanent error; user unknown": "user_unknown",
 	} {
 		row := Case{Text: text}.Row()
 		if c := e.Classify(&row); c.Category != want {
