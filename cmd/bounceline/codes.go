@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bufio"
 	"fmt"
 	"io"
 	"slices"
@@ -38,7 +37,7 @@ category, a row for each code and token of a provider with the way back, and the
 			if err != nil {
 				return err
 			}
-			out := bufio.NewWriter(cmd.OutOrStdout())
+			out := newScreen(cmd.OutOrStdout())
 			entries, err := codeEntries(args, guides)
 			if err != nil {
 				return err
@@ -189,6 +188,9 @@ func (e codeEntry) types() string {
 	return strings.Join(kinds, " or ")
 }
 
+// codeForm keeps what a code means and what is made of it.
+var codeForm = tableForm{optional: []string{"trusted", "source", "severity", "kind", "action"}}
+
 // codeColumns are those of the tables for people; machines get machineColumns as well.
 var (
 	codeColumns    = []string{"kind", "code", "meaning", "bounce_category", "bounce_type", "action", "severity", "source", "trusted"}
@@ -222,7 +224,7 @@ func listCodes(out io.Writer, output string, entries []codeEntry) error {
 				}
 				fmt.Fprintln(out)
 			}
-			w, kind = newRowWriter(out, output, codeColumns), e.kind
+			w, kind = newTable(out, codeForm, codeColumns...), e.kind
 		}
 		if err := w.Write([]any{e.kind, e.code, e.meaning, e.category.Name, e.types(), e.category.Action, string(e.category.Severity), e.source, e.trusted}); err != nil {
 			return err

@@ -13,8 +13,6 @@ import (
 	"unicode"
 	"unicode/utf8"
 
-	"github.com/jedib0t/go-pretty/v6/table"
-	"github.com/jedib0t/go-pretty/v6/text"
 	"github.com/spf13/cobra"
 )
 
@@ -105,9 +103,7 @@ func newRowWriter(w io.Writer, output string, columns []string) rowWriter {
 	case "ndjson":
 		return &ndjsonWriter{w: w, columns: columns}
 	}
-	t := &tableWriter{w: w}
-	t.begin(columns)
-	return t
+	return newTable(w, tableForm{}, columns...)
 }
 
 // csvWriter writes RFC 4180.
@@ -210,68 +206,6 @@ func appendJSONFloat(b []byte, f float64, bits int) []byte {
 	return strconv.AppendFloat(b, f, 'g', -1, bits)
 }
 
-// tableRows bounds what a table holds before it is printed and a new one begun.
-const tableRows = 5000
-
-type tableWriter struct {
-	w       io.Writer
-	t       table.Writer
-	columns []string
-	rows    int
-	numeric []bool
-}
-
-func (t *tableWriter) begin(columns []string) {
-	t.t, t.columns, t.rows = newTable(columns...), columns, 0
-	t.numeric = make([]bool, len(columns))
-}
-
-func (t *tableWriter) Write(values []any) error {
-	row := make(table.Row, len(values))
-	for i, v := range values {
-		t.numeric[i] = isNumber(v) || t.numeric[i] && v == nil
-		row[i] = escapeTerminal([]byte(formatValue(v)))
-	}
-	t.t.AppendRow(row)
-	if t.rows++; t.rows < tableRows {
-		return nil
-	}
-	err := t.Close()
-	t.begin(t.columns)
-	return err
-}
-
-func (t *tableWriter) Close() error {
-	if t.rows == 0 {
-		return nil
-	}
-	var configs []table.ColumnConfig
-	for i := range t.columns {
-		c := table.ColumnConfig{Number: i + 1, WidthMax: 100, WidthMaxEnforcer: text.WrapSoft}
-		if t.numeric[i] {
-			c.Align, c.AlignHeader = text.AlignRight, text.AlignRight
-		}
-		configs = append(configs, c)
-	}
-	t.t.SetColumnConfigs(configs)
-	_, err := fmt.Fprintln(t.w, t.t.Render())
-	return err
-}
-
-// newTable returns an empty table in the house style.
-func newTable(columns ...string) table.Writer {
-	t := table.NewWriter()
-	style := table.StyleLight
-	style.Format.Header = text.FormatDefault
-	t.SetStyle(style)
-	header := make(table.Row, len(columns))
-	for i, c := range columns {
-		header[i] = escapeTerminal([]byte(c))
-	}
-	t.AppendHeader(header)
-	return t
-}
-
 // plural writes a count with the word for one or for many.
 func plural(n uint64, one, many string) string {
 	if n == 1 {
@@ -282,7 +216,7 @@ func plural(n uint64, one, many string) string {
 
 func isNumber(v any) bool {
 	switch v.(type) {
-	case int, int8, int16, int32, int64, uint, uint8, uint16, uint32, uint64, float32, float64:
+	case int, int8, int16, int32, int64, uint, uint8, uint16, uint32, uint64, float32, float64, amount, percentage:
 		return true
 	}
 	return false

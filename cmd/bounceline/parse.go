@@ -12,7 +12,6 @@ import (
 	"strconv"
 	"time"
 
-	"github.com/jedib0t/go-pretty/v6/table"
 	"github.com/spf13/cobra"
 
 	"bounceline/parsers"
@@ -85,7 +84,7 @@ func (o *parseOptions) run(cmd *cobra.Command, args []string) error {
 	p := &printer{o: o, out: out, engine: engine, context: qctx.New(contextMemory),
 		silent: o.output == "none", splitOnly: o.output == "lines"}
 	if o.output == "table" && !o.malformed {
-		p.table = newEventTable()
+		p.table = newTable(&screen{out, terminalWidth(cmd.OutOrStdout())}, eventForm, "time (UTC)", "queue id", "recipient", "relay", "outcome", "type", "category", "code", "reply")
 	}
 	for _, path := range args {
 		if err := p.file(cmd.Context(), path, options, cmd.InOrStdin()); err != nil {
@@ -104,7 +103,7 @@ func (o *parseOptions) run(cmd *cobra.Command, args []string) error {
 type printer struct {
 	o       *parseOptions
 	out     *bufio.Writer
-	table   table.Writer
+	table   *tableWriter
 	engine  *classify.Engine
 	context *qctx.Table
 	result  record.Result
@@ -118,8 +117,10 @@ type printer struct {
 
 // end prints what is left.
 func (p *printer) end() error {
-	if p.table != nil && p.table.Length() > 0 {
-		fmt.Fprintln(p.out, p.table.Render())
+	if p.table != nil {
+		if err := p.table.Close(); err != nil {
+			return err
+		}
 	}
 	return p.out.Flush()
 }
@@ -201,11 +202,9 @@ func (p *printer) line(parser *parsers.Stream, s *pipeline.Stream, line []byte, 
 		return p.object(res)
 	case p.table != nil:
 		for i := range rows {
-			p.table.AppendRow(eventCells(&rows[i]))
-		}
-		if p.table.Length() >= 5000 { // one table would grow without bound
-			fmt.Fprintln(p.out, p.table.Render())
-			p.table = newEventTable()
+			if err := p.table.Write(eventCells(&rows[i])); err != nil {
+				return err
+			}
 		}
 		return nil
 	}
@@ -243,13 +242,10 @@ func (p *printer) object(res *record.Result) error {
 	return err
 }
 
-func newEventTable() table.Writer {
-	t := newTable("time (UTC)", "queue id", "recipient", "relay", "outcome", "type", "category", "code", "reply")
-	t.SetColumnConfigs([]table.ColumnConfig{{Name: "reply", WidthMax: 80}, {Name: "recipient", WidthMax: 48}, {Name: "relay", WidthMax: 40}})
-	return t
-}
+// eventForm is the form of the table of events.
+var eventForm = tableForm{optional: []string{"type", "relay", "code", "queue id", "time (UTC)"}, widest: map[string]int{"reply": 80, "recipient": 48, "relay": 40}}
 
-func eventCells(r *record.Row) table.Row {
+func eventCells(r *record.Row) []any {
 	code := ""
 	if r.SMTPCode > 0 {
 		code = strconv.Itoa(int(r.SMTPCode)) + " "
@@ -258,9 +254,8 @@ func eventCells(r *record.Row) table.Row {
 	if len(relay) == 0 {
 		relay = r.Relay
 	}
-	return table.Row{time.UnixMilli(r.EventTime).UTC().Format("2006-01-02 15:04:05"), escapeTerminal(r.QueueID),
-		escapeTerminal(r.Recipient), escapeTerminal(relay), r.Outcome.String(), r.Class.BounceType, r.Class.Category,
-		code + escapeTerminal(r.EnhancedCode), escapeTerminal(r.ResponseText)}
+	return []any{time.UnixMilli(r.EventTime).UTC().Format("2006-01-02 15:04:05"), r.QueueID, r.Recipient, relay, r.Outcome.String(),
+		r.Class.BounceType, r.Class.Category, code + string(r.EnhancedCode), r.ResponseText}
 }
 
 // openInput opens a file or, for "-", standard input, and says what the time is that years are inferred from.

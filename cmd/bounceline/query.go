@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bufio"
 	"context"
 	"errors"
 	"fmt"
@@ -79,7 +78,7 @@ func (o *queryOptions) run(cmd *cobra.Command, args []string) error {
 	if err != nil {
 		return err
 	}
-	out := bufio.NewWriter(cmd.OutOrStdout())
+	out := newScreen(cmd.OutOrStdout())
 	if len(args) == 0 {
 		return listQueries(out, all, o.output)
 	}
@@ -182,7 +181,7 @@ func (o *queryOptions) statement(arg string, all []queries.Query, values map[str
 }
 
 // listQueries prints the library.
-func listQueries(out *bufio.Writer, all []queries.Query, output string) error {
+func listQueries(out *screen, all []queries.Query, output string) error {
 	w := newRowWriter(out, output, []string{"query", "what it answers", "parameters"})
 	for _, q := range all {
 		var params []string

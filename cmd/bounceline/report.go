@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bufio"
 	"context"
 	"fmt"
 	"slices"
@@ -79,7 +78,7 @@ func (o *reportOptions) run(cmd *cobra.Command) error {
 	}
 	defer db.Close()
 	r := &report{db: db, zone: zone, filter: &o.filter}
-	out := bufio.NewWriter(cmd.OutOrStdout())
+	out := newScreen(cmd.OutOrStdout())
 	switch {
 	case o.by == "refusal":
 		err = r.refused(cmd.Context(), out, o.output, o.limit)
@@ -120,6 +119,21 @@ func (c *counts) values() []any {
 		rate = *c.rate
 	}
 	return []any{c.delivered, c.bounced, c.expired, c.deferrals, rate, c.hard, c.soft, c.block}
+}
+
+// rateColumns are the same columns as people read them, and rateForm what of them a narrow terminal does not show.
+var (
+	rateColumns = []string{"bounce rate %", "delivered", "bounced", "expired", "hard", "soft", "block", "deferrals"}
+	rateForm    = tableForm{optional: []string{"failures", "expired", "bounced", "deferrals"}}
+)
+
+// cells are the values of rateColumns.
+func (c *counts) cells() []any {
+	var rate any
+	if c.rate != nil {
+		rate = percentage{*c.rate, 2}
+	}
+	return []any{rate, amount(c.delivered), amount(c.bounced), amount(c.expired), amount(c.hard), amount(c.soft), amount(c.block), amount(c.deferrals)}
 }
 
 var countColumns = []string{"delivered", "bounced", "expired", "deferrals", "bounce_rate", "hard", "soft", "block"}

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bufio"
 	"context"
 	"fmt"
 	"slices"
@@ -128,11 +127,10 @@ ORDER BY label DESC%s) ORDER BY label`, label, t.weight, t.name, where, limited(
 }
 
 // groups prints the rates of each value of a group.
-func (r *report) groups(ctx context.Context, out *bufio.Writer, by, output string, limit uint64, chosen bool) error {
+func (r *report) groups(ctx context.Context, out *screen, by, output string, limit uint64, chosen bool) error {
 	var list []group
 	var all uint64
 	var err error
-	columns := append([]string{by}, countColumns...)
 	if by == "day" || by == "hour" {
 		if !chosen {
 			limit = 0
@@ -144,20 +142,20 @@ func (r *report) groups(ctx context.Context, out *bufio.Writer, by, output strin
 	if err != nil {
 		return err
 	}
-	if output == "table" {
-		r.heading(out)
-		columns = append(columns, "failures")
-	} else {
-		columns = append(columns, "zone")
-	}
 	most := mostFailures(list)
-	w := newRowWriter(out, output, columns)
+	var w rowWriter
+	if output == "table" {
+		if err := r.heading(ctx, out); err != nil {
+			return err
+		}
+		w = newTable(out, rateForm, append(append([]string{by}, rateColumns...), "failures")...)
+	} else {
+		w = newRowWriter(out, output, append(append([]string{by}, countColumns...), "zone"))
+	}
 	for _, g := range list {
-		values := append([]any{g.name}, g.values()...)
+		values := append(append([]any{g.name}, g.values()...), r.zone.String())
 		if output == "table" {
-			values = append(values, bars(&g.counts, most))
-		} else {
-			values = append(values, r.zone.String())
+			values = append(append([]any{g.name}, g.cells()...), bars(&g.counts, most))
 		}
 		if err := w.Write(values); err != nil {
 			return err
@@ -196,7 +194,7 @@ func bars(c *counts, most uint64) string {
 }
 
 // categories prints the failures and deferrals of each category.
-func (r *report) categories(ctx context.Context, out *bufio.Writer, output string, limit uint64) error {
+func (r *report) categories(ctx context.Context, out *screen, output string, limit uint64) error {
 	t := r.filter.source("bounce_category", false, r.zone)
 	where, params := r.filter.where(t.time)
 	sql := fmt.Sprintf(`WITH sum(failures) OVER () AS everything
@@ -213,10 +211,15 @@ ORDER BY failures DESC, deferrals DESC, category, type%[4]s`, t.weight, t.name, 
 		return err
 	}
 	defer rows.Close()
+	columns := []string{"category", "type", "failures", "share", "deferrals", "what to do"}
+	w := newRowWriter(out, output, columns)
 	if output == "table" {
-		r.heading(out)
+		if err := r.heading(ctx, out); err != nil {
+			return err
+		}
+		columns[3] = "share %"
+		w = newTable(out, tableForm{}, columns...)
 	}
-	w := newRowWriter(out, output, []string{"category", "type", "failures", "share", "deferrals", "what to do"})
 	var n int
 	var all uint64
 	for rows.Next() {
@@ -226,11 +229,17 @@ ORDER BY failures DESC, deferrals DESC, category, type%[4]s`, t.weight, t.name, 
 		if err := rows.Scan(&category, &kind, &failures, &share, &deferrals, &all); err != nil {
 			return err
 		}
-		var part any
+		values := []any{category, kind, failures, nil, deferrals, classify.Advice(category)}
 		if share != nil {
-			part = *share
+			values[3] = *share
 		}
-		if err := w.Write([]any{category, kind, failures, part, deferrals, classify.Advice(category)}); err != nil {
+		if output == "table" {
+			values[2], values[4] = amount(failures), amount(deferrals)
+			if share != nil {
+				values[3] = percentage{*share, 2}
+			}
+		}
+		if err := w.Write(values); err != nil {
 			return err
 		}
 		n++
@@ -244,13 +253,19 @@ ORDER BY failures DESC, deferrals DESC, category, type%[4]s`, t.weight, t.name, 
 	return r.footing(ctx, out, output, n, all)
 }
 
-// heading says which rows a table is about.
-func (r *report) heading(out *bufio.Writer) {
-	fmt.Fprintf(out, "Times in zone %s.%s\n", r.zone, r.describe())
+// heading says which rows a table is about, and what all of them together are. Of no rows it says nothing: the footing does.
+func (r *report) heading(ctx context.Context, out *screen) error {
+	o, err := r.totals(ctx)
+	if err != nil || o.rows == 0 {
+		return err
+	}
+	paragraph(out, "", r.span(o))
+	paragraph(out, "", o.headline())
+	return nil
 }
 
 // footing says what a table does not show.
-func (r *report) footing(ctx context.Context, out *bufio.Writer, output string, shown int, all uint64) error {
+func (r *report) footing(ctx context.Context, out *screen, output string, shown int, all uint64) error {
 	switch {
 	case output != "table":
 	case shown == 0:

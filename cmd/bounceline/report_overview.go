@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bufio"
 	"context"
 	"fmt"
 	"slices"
@@ -9,16 +8,12 @@ import (
 	"strings"
 	"time"
 
-	"github.com/jedib0t/go-pretty/v6/table"
-	"github.com/jedib0t/go-pretty/v6/text"
-
 	"bounceline/pipeline/classify"
 )
 
 const (
 	overviewGroups  = 8
 	overviewReasons = 8
-	screenWidth     = 110
 	exampleLength   = 320 // bytes of a reply that the screen shows
 )
 
@@ -108,7 +103,7 @@ ORDER BY n DESC, at`, params)
 	return rows.Err()
 }
 
-func (r *report) overview(ctx context.Context, out *bufio.Writer, output string) error {
+func (r *report) overview(ctx context.Context, out *screen, output string) error {
 	o, err := r.read(ctx)
 	if err != nil {
 		return err
@@ -127,7 +122,7 @@ func (r *report) overview(ctx context.Context, out *bufio.Writer, output string)
 }
 
 // nothing says why there is nothing to show: nothing is stored at all, or not what is asked for, which asked describes.
-func (r *report) nothing(ctx context.Context, out *bufio.Writer, asked string) error {
+func (r *report) nothing(ctx context.Context, out *screen, asked string) error {
 	var stored uint64
 	var first, last time.Time
 	if err := r.one(ctx, "SELECT count(), min(event_time), max(event_time) FROM delivery_events", nil, &stored, &first, &last); err != nil {
@@ -163,35 +158,46 @@ func (r *report) describe() string {
 	return " Only " + escapeTerminal([]byte(strings.Join(parts, ", "))) + "."
 }
 
-func (r *report) screen(out *bufio.Writer, o *overview) {
-	fmt.Fprintf(out, "%s to %s, zone %s. %s rows.%s\n\n", o.first.In(r.zone).Format(time.DateTime), o.last.In(r.zone).Format(time.DateTime), r.zone, thousands(o.rows), r.describe())
+// span says which rows there are.
+func (r *report) span(o *overview) string {
+	return fmt.Sprintf("%s to %s, zone %s. %s rows.%s", o.first.In(r.zone).Format(time.DateTime), o.last.In(r.zone).Format(time.DateTime), r.zone, thousands(o.rows), r.describe())
+}
+
+// headline is the rate of all rows.
+func (o *overview) headline() string {
 	if o.rate == nil {
-		fmt.Fprintf(out, "Bounce rate: none, because no delivery has ended.\n\n")
-	} else {
-		fmt.Fprintf(out, "BOUNCE RATE %.2f %%: of %s recipients whose delivery has ended, %s did not get the message.\n\n", *o.rate, thousands(o.final()), thousands(o.failed()))
+		return "Bounce rate: none, because no delivery has ended."
 	}
-	t := newTable("outcome", "count", "% of ended", "")
-	rightAlign(t, 2, 3)
+	return fmt.Sprintf("BOUNCE RATE %.2f %%: of %s recipients whose delivery has ended, %s did not get the message.", *o.rate, thousands(o.final()), thousands(o.failed()))
+}
+
+func (r *report) screen(out *screen, o *overview) {
+	paragraph(out, "", r.span(o))
+	fmt.Fprintln(out)
+	paragraph(out, "", o.headline())
+	fmt.Fprintln(out)
+	t := newTable(out, tableForm{}, "outcome", "count", "% of ended", "")
 	line := func(name string, n uint64, part bool, meaning string) {
-		share := ""
+		var share any
 		if part && o.final() > 0 {
-			share = percent(n, o.final())
+			share = percentage{100 * float64(n) / float64(o.final()), 1}
 		}
-		t.AppendRow(table.Row{name, thousands(n), share, meaning})
+		_ = t.Write([]any{name, amount(n), share, meaning}) // errors of the screen are told when it is flushed
 	}
 	line("delivered", o.delivered, true, "accepted by the next host or the mailbox")
 	line("bounced", o.bounced, true, "given up at once")
 	line("expired", o.expired, true, "given up after its time in the queue")
-	t.AppendSeparator()
+	t.separate()
 	line("  hard", o.hard, true, "of bounced and expired: the address or its domain takes no mail")
 	line("  soft", o.soft, true, "might succeed later, or the address is not the reason")
 	line("  block", o.block, true, "the recipient is fine, the sending side was refused")
 	if rest := o.failed() - o.hard - o.soft - o.block; rest > 0 {
 		line("  other", rest, true, "none of the three")
 	}
-	t.AppendSeparator()
+	t.separate()
 	line("deferrals", o.deferrals, false, "tries that failed for now and are repeated; not in the rate")
-	fmt.Fprintf(out, "%s\n\n", t.Render())
+	_ = t.Close()
+	fmt.Fprintln(out)
 
 	groupTable(out, "provider", "Providers with the most failures", o.providers)
 	groupTable(out, "domain", "Recipient domains with the most failures", o.domains)
@@ -214,24 +220,20 @@ func (l *linesRead) String() string {
 	return s + ". That no row is missing or there twice is proved by bounceline verify."
 }
 
-func groupTable(out *bufio.Writer, name, title string, list []group) {
+func groupTable(out *screen, name, title string, list []group) {
 	if len(list) == 0 {
 		return
 	}
-	t := newTable(name, "bounce rate %", "delivered", "bounced", "expired", "hard", "soft", "block", "deferrals")
-	rightAlign(t, 2, 3, 4, 5, 6, 7, 8, 9)
+	fmt.Fprintln(out, title)
+	t := newTable(out, rateForm, append([]string{name}, rateColumns...)...)
 	for _, g := range list {
-		rate := "-"
-		if g.rate != nil {
-			rate = strconv.FormatFloat(*g.rate, 'f', 1, 64)
-		}
-		t.AppendRow(table.Row{escapeTerminal([]byte(g.name)), rate, thousands(g.delivered), thousands(g.bounced), thousands(g.expired),
-			thousands(g.hard), thousands(g.soft), thousands(g.block), thousands(g.deferrals)})
+		_ = t.Write(append([]any{g.name}, g.cells()...))
 	}
-	fmt.Fprintf(out, "%s\n%s\n\n", title, t.Render())
+	_ = t.Close()
+	fmt.Fprintln(out)
 }
 
-func reasons(out *bufio.Writer, o *overview) {
+func reasons(out *screen, o *overview) {
 	if len(o.reasons) == 0 {
 		return
 	}
@@ -241,8 +243,8 @@ func reasons(out *bufio.Writer, o *overview) {
 		if x.provider != "" {
 			at = fmt.Sprintf(", %s of them at %s", thousands(x.atProvider), x.provider)
 		}
-		fmt.Fprintf(out, "%2d. %s (%s) %s = %s %%%s: %s\n", i+1, escapeTerminal([]byte(x.category)), escapeTerminal([]byte(x.kind)),
-			thousands(x.failures), percent(x.failures, o.failed()), escapeTerminal([]byte(at)), meaning(x.category))
+		paragraph(out, fmt.Sprintf("%2d. ", i+1), fmt.Sprintf("%s (%s) %s = %s %%%s: %s", escapeTerminal([]byte(x.category)), escapeTerminal([]byte(x.kind)),
+			thousands(x.failures), percent(x.failures, o.failed()), escapeTerminal([]byte(at)), meaning(x.category)))
 		if x.example != "" {
 			paragraph(out, "    > ", excerpt(x.example))
 		}
@@ -254,7 +256,8 @@ func reasons(out *bufio.Writer, o *overview) {
 		}
 		x.back.print(out)
 	}
-	fmt.Fprintf(out, "Who refuses the sending side, and the way back: bounceline report --by refusal. Whom to stop mailing: bounceline suppress.\n\n")
+	paragraph(out, "", "Who refuses the sending side, and the way back: bounceline report --by refusal. Whom to stop mailing: bounceline suppress.")
+	fmt.Fprintln(out)
 }
 
 // capital begins a sentence.
@@ -274,41 +277,22 @@ func excerpt(reply string) string {
 	return escapeTerminal([]byte(reply))
 }
 
-// paragraph prints text in lines that fit the screen.
-func paragraph(out *bufio.Writer, mark, s string) {
-	for i, l := range strings.Split(text.WrapSoft(s, screenWidth-len(mark)), "\n") {
-		if i > 0 {
-			mark = strings.Repeat(" ", len(mark))
-		}
-		fmt.Fprintln(out, mark+strings.TrimRight(l, " "))
-	}
-}
-
-func leftOutTable(out *bufio.Writer, o *overview) {
-	t := newTable("left out of the rates", "rows", "")
-	rightAlign(t, 2)
+func leftOutTable(out *screen, o *overview) {
+	t := newTable(out, tableForm{}, "left out of the rates", "rows", "")
 	for _, l := range o.left {
 		if l.rows > 0 {
-			t.AppendRow(table.Row{l.name, thousands(l.rows), l.meaning})
+			_ = t.Write([]any{l.name, amount(l.rows), l.meaning})
 		}
 	}
-	if t.Length() == 0 {
+	if len(t.rows) == 0 {
 		fmt.Fprintln(out, "Nothing was left out of the rates.")
 		return
 	}
-	fmt.Fprintln(out, t.Render())
-}
-
-func rightAlign(t table.Writer, columns ...int) {
-	var configs []table.ColumnConfig
-	for _, n := range columns {
-		configs = append(configs, table.ColumnConfig{Number: n, Align: text.AlignRight, AlignHeader: text.AlignRight})
-	}
-	t.SetColumnConfigs(configs)
+	_ = t.Close()
 }
 
 // sections prints the overview as rows, each with the section that it belongs to.
-func (r *report) sections(out *bufio.Writer, o *overview, output string) error {
+func (r *report) sections(out *screen, o *overview, output string) error {
 	columns := append(append([]string{"section", "name"}, countColumns...), "events", "type", "provider", "at_provider", "before", "example", "advice", "from", "to", "zone")
 	w := newRowWriter(out, output, columns)
 	var failed error

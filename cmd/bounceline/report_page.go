@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bufio"
 	"context"
 	_ "embed"
 	"html/template"
@@ -68,7 +67,7 @@ type pageBack struct {
 type pageLeft struct{ Name, Rows, Meaning string }
 
 // page writes the overview as one HTML file that needs nothing else.
-func (r *report) page(ctx context.Context, out *bufio.Writer, o *overview) error {
+func (r *report) page(ctx context.Context, out *screen, o *overview) error {
 	layout := "2006-01-02 15:04"
 	p := page{Final: thousands(o.final()), Failed: thousands(o.failed()), From: o.first.In(r.zone).Format(layout), To: o.last.In(r.zone).Format(layout),
 		Zone: r.zone.String(), Rows: thousands(o.rows), Only: r.describe(), Deferrals: thousands(o.deferrals), Unit: "hour"}

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bufio"
 	"cmp"
 	"context"
 	"fmt"
@@ -57,7 +56,7 @@ ORDER BY bounced + deferrals DESC, refused_by, list, category, type`+limited(lim
 }
 
 // refused prints the refusals: for people each with what to do, for programs a row for each.
-func (r *report) refused(ctx context.Context, out *bufio.Writer, output string, limit uint64) error {
+func (r *report) refused(ctx context.Context, out *screen, output string, limit uint64) error {
 	list, all, err := r.refusals(ctx, limit)
 	if err != nil {
 		return err
@@ -65,7 +64,9 @@ func (r *report) refused(ctx context.Context, out *bufio.Writer, output string, 
 	if output != "table" {
 		return r.refusalRows(out, output, list)
 	}
-	r.heading(out)
+	if err := r.heading(ctx, out); err != nil {
+		return err
+	}
 	for i, x := range list {
 		paragraph(out, fmt.Sprintf("%2d. ", i+1), escapeTerminal([]byte(x.category+" ("+x.kind+") at "+x.who()))+": "+meaning(x.category))
 		paragraph(out, "    ", escapeTerminal([]byte(r.figures(x))))
@@ -101,7 +102,7 @@ func (r *report) figures(x refusal) string {
 }
 
 // refusalRows prints the refusals as rows.
-func (r *report) refusalRows(out *bufio.Writer, output string, list []refusal) error {
+func (r *report) refusalRows(out *screen, output string, list []refusal) error {
 	w := newRowWriter(out, output, []string{"refused_by", "blocklist", "category", "type", "hosts", "recipients", "bounced", "deferrals", "last_seen", "reply",
 		"advice", "meaning", "steps", "page", "blocklist_page", "zone"})
 	for _, x := range list {

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bufio"
 	"fmt"
 	"io"
 	"os"
@@ -63,7 +62,7 @@ func newRulesListCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			out := bufio.NewWriter(cmd.OutOrStdout())
+			out := newScreen(cmd.OutOrStdout())
 			w := newRowWriter(out, output, []string{"rule", "bounce_category", "provider", "priority", "where", "samples", "literals"})
 			for _, r := range engine.Rules() {
 				if err := w.Write([]any{r.ID, r.Category, r.Provider, r.Priority, fmt.Sprintf("%s:%d", r.File, r.Line), len(r.Match), len(r.Any) + len(r.All)}); err != nil {
@@ -99,7 +98,7 @@ a rule of your own may begin from.`,
 			if err != nil {
 				return err
 			}
-			out := bufio.NewWriter(cmd.OutOrStdout())
+			out := newScreen(cmd.OutOrStdout())
 			for _, id := range args {
 				if err := showRule(out, engine.Rules(), id); err != nil {
 					return err
@@ -163,7 +162,7 @@ change the exit code.`,
 			if err != nil {
 				return usagef("%w", err)
 			}
-			out := bufio.NewWriter(cmd.OutOrStdout())
+			out := newScreen(cmd.OutOrStdout())
 			warnings := engine.Lint(len(args) > 0)
 			for _, w := range warnings {
 				fmt.Fprintln(out, escapeTerminal([]byte(w)))
@@ -205,7 +204,7 @@ retry_after:
 			for _, r := range engine.Rules() {
 				samples += len(r.Match) + len(r.NoMatch)
 			}
-			out := bufio.NewWriter(cmd.OutOrStdout())
+			out := newScreen(cmd.OutOrStdout())
 			total, failed := 0, 0
 			for _, path := range args {
 				cases, err := classify.ReadExpectations(path)

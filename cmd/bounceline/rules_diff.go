@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bufio"
 	"cmp"
 	"context"
 	"fmt"
@@ -56,8 +55,12 @@ daemon reads it, and what an upgrade changed. It changes nothing: rows keep the 
 			if err != nil {
 				return err
 			}
-			out := bufio.NewWriter(cmd.OutOrStdout())
-			w := newRowWriter(out, output, []string{"failures", "type_stored", "category_stored", "rule_stored", "type_now", "category_now", "rule_now", "confidence_now", "newest_reply"})
+			out := newScreen(cmd.OutOrStdout())
+			columns := []string{"failures", "type_stored", "category_stored", "rule_stored", "type_now", "category_now", "rule_now", "confidence_now", "newest_reply"}
+			w := newRowWriter(out, output, columns)
+			if output == "table" {
+				w = newTable(out, tableForm{optional: []string{"confidence_now", "rule_stored", "type_stored", "type_now"}}, columns...)
+			}
 			changed := uint64(0)
 			for i, c := range changes {
 				changed += c.failures

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bufio"
 	"context"
 	"fmt"
 	"io"
@@ -68,6 +67,9 @@ read NDJSON, which has each address as it is.`,
 	return cmd
 }
 
+// suppressForm keeps the addresses, why and what the far side said of them.
+var suppressForm = tableForm{optional: []string{"mailed_as", "messages", "first_failure", "rule_id", "evidence", "provider_name", "code", "failures", "what_to_do", "last_failure", "why"}}
+
 // values are the parameters of the library's query.
 func (o *suppressOptions) values() (map[string]string, error) {
 	known := []string{classify.ByProvider, classify.ByText, classify.ByDSN, classify.ByCode, classify.ByNothing}
@@ -119,8 +121,13 @@ func (o *suppressOptions) run(cmd *cobra.Command) error {
 	if err != nil {
 		return err
 	}
-	out := bufio.NewWriter(cmd.OutOrStdout())
-	n, err := printRows(rows, zone, func(columns []string) rowWriter { return newRowWriter(out, o.output, columns) })
+	out := newScreen(cmd.OutOrStdout())
+	n, err := printRows(rows, zone, func(columns []string) rowWriter {
+		if o.output == "table" {
+			return newTable(out, suppressForm, columns...)
+		}
+		return newRowWriter(out, o.output, columns)
+	})
 	if err != nil {
 		return err
 	}

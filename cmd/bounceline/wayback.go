@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bufio"
 	"fmt"
 	"strings"
 
@@ -55,7 +54,7 @@ func (g guides) back(kind, provider, list, reply string, code uint16, enhanced s
 }
 
 // print writes the way back in lines that fit the screen, but for the page, which stays whole.
-func (b wayBack) print(out *bufio.Writer) {
+func (b wayBack) print(out *screen) {
 	if b.list != nil {
 		paragraph(out, "    + ", b.list.Name+": "+b.list.Advice())
 	}

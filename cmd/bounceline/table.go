@@ -1,0 +1,271 @@
+package main
+
+import (
+	"bufio"
+	"fmt"
+	"io"
+	"os"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/jedib0t/go-pretty/v6/table"
+	"github.com/jedib0t/go-pretty/v6/text"
+	"golang.org/x/term"
+)
+
+// A screen is where a command prints for people: buffered, and as wide as the terminal; the width is 0 where that is none.
+type screen struct {
+	*bufio.Writer
+	width int
+}
+
+func newScreen(w io.Writer) *screen { return &screen{bufio.NewWriter(w), terminalWidth(w)} }
+
+// terminalWidth is how many columns the terminal behind w has, or 0.
+func terminalWidth(w io.Writer) int {
+	switch w := w.(type) {
+	case *screen:
+		return w.width
+	case *os.File:
+		if width, _, err := term.GetSize(int(w.Fd())); err == nil {
+			return width
+		}
+	}
+	return 0
+}
+
+// What running text is printed in: lines of at most so many columns, and of no less however narrow the terminal is.
+const (
+	widestText    = 110
+	narrowestText = 40
+)
+
+// paragraph prints text behind a mark, in lines that fit the screen.
+func paragraph(out *screen, mark, s string) {
+	width := widestText
+	if out.width > 0 {
+		width = max(min(width, out.width), narrowestText)
+	}
+	indent := text.StringWidth(mark)
+	for i, l := range strings.Split(text.WrapSoft(s, width-indent), "\n") {
+		if i > 0 {
+			mark = strings.Repeat(" ", indent)
+		}
+		fmt.Fprintln(out, mark+strings.TrimRight(l, " "))
+	}
+}
+
+// amount and percentage are numbers as people read them in a table: for programs they are plain ones.
+type amount uint64
+
+func (a amount) String() string { return thousands(uint64(a)) }
+
+type percentage struct {
+	value    float64
+	decimals int
+}
+
+func (p percentage) String() string { return strconv.FormatFloat(p.value, 'f', p.decimals, 64) }
+
+const (
+	tableRows    = 5000 // bounds what a table holds before it is printed and a new one begun
+	widestCell   = 100
+	roomyCell    = 36 // what a column of text keeps as long as there are columns that may be left out
+	narrowCell   = 16
+	longestWhole = 20 // a word up to this length is not broken
+	frame        = 3  // columns that a cell's frame takes
+)
+
+// A tableForm says how a table is fitted to the terminal.
+type tableForm struct {
+	optional []string       // columns that are left out where there is no room, the first ones first
+	widest   map[string]int // how wide a column is at most, where that is not widestCell
+}
+
+// tableWriter prints rows as a table that fits the terminal: what may be left out is left out, then columns of text get narrow.
+// Where that is not enough each row is a record of a line for each column.
+type tableWriter struct {
+	w       io.Writer
+	form    tableForm
+	columns []string
+	rows    [][]string // nil is a line between rows
+	numeric []bool
+}
+
+// newTable returns the writer of a table in the form.
+func newTable(w io.Writer, form tableForm, columns ...string) *tableWriter {
+	t := &tableWriter{w: w, form: form, numeric: make([]bool, len(columns))}
+	for _, c := range columns {
+		t.columns = append(t.columns, escapeTerminal([]byte(c)))
+	}
+	return t
+}
+
+func (t *tableWriter) Write(values []any) error {
+	row := make([]string, len(values))
+	for i, v := range values {
+		t.numeric[i] = isNumber(v) || t.numeric[i] && v == nil
+		row[i] = escapeTerminal([]byte(formatValue(v)))
+	}
+	t.rows = append(t.rows, row)
+	if len(t.rows) < tableRows {
+		return nil
+	}
+	err := t.Close()
+	t.rows = nil
+	clear(t.numeric)
+	return err
+}
+
+// separate draws a line below the last row.
+func (t *tableWriter) separate() { t.rows = append(t.rows, nil) }
+
+func (t *tableWriter) Close() error {
+	if len(t.rows) == 0 {
+		return nil
+	}
+	widths := t.layout(terminalWidth(t.w))
+	if widths == nil {
+		return t.records(terminalWidth(t.w))
+	}
+	p := table.NewWriter()
+	style := table.StyleLight
+	style.Format.Header = text.FormatDefault
+	p.SetStyle(style)
+	p.AppendHeader(cells(t.columns))
+	var left []string
+	var configs []table.ColumnConfig
+	for i, width := range widths {
+		c := table.ColumnConfig{Number: i + 1, WidthMax: width, WidthMaxEnforcer: text.WrapSoft, Hidden: width == 0}
+		if t.numeric[i] {
+			c.Align, c.AlignHeader = text.AlignRight, text.AlignRight
+		}
+		configs = append(configs, c)
+		if width == 0 {
+			left = append(left, t.columns[i])
+		}
+	}
+	p.SetColumnConfigs(configs)
+	for _, row := range t.rows {
+		if row == nil {
+			p.AppendSeparator()
+			continue
+		}
+		p.AppendRow(cells(row))
+	}
+	if _, err := fmt.Fprintln(t.w, p.Render()); err != nil || left == nil {
+		return err
+	}
+	_, err := fmt.Fprintf(t.w, "A wider terminal shows more: %s.\n", strings.Join(left, ", "))
+	return err
+}
+
+func cells(row []string) table.Row {
+	out := make(table.Row, len(row))
+	for i, s := range row {
+		out[i] = s
+	}
+	return out
+}
+
+// layout says how wide each column may be so that the table has the width at most, which is no limit if it is 0. A column that is
+// left out is 0 wide. Where the table cannot be so narrow it returns nil.
+func (t *tableWriter) layout(width int) []int {
+	natural, roomy, narrow := t.wants()
+	if width == 0 {
+		return natural
+	}
+	shown := slices.Clone(natural)
+	for dropped := 0; ; dropped++ {
+		if shrink(shown, roomy, width) {
+			return shown
+		}
+		if dropped == len(t.form.optional) {
+			break
+		}
+		if i := slices.Index(t.columns, t.form.optional[dropped]); i >= 0 {
+			natural[i] = 0
+		}
+		copy(shown, natural)
+	}
+	if shrink(shown, narrow, width) {
+		return shown
+	}
+	return nil
+}
+
+// shrink makes the widest columns narrower, none than its least, until the table has the width. It reports whether it does.
+func shrink(columns, least []int, width int) bool {
+	for {
+		total, widest := 1, -1
+		for i, n := range columns {
+			if n == 0 {
+				continue
+			}
+			total += n + frame
+			if n > least[i] && (widest < 0 || n > columns[widest]) {
+				widest = i
+			}
+		}
+		if total <= width {
+			return true
+		}
+		if widest < 0 {
+			return false
+		}
+		columns[widest]--
+	}
+}
+
+// wants measures the columns: how wide each is where there is room, and the least that it may be before and after other columns
+// were left out. Words stay whole unless they are long.
+func (t *tableWriter) wants() (natural, roomy, narrow []int) {
+	for i, c := range t.columns {
+		widest, word := text.StringWidth(c), longestWord(c)
+		for _, row := range t.rows {
+			if row != nil {
+				widest, word = max(widest, text.StringWidth(row[i])), max(word, longestWord(row[i]))
+			}
+		}
+		most := widestCell
+		if n := t.form.widest[c]; n > 0 {
+			most = n
+		}
+		n := max(1, min(widest, most))
+		natural = append(natural, n)
+		if t.numeric[i] {
+			roomy, narrow = append(roomy, min(n, word)), append(narrow, min(n, word))
+			continue
+		}
+		roomy, narrow = append(roomy, min(n, roomyCell)), append(narrow, min(n, max(narrowCell, min(word, longestWhole))))
+	}
+	return natural, roomy, narrow
+}
+
+func longestWord(s string) int {
+	longest := 0
+	for _, w := range strings.Fields(s) {
+		longest = max(longest, text.StringWidth(w))
+	}
+	return longest
+}
+
+// records prints each row as lines, one for each column that has a value.
+func (t *tableWriter) records(width int) error {
+	out := &screen{bufio.NewWriter(t.w), width}
+	names := 0
+	for _, c := range t.columns {
+		names = max(names, text.StringWidth(c))
+	}
+	for n, row := range slices.DeleteFunc(t.rows, func(row []string) bool { return row == nil }) {
+		head := "── " + strconv.Itoa(n+1) + " "
+		fmt.Fprintln(out, head+strings.Repeat("─", max(3, width-text.StringWidth(head))))
+		for i, s := range row {
+			if s != "" {
+				paragraph(out, text.Pad(t.columns[i], names+2, ' '), s)
+			}
+		}
+	}
+	return out.Flush()
+}

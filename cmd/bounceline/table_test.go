@@ -1,0 +1,117 @@
+package main
+
+import (
+	"bytes"
+	"io"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/jedib0t/go-pretty/v6/text"
+)
+
+// printed is a table as it looks in a terminal of the width.
+func printed(t *testing.T, width int, form tableForm, columns []string, rows ...[]any) string {
+	t.Helper()
+	var b bytes.Buffer
+	out := newScreen(&b)
+	out.width = width
+	w := newTable(out, form, columns...)
+	for _, r := range rows {
+		if err := w.Write(r); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := w.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if err := out.Flush(); err != nil {
+		t.Fatal(err)
+	}
+	return b.String()
+}
+
+func TestTableFitsTheTerminal(t *testing.T) {
+	form := tableForm{optional: []string{"rule", "provider"}}
+	columns := []string{"recipient", "bounce rate %", "failures", "provider", "rule", "reply"}
+	rows := [][]any{
+		{"ann.with.a.long.name@department.example.org", percentage{100, 2}, amount(12345), "Google", "google-unknown", "550 5.1.1 The email account that you tried to reach does not exist. Please try double-checking"},
+		{"bob@example.org", nil, amount(3), "", "unknown", "550 Benutzer gelöscht"},
+	}
+	for _, test := range []struct {
+		width   int
+		columns string // those in the header
+	}{
+		{0, "recipient, bounce rate %, failures, provider, rule, reply"},
+		{400, "recipient, bounce rate %, failures, provider, rule, reply"},
+		{140, "recipient, bounce rate %, failures, provider, rule, reply"},
+		{115, "recipient, bounce rate %, failures, provider, reply"},
+		{100, "recipient, bounce rate %, failures, reply"},
+		{66, "recipient, bounce rate %, failures, reply"},
+		{60, ""},
+		{1, ""},
+	} {
+		got := printed(t, test.width, form, columns, rows...)
+		lines := strings.Split(strings.TrimRight(got, "\n"), "\n")
+		for _, l := range lines {
+			if n := text.StringWidth(l); test.width > 0 && n > max(test.width, narrowestText) && !strings.HasPrefix(l, "A wider terminal") {
+				t.Errorf("%d: a line of %d: %s", test.width, n, l)
+			}
+		}
+		for _, s := range []string{"12345", "12,345"} {
+			if strings.Contains(got, s) != (s == "12,345") {
+				t.Errorf("%d: %s in\n%s", test.width, s, got)
+			}
+		}
+		if test.columns == "" {
+			if !strings.HasPrefix(got, "── 1 ─") || strings.Count(got, "\nrecipient ") != 2 || strings.Count(got, "\nbounce rate % ") != 1 {
+				t.Errorf("%d: no records:\n%s", test.width, got)
+			}
+			continue
+		}
+		header, left := strings.Join(lines[1:3], " "), []string(nil)
+		for _, c := range columns {
+			word, _, _ := strings.Cut(c, " ")
+			if shown := slices.Contains(strings.Split(test.columns, ", "), c); strings.Contains(header, word) != shown {
+				t.Errorf("%d: column %s in\n%s", test.width, c, got)
+			} else if !shown {
+				left = append(left, c)
+			}
+		}
+		if note := "A wider terminal shows more: " + strings.Join(left, ", ") + ".\n"; strings.HasSuffix(got, note) != (left != nil) {
+			t.Errorf("%d: it does not end with %q:\n%s", test.width, note, got)
+		}
+	}
+}
+
+// TestTableForPrograms: whatever is not a terminal gets every column.
+func TestTableForPrograms(t *testing.T) {
+	if n := terminalWidth(io.Discard); n != 0 {
+		t.Errorf("width %d", n)
+	}
+	long := strings.Repeat("x", widestCell)
+	got := printed(t, 0, tableForm{optional: []string{"b"}}, []string{"a", "b"}, []any{long, long})
+	if strings.Count(got, long) != 2 {
+		t.Error(got)
+	}
+}
+
+func TestParagraphFitsTheScreen(t *testing.T) {
+	words := strings.TrimSpace(strings.Repeat("word ", 100))
+	for width, want := range map[int]int{0: widestText, 500: widestText, 80: 80, 10: narrowestText} {
+		var b bytes.Buffer
+		out := newScreen(&b)
+		out.width = width
+		paragraph(out, "  > ", words)
+		if err := out.Flush(); err != nil {
+			t.Fatal(err)
+		}
+		longest := 0
+		for _, l := range strings.Split(strings.TrimRight(b.String(), "\n"), "\n") {
+			longest = max(longest, len(l))
+		}
+		if longest > want || longest < want-len("word ") {
+			t.Errorf("width %d: lines of up to %d, want %d", width, longest, want)
+		}
+	}
+}
