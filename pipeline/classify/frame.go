@@ -257,6 +257,14 @@ var (
 				add(please + whom)
 			}
 		}
+		for _, page := range []string{" url", " <url>"} {
+			for _, see := range []string{" see", " please see", " please visit", " visit", " refer to", " please refer to", " check", " please check", " read", " more info:", " more information:", " more information at", " details:", " details at", " help:"} {
+				add(see + page)
+				for _, why := range []string{" for details", " for more details", " for help", " for information", " for more information", " for more info", " for further information"} {
+					add(see + page + why)
+				}
+			}
+		}
 		for _, think := range []string{"believe", "feel", "think"} {
 			for _, this := range []string{" this is", " that this is", " this to be"} {
 				add(" if you " + think + this + " an error")
