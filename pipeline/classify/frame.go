@@ -89,15 +89,12 @@ func lastPart(text []byte, i int) (start int, kind frame) {
 	case '>':
 		if start = bytes.LastIndexByte(t, ' ') + 1; startsWithOne(t[start:], sessionFields) {
 			kind = sessionFrame
+		} else {
+			start, kind = closing(t)
 		}
 	default:
 		if start, kind = labelled(t); kind == noFrame {
-			for _, c := range closings[last] {
-				if bytes.HasSuffix(t, c.words) {
-					start, kind = len(t)-len(c.words), c.kind
-					break
-				}
-			}
+			start, kind = closing(t)
 		}
 	}
 	if start <= i {
@@ -108,6 +105,16 @@ func lastPart(text []byte, i int) (start int, kind frame) {
 		return 0, noFrame
 	}
 	return start, kind
+}
+
+// closing is where what a server says at last begins, if a text ends in it.
+func closing(t []byte) (int, frame) {
+	for _, c := range closings[t[len(t)-1]] {
+		if bytes.HasSuffix(t, c.words) {
+			return len(t) - len(c.words), c.kind
+		}
+	}
+	return 0, noFrame
 }
 
 // trimBetween cuts the signs off a text's end that stand between parts.
@@ -253,7 +260,7 @@ var (
 		kind := courtesy
 		add := func(w string) { table[w[len(w)-1]] = append(table[w[len(w)-1]], part{[]byte(w), kind}) }
 		for _, please := range []string{" if you have any questions, please contact ", " if you have questions, please contact ", " please contact ", " contact "} {
-			for _, whom := range []string{"your administrator", "your system administrator", "your mail administrator", "your email administrator", "your network administrator", "the administrator", "the system administrator", "your postmaster", "the postmaster"} {
+			for _, whom := range []string{"your administrator", "your system administrator", "your mail administrator", "your email administrator", "your network administrator", "the administrator", "the system administrator", "your postmaster", "the postmaster", "postmaster", "postmaster for help", "postmaster for assistance", "<postmaster>"} {
 				add(please + whom)
 			}
 		}

@@ -32,6 +32,24 @@ func (w *normaliser) localPart(start int, word []byte, bits uint8) int {
 	return start
 }
 
+// ofStaff reports whether an address, behind what is written before it, is that of those who run a server, and not somebody's to write to instead:
+// please contact postmaster@example.org.
+func ofStaff(before, address []byte) bool {
+	before = bytes.TrimSuffix(before, []byte("<"))
+	if !bytes.HasSuffix(before, []byte(" contact ")) {
+		return false
+	}
+	local := bytes.TrimPrefix(address[:bytes.IndexByte(address, '@')], []byte("mailto:"))
+	for _, s := range staff {
+		if bytes.EqualFold(local, s) {
+			return true
+		}
+	}
+	return false
+}
+
+var staff = asBytes("postmaster", "abuse", "support", "admin", "administrator", "hostmaster", "helpdesk", "help", "root", "noc", "mailadmin", "unblock", "security")
+
 // letterBeyond is the length of the letter at the start of a text if it is one of Latin, Greek or Cyrillic that is not ASCII, else 0.
 // Texts in other scripts write no blanks around addresses, so what stands beside one there is no part of it.
 func letterBeyond(text []byte) int {

@@ -189,7 +189,12 @@ func (w *normaliser) masked(text []byte, n int, bits uint8, start int) int {
 	}
 	switch {
 	case bits&atSign != 0 && (word[n-1] != '@' || letterBeyond(text[n:]) > 0):
-		w.out = append(w.out[:w.localPart(start, word, bits)], '@')
+		w.out = w.out[:w.localPart(start, word, bits)]
+		if ofStaff(w.out, word) {
+			w.out = append(w.out, "postmaster"...)
+		} else {
+			w.out = append(w.out, '@')
+		}
 		for n < len(text) { // a domain with letters that are not ASCII
 			wide := letterBeyond(text[n:])
 			if wide == 0 && byteClass(text[n])&(letter|digit|dot|joiner) == 0 {
