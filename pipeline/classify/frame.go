@@ -94,7 +94,9 @@ func lastPart(text []byte, i int) (start int, kind frame) {
 		}
 	default:
 		if start, kind = labelled(t); kind == noFrame {
-			start, kind = closing(t)
+			if start, kind = closing(t); kind == noFrame {
+				start, kind = apart(t)
+			}
 		}
 	}
 	if start <= i {
@@ -105,6 +107,24 @@ func lastPart(text []byte, i int) (start int, kind frame) {
 		return 0, noFrame
 	}
 	return start, kind
+}
+
+// apart is where a client's address or a host begins that stands for itself at the end of a text: Unknown user 192.0.2.1, Unknown user -- mx3.example.org.
+func apart(t []byte) (int, frame) {
+	i := bytes.LastIndexByte(t, ' ') + 1
+	before := bytes.TrimRight(t[:i], " ")
+	switch {
+	case bytes.HasSuffix(before, []byte(" -")) || bytes.HasSuffix(before, []byte("--")):
+		if string(t[i:]) == "host" {
+			return i, courtesy
+		}
+	case string(t[i:]) == "#ip":
+		word := before[bytes.LastIndexByte(before, ' ')+1:]
+		if len(word) > 0 && byteClass(word[len(word)-1]) == letter && !hasOneOf(word, leading) && !hasOneOf(word, addressed) {
+			return i, addressFrame
+		}
+	}
+	return 0, noFrame
 }
 
 // closing is where what a server says at last begins, if a text ends in it.
@@ -241,6 +261,9 @@ var (
 	sessionFields = asBytes("helo=", "from=<", "to=<", "proto=")
 	// leading are words behind which a label is a part of the reason's sentence.
 	leading = asBytes("per", "this", "a", "an", "each", "one", "every", "from", "by", "for", "of", "at", "with", "on", "to", "in", "via", "because", "as", "since", "and", "or", "the", "that", "if", "using", "than", "but", "until", "when", "has", "blocked", "rejected", "denied")
+
+	// addressed are words that an address behind them belongs to.
+	addressed = asBytes("ip", "ips", "address", "host", "server", "client", "network", "range", "mta", "relay", "machine", "system", "listed", "blacklisted", "banned", "refused", "said", "is", "was", "are", "you", "site", "connection", "not", "mail", "only", "ip4", "ipv4", "ipv6", "detected", "found", "lookup", "resolve", "against", "through", "between", "verify", "von", "vom", "de", "da", "do", "di", "van", "od", "fra", "från", "desde", "depuis", "dal", "by", "adresse", "ist", "est", "es", "pour", "para", "für", "för", "til")
 
 	labels = func() (list []part) {
 		for _, w := range asBytes("queue id", "session id", "transaction id", "message id", "msg id", "request id", "tracking id", "support id", "event id", "reference id", "error id", "transaction", "session", "ticket") {

@@ -17,6 +17,8 @@ func TestFrame(t *testing.T) {
 		" helo=<mail.example.com>", "; from=<bob@example.com> to=<ann@example.org> proto=ESMTP helo=<mail.example.com>",
 		" (queue id 4XyZ12abc)", " (error code 42)", " (ticket #123456)", ". Session id 3A7F12", " Transaction id 4f1a-29bc-7d", " Reference: 8f3b2c1d",
 		" [AbC12dEfGh34iJkL.1 mx1.example.net 2026-11-27T10:11:12.123Z]",
+		". See https://www.example.com/help/bounces", " (see https://www.example.com/d/1 for details)", " - please contact postmaster@example.org", ". If you think this is an error, contact <abuse@example.org>",
+		" 192.0.2.1", " -- mx3.example.org",
 		". Please contact your administrator. Your IP: 192.0.2.1; closing connection. (session id 3A7F12)",
 	}
 	for _, c := range []struct{ codes, reason, category string }{
