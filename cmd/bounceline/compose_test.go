@@ -11,7 +11,6 @@ import (
 	"path/filepath"
 	"regexp"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 
@@ -130,7 +129,7 @@ func composeKafka(t *testing.T, p *types.Project, secrets string) (clients strin
 		t.Fatal(err)
 	}
 	java := func(args ...string) *exec.Cmd {
-		return exec.Command("java", append([]string{"-Xmx512m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn",
+		return program("java", append([]string{"-Xmx512m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn",
 			"-cp", filepath.Join(libs, "*")}, args...)...)
 	}
 	script := strings.Join(p.Services["kafka"].Command, " ") // the tools are the classes that the image's scripts start
@@ -142,9 +141,7 @@ func composeKafka(t *testing.T, p *types.Project, secrets string) (clients strin
 	if out, err := java("kafka.tools.StorageTool", "format", "--standalone", "--ignore-formatted", "--cluster-id", id, "--config", properties).CombinedOutput(); err != nil {
 		t.Fatalf("%v: %s", err, out)
 	}
-	broker := java("kafka.Kafka", properties)
-	broker.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
-	launch(t, broker)
+	launch(t, java("kafka.Kafka", properties))
 	topic := kafka.TopicConfig{Topic: "maillog", NumPartitions: 12, ReplicationFactor: 1, ConfigEntries: []kafka.ConfigEntry{
 		{ConfigName: "retention.ms", ConfigValue: "604800000"}, {ConfigName: "cleanup.policy", ConfigValue: "delete"}}}
 	const command = "--bootstrap-server 127.0.0.1:9094 --create --if-not-exists --topic maillog --partitions 12 --config retention.ms=604800000 --config cleanup.policy=delete"

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net"
 	"os"
 	"path/filepath"
 	"strings"
@@ -132,6 +133,9 @@ func (d *database) leased() *local.Lease {
 	return d.lease
 }
 
+// dial connects to the local engine, wherever it is when it was started again: it keeps its port only if nobody took that meanwhile.
+func (d *database) dial(ctx context.Context) (net.Conn, error) { return d.leased().Dial(ctx) }
+
 // room returns an error where the local engine's disk is nearly full.
 func (d *database) room() error {
 	if d.leased() == nil {
@@ -181,17 +185,30 @@ func (d *database) ask(ctx context.Context, question func() error) (err error) {
 		if err == nil || lease == nil || ctx.Err() != nil || !clickhouse.Retryable(err) {
 			return err
 		}
-		select {
-		case <-lease.Gone(): // a connection may be gone a moment before the engine is known to be
-		case <-time.After(time.Second):
-		case <-ctx.Done():
-		}
+		awaitDeath(ctx, lease, err)
 		err = d.revive(ctx, err)
 	}
 	return err
 }
 
-// revive starts the local engine again if it is dead; it keeps its port and passwords, so that connections find it. It returns
+// dying is how long an engine may take to die: one that a fault of its own ends answers nobody while it writes down where it was.
+const dying = 10 * time.Second
+
+// awaitDeath waits for the end of the local engine over which a call failed, for dying where the error looks like it: connections are gone, and
+// calls are refused, before the engine is known to be dead.
+func awaitDeath(ctx context.Context, lease *local.Lease, err error) {
+	limit := time.Second
+	if code := clickhouse.Code(err); code == 0 || code == clickhouse.CodeAborted {
+		limit = dying
+	}
+	select {
+	case <-lease.Gone():
+	case <-time.After(limit):
+	case <-ctx.Done():
+	}
+}
+
+// revive starts the local engine again if it is dead; it keeps its passwords, and dial finds it. It returns
 // the error that it was given, with pipeline.ErrRestarted or what went wrong with starting.
 func (d *database) revive(ctx context.Context, err error) error {
 	if err == nil {
@@ -246,7 +263,7 @@ func (f *databaseFlags) openOnce(ctx context.Context, readOnly bool) (*database,
 		if err != nil {
 			return nil, err
 		}
-		d.lease, c = lease, clickhouse.Config{DSN: lease.DSN()}
+		d.lease, c = lease, clickhouse.Config{DSN: lease.DSN(), Dial: d.dial}
 	}
 	var err error
 	if d.DB, err = clickhouse.Open(ctx, c); err == nil {
@@ -256,6 +273,9 @@ func (f *databaseFlags) openOnce(ctx context.Context, readOnly bool) (*database,
 		_ = d.DB.Close()
 	}
 	if d.lease != nil {
+		if clickhouse.Retryable(err) {
+			awaitDeath(ctx, d.lease, err)
+		}
 		_ = d.lease.Close()
 	}
 	return nil, err

@@ -34,8 +34,8 @@ func TestMain(m *testing.M) {
 
 // command prepares a bounceline process.
 func command(args ...string) *exec.Cmd {
-	cmd := exec.Command(os.Args[0], args...)
-	cmd.Env = append(os.Environ(), asProgram+"=1", "TZ=UTC")
+	cmd := program(os.Args[0], args...)
+	cmd.Env = append(cmd.Env, asProgram+"=1")
 	return cmd
 }
 

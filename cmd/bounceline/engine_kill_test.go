@@ -13,9 +13,6 @@ import (
 	"syscall"
 	"testing"
 	"time"
-
-	"bounceline/sinks/clickhouse"
-	"bounceline/sinks/clickhouse/local"
 )
 
 // twoMonths is a log of made-up deliveries [from, to), every other one a month later.
@@ -29,20 +26,6 @@ func twoMonths(from, to int) []byte {
 		b.WriteString(line)
 	}
 	return b.Bytes()
-}
-
-// reopen connects to the store's engine, which it starts if need be.
-func (s *store) reopen(t *testing.T) {
-	t.Helper()
-	lease, err := local.Acquire(t.Context(), s.dir, "")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { lease.Close() })
-	if s.db, err = clickhouse.Open(t.Context(), clickhouse.Config{DSN: lease.DSN()}); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { s.db.Close() })
 }
 
 // serves reports whether the store's engine has come up.
@@ -189,5 +172,40 @@ func TestEngineStartsOverHalfATable(t *testing.T) {
 		if n := s.rows(t); n != 20 {
 			t.Errorf("%s: %d rows of 20", what, n)
 		}
+	}
+}
+
+// TestEngineCrashes makes a fault of the engine's own end it: while it writes down where that was it answers nobody, and commands wait for the
+// next engine.
+func TestEngineCrashes(t *testing.T) {
+	t.Parallel()
+	s := newStore(t)
+	log := write(t, filepath.Join(t.TempDir(), "mail.log"), twoMonths(0, 20))
+	if err := syscall.Kill(enginePID(t, s), syscall.SIGSEGV); err != nil {
+		t.Fatal(err)
+	}
+	bounceline(t, "import", "--state-dir", s.dir, log)
+	if n := s.rows(t); n != 20 {
+		t.Errorf("%d rows of 20", n)
+	}
+}
+
+// TestEngineComesBackElsewhere takes the port of an engine that died: what was connected finds the next one.
+func TestEngineComesBackElsewhere(t *testing.T) {
+	t.Parallel()
+	s := newStore(t)
+	bounceline(t, "import", "--state-dir", s.dir, write(t, filepath.Join(t.TempDir(), "mail.log"), twoMonths(0, 20)))
+	address, pid := s.db.lease.Address(), enginePID(t, s)
+	if err := syscall.Kill(pid, syscall.SIGKILL); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "the engine's end", func() bool { return ended(pid) })
+	l, err := net.Listen("tcp4", address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	if n := s.rows(t); n != 20 {
+		t.Errorf("%d rows of 20", n)
 	}
 }

@@ -11,8 +11,6 @@ import (
 	"testing"
 
 	"bounceline/pipeline/e2e/shim"
-	"bounceline/sinks/clickhouse"
-	"bounceline/sinks/clickhouse/local"
 )
 
 // shimVariable, if it is set, makes the tests of the engine's file operations go through all of them.
@@ -48,50 +46,52 @@ func newShimmed(t *testing.T) *shimmed {
 }
 
 func (s *shimmed) command(args ...string) *exec.Cmd {
-	cmd := exec.Command(s.program, append(args, "--state-dir", s.dir)...)
-	cmd.Env = append(append(os.Environ(), "TZ=UTC"), s.shim.Environment()...)
+	cmd := program(s.program, append(args, "--state-dir", s.dir)...)
+	cmd.Env = append(cmd.Env, s.shim.Environment()...)
 	return cmd
 }
 
 // hold starts the engine if it is not running, keeps it running and connects to it.
 func (s *shimmed) hold(t *testing.T) {
 	t.Helper()
-	before := s.holder
-	s.holder = s.command("engine")
-	out, err := s.holder.StdoutPipe()
+	holder := s.command("engine")
+	out, err := holder.StdoutPipe()
 	if err != nil {
 		t.Fatal(err)
 	}
-	s.holder.Stderr = os.Stderr
-	if err := s.holder.Start(); err != nil {
+	holder.Stderr = os.Stderr
+	if err := holder.Start(); err != nil {
 		t.Fatal(err)
 	}
-	if line, err := bufio.NewReader(out).ReadString('\n'); err != nil {
+	line, err := bufio.NewReader(out).ReadString('\n')
+	s.letGo()
+	s.holder = holder
+	if err != nil {
 		t.Fatalf("engine: %q, %v", line, err)
 	}
-	if before != nil {
-		_ = before.Process.Kill()
-		_ = before.Wait()
-	}
-	lease, err := local.Acquire(t.Context(), s.dir, "")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer lease.Close()
-	if s.db != nil {
-		s.db.Close()
-	}
-	if s.db, err = clickhouse.Open(t.Context(), clickhouse.Config{DSN: lease.DSN()}); err != nil {
+	s.hangUp()
+	if s.db, err = (&databaseFlags{stateDir: s.dir}).open(t.Context(), true); err != nil {
 		t.Fatal(err)
 	}
 }
 
 func (s *shimmed) release() {
+	s.hangUp()
+	s.letGo()
+}
+
+func (s *shimmed) hangUp() {
 	if s.db != nil {
 		s.db.Close()
 	}
-	_ = s.holder.Process.Kill()
-	_ = s.holder.Wait()
+}
+
+// letGo ends who holds the engine, if anybody does.
+func (s *shimmed) letGo() {
+	if s.holder != nil {
+		_ = s.holder.Process.Kill()
+		_ = s.holder.Wait()
+	}
 }
 
 // exact checks that all lines are stored, once.

@@ -19,8 +19,6 @@ import (
 
 	"bounceline/pipeline/fault"
 	"bounceline/pipeline/source/content"
-	"bounceline/sinks/clickhouse"
-	"bounceline/sinks/clickhouse/local"
 )
 
 // A rotatedLog is a log that one goroutine writes and logrotate rotates, always in the same manner: it loses files when that
@@ -105,10 +103,10 @@ func inPieces(t *testing.T, variable string, kills, each int, piece func(t *test
 }
 
 // startFaulty starts a program that was built with faults.
-func startFaulty(t *testing.T, program, faults string, args ...string) *process {
+func startFaulty(t *testing.T, path, faults string, args ...string) *process {
 	t.Helper()
-	cmd := exec.Command(program, args...)
-	cmd.Env = append(os.Environ(), "TZ=UTC", "BOUNCELINE_FAULTS="+faults)
+	cmd := program(path, args...)
+	cmd.Env = append(cmd.Env, "BOUNCELINE_FAULTS="+faults)
 	return launch(t, cmd)
 }
 
@@ -233,13 +231,7 @@ func (s *store) tellMissing(t *testing.T, dir string) {
 			return
 		}
 		have := map[string]bool{}
-		lease, err := local.Acquire(context.Background(), s.dir, "")
-		if err != nil {
-			t.Log(err)
-			return
-		}
-		defer lease.Close()
-		db, err := clickhouse.Open(context.Background(), clickhouse.Config{DSN: lease.DSN()})
+		db, err := (&databaseFlags{stateDir: s.dir}).open(context.Background(), true)
 		if err != nil {
 			t.Log(err)
 			return

@@ -236,7 +236,7 @@ func TestOutageAtFullInput(t *testing.T) {
 	g := newGate(t, s)
 	path := filepath.Join(t.TempDir(), "mail.log")
 	appendTo(t, path, 0, 1000)
-	cmd := exec.Command(buildWithFaults(t), "run", "--state-dir", t.TempDir(), "--clickhouse", g.dsn, path) // without the race detector's memory
+	cmd := program(buildWithFaults(t), "run", "--state-dir", t.TempDir(), "--clickhouse", g.dsn, path) // without the race detector's memory
 	p := launch(t, cmd)
 	eventually(t, "the first lines", s.has(t, 1000))
 	g.shut()

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"os"
 	"os/exec"
 	"path/filepath"
 	"sync"
@@ -13,6 +14,14 @@ import (
 type process struct {
 	*exec.Cmd
 	log *logBuffer
+}
+
+// program prepares a process. The kernel kills it when the tests end, whatever they end of: what still runs would hold their output open.
+func program(path string, args ...string) *exec.Cmd {
+	cmd := exec.Command(path, args...)
+	cmd.Env = append(os.Environ(), "TZ=UTC")
+	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+	return cmd
 }
 
 // launch starts a process. It ends with the test at the latest; if that fails its log is shown.

@@ -208,7 +208,7 @@ func (f *databaseFlags) openReader(ctx context.Context) (*database, error) {
 	if err != nil || d.lease == nil {
 		return d, err
 	}
-	reader, err := clickhouse.Open(ctx, clickhouse.Config{DSN: d.lease.ReaderDSN()})
+	reader, err := clickhouse.Open(ctx, clickhouse.Config{DSN: d.lease.ReaderDSN(), Dial: d.dial})
 	if err != nil {
 		d.Close()
 		return nil, err

@@ -2,7 +2,6 @@ package main
 
 import (
 	"bytes"
-	"context"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -12,14 +11,13 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"bounceline/sinks/clickhouse"
 	"bounceline/sinks/clickhouse/local"
 )
 
 // A store is a state directory whose engine is kept running by the test, and a connection to it.
 type store struct {
 	dir string
-	db  *clickhouse.DB
+	db  *database
 }
 
 func newStore(t testing.TB) *store {
@@ -30,25 +28,25 @@ func newStore(t testing.TB) *store {
 func newStoreIn(t testing.TB, dir string) *store {
 	t.Helper()
 	awaitEngine(t, dir)
-	lease, err := local.Acquire(t.Context(), dir, "")
-	if err != nil {
+	s := &store{dir: dir}
+	s.reopen(t)
+	return s
+}
+
+// reopen connects to the store's engine, which it starts if need be.
+func (s *store) reopen(t testing.TB) {
+	t.Helper()
+	var err error
+	if s.db, err = (&databaseFlags{stateDir: s.dir}).open(t.Context(), true); err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { lease.Close() })
-	db, err := clickhouse.Open(t.Context(), clickhouse.Config{DSN: lease.DSN()})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { db.Close() })
-	if err := db.Migrate(t.Context(), false, nil); err != nil {
-		t.Fatal(err)
-	}
-	return &store{dir, db}
+	t.Cleanup(s.db.Close)
 }
 
 // awaitEngine lets the test wait, when all who use the engine of the state directory have left it, until no process is its engine
 // or about to be: what still writes there would be in the way of removing it. An engine that only waits for the directory's lock
 // is nowhere noted but among the processes; one that dies has no command line any more while its last threads still hold the lock.
+// If the test failed, what the engine said is shown.
 func awaitEngine(t testing.TB, dir string) {
 	t.Cleanup(func() {
 		eventually(t, "the engine's end", func() bool {
@@ -73,6 +71,10 @@ func awaitEngine(t testing.TB, dir string) {
 			defer lock.Close()
 			return unix.Flock(int(lock.Fd()), unix.LOCK_EX|unix.LOCK_NB) == nil
 		})
+		if t.Failed() {
+			said, _ := os.ReadFile(filepath.Join(dir, "engine", "engine.log"))
+			t.Logf("engine.log:\n%s", said)
+		}
 	})
 }
 
@@ -85,25 +87,12 @@ func ended(pid int) bool {
 
 func (s *store) number(t testing.TB, sql string) uint64 {
 	t.Helper()
-	for try := 0; ; try++ {
-		n, err := s.ask(sql)
-		if err == nil {
-			return n
-		}
-		if try == 5 || !clickhouse.Retryable(err) {
-			t.Fatalf("%s: %v", sql, err)
-		}
-		// The engine may die with a client that was killed: start it again.
-		lease, err := local.Acquire(t.Context(), s.dir, "")
-		if err != nil {
-			t.Fatal(err)
-		}
-		t.Cleanup(func() { lease.Close() })
-		if db, err := clickhouse.Open(t.Context(), clickhouse.Config{DSN: lease.DSN()}); err == nil {
-			s.db = db
-			t.Cleanup(func() { db.Close() })
-		}
+	var n uint64
+	err := s.db.ask(t.Context(), func() (err error) { n, err = s.db.Number(t.Context(), sql); return err })
+	if err != nil {
+		t.Fatalf("%s: %v", sql, err)
 	}
+	return n
 }
 
 // exec changes the store behind the program's back.
@@ -113,18 +102,6 @@ func (s *store) exec(t testing.TB, sql string) {
 	if err := s.db.Exec(t.Context(), sql); err != nil {
 		t.Fatalf("%s: %v", sql, err)
 	}
-}
-
-func (s *store) ask(sql string) (n uint64, err error) {
-	rows, err := s.db.Query(context.Background(), sql, nil)
-	if err != nil {
-		return 0, err
-	}
-	defer rows.Close()
-	if !rows.Next() {
-		return 0, fmt.Errorf("no row: %w", rows.Err())
-	}
-	return n, rows.Scan(&n)
 }
 
 // rows checks that raw table and rollups agree, that no row is there twice, and returns how many there are.

@@ -10,6 +10,7 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"net"
 	"net/url"
 	"os"
 	"strings"
@@ -30,6 +31,8 @@ type Config struct {
 	PasswordFile string // instead of a password in the DSN
 	CA           string // PEM file of the authority that signed the server's certificate, instead of the system's
 	Cert, Key    string // PEM files of a client certificate
+
+	Dial func(context.Context) (net.Conn, error) // optional: connects to where the server is now, instead of to the DSN's addresses
 }
 
 // A DB is a server with our tables. It may be used concurrently; inserts go one at a time.
@@ -74,6 +77,9 @@ func (c Config) parse() (*clickhouse.Options, error) {
 	}
 	o.Compression = &clickhouse.Compression{Method: clickhouse.CompressionLZ4}
 	o.DialTimeout = 5 * time.Second
+	if c.Dial != nil {
+		o.DialContext = func(ctx context.Context, _ string) (net.Conn, error) { return c.Dial(ctx) }
+	}
 	return o, nil
 }
 
@@ -109,6 +115,9 @@ func Open(ctx context.Context, c Config) (*DB, error) {
 	}
 	d := &DB{options: o, block: newBlock()}
 	if err := d.connectWhereItIs(ctx); err != nil {
+		if d.conn != nil {
+			d.conn.Close()
+		}
 		return nil, fmt.Errorf("ClickHouse at %s: %w", strings.Join(o.Addr, ", "), explain(err))
 	}
 	return d, nil

@@ -11,10 +11,11 @@ import (
 	"bounceline/pipeline"
 )
 
-// Codes are of ClickHouse's src/Common/ErrorCodes.cpp. Those that mean something to whoever typed a query are exported.
+// Codes are of ClickHouse's src/Common/ErrorCodes.cpp. Those that mean something to a command are exported.
 const (
 	codeNoSuchTable    = 60
 	codeNoSuchDatabase = 81
+	CodeAborted        = 236
 	codeTooManyParts   = 252
 	CodeNoParameter    = 456
 	CodeAccessDenied   = 497
@@ -44,7 +45,7 @@ var codes = map[int32]struct {
 	203:              {pass, ""},   // NO_FREE_CONNECTION
 	209:              {pass, ""},   // SOCKET_TIMEOUT
 	210:              {pass, ""},   // NETWORK_ERROR
-	236:              {pass, ""},   // ABORTED
+	CodeAborted:      {pass, ""},   // also what an engine answers that is crashing
 	241:              {pass, "the server is short of memory; it is tried again"},
 	242:              {pass, "the table is read-only just now; it is tried again"},
 	243:              {pass, "the disk is nearly full: free space, or move the state directory; nothing is lost, inserting goes on by itself"},

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/rand"
 	"fmt"
+	"net"
 	"time"
 
 	"github.com/ClickHouse/ch-go"
@@ -77,9 +78,13 @@ func (d *DB) insert(ctx context.Context, table string, b *batch.Batch, from, to 
 
 // dial opens the insert connection at the first address that answers.
 func (d *DB) dial(ctx context.Context) error {
+	var dialer ch.Dialer // nil is the network's
+	if d.options.DialContext != nil {
+		dialer = dialFunc(d.options.DialContext)
+	}
 	var last error
 	for _, addr := range d.options.Addr {
-		c, err := ch.Dial(ctx, ch.Options{Address: addr, Database: d.options.Auth.Database, User: d.options.Auth.Username,
+		c, err := ch.Dial(ctx, ch.Options{Address: addr, Dialer: dialer, Database: d.options.Auth.Database, User: d.options.Auth.Username,
 			Password: d.options.Auth.Password, Compression: ch.CompressionLZ4, TLS: d.options.TLS, DialTimeout: d.options.DialTimeout,
 			ClientName: "bounceline"})
 		if err == nil {
@@ -89,6 +94,13 @@ func (d *DB) dial(ctx context.Context) error {
 		last = fmt.Errorf("ClickHouse at %s: %w", addr, explain(err))
 	}
 	return last
+}
+
+// dialFunc is a function of clickhouse-go's options as a ch.Dialer.
+type dialFunc func(ctx context.Context, addr string) (net.Conn, error)
+
+func (f dialFunc) DialContext(ctx context.Context, _, addr string) (net.Conn, error) {
+	return f(ctx, addr)
 }
 
 // WriteLedger records that all of the batch's ranges are stored. Call it after Write. Each call has a token of its own: a

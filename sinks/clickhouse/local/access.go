@@ -91,14 +91,16 @@ func secret() string {
 	return hex.EncodeToString(b[:])
 }
 
+func (a access) address() string { return fmt.Sprintf("127.0.0.1:%d", a.Port) }
+
 func (a access) dsn(user, password string) string {
-	u := url.URL{Scheme: "clickhouse", User: url.UserPassword(user, password), Host: fmt.Sprintf("127.0.0.1:%d", a.Port), Path: "/bounceline"}
+	u := url.URL{Scheme: "clickhouse", User: url.UserPassword(user, password), Host: a.address(), Path: "/bounceline"}
 	return u.String()
 }
 
 // connect returns a connection to the engine that is made when it is first used.
 func (a access) connect() (driver.Conn, error) {
-	return clickhouse.Open(&clickhouse.Options{Addr: []string{fmt.Sprintf("127.0.0.1:%d", a.Port)},
+	return clickhouse.Open(&clickhouse.Options{Addr: []string{a.address()},
 		Auth: clickhouse.Auth{Username: a.User, Password: a.Password}})
 }
 

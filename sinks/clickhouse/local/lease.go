@@ -86,6 +86,15 @@ func (l *Lease) ReaderDSN() string {
 	return l.access.dsn(l.access.ReaderUser, l.access.ReaderPassword)
 }
 
+// Address is the engine's, host and port.
+func (l *Lease) Address() string { return l.access.address() }
+
+// Dial connects to the engine.
+func (l *Lease) Dial(ctx context.Context) (net.Conn, error) {
+	var d net.Dialer
+	return d.DialContext(ctx, "tcp4", l.Address())
+}
+
 // Close gives the lease back.
 func (l *Lease) Close() error { return l.conn.Close() }
 

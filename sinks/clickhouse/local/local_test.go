@@ -128,9 +128,14 @@ func TestOneEngineWhileAnybodyUsesIt(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
+	t.Cleanup(func() {
+		cmd.Process.Kill()
+		cmd.Wait()
+	})
 	var pid int
 	if _, err := fmt.Fscanf(out, "held %d\n", &pid); err != nil {
 		t.Fatal(err)
