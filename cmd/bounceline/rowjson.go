@@ -1,10 +1,12 @@
 package main
 
 import (
+	"fmt"
 	"math"
 	"net/netip"
 	"strconv"
 	"time"
+	"unicode/utf16"
 	"unicode/utf8"
 
 	"bounceline/pipeline/record"
@@ -72,7 +74,8 @@ func lowerASCII(v []byte) []byte {
 	return v
 }
 
-// appendString appends v as a JSON string (RFC 8259, section 7); invalid UTF-8 becomes U+FFFD.
+// appendString appends v as a JSON string (RFC 8259, section 7); invalid UTF-8 becomes U+FFFD. What a terminal must not see, as escapeTerminal
+// has it, is written as an escape, which is the same text to whoever reads JSON.
 func appendString(dst, v []byte) []byte {
 	const hex = "0123456789abcdef"
 	dst = append(dst, '"')
@@ -93,7 +96,14 @@ func appendString(dst, v []byte) []byte {
 			i++
 		default:
 			r, n := utf8.DecodeRune(v[i:])
-			dst = utf8.AppendRune(dst, r)
+			switch high, low := utf16.EncodeRune(r); {
+			case !unsafeRune(r, 0) || r == utf8.RuneError:
+				dst = utf8.AppendRune(dst, r)
+			case r < 0x10000:
+				dst = fmt.Appendf(dst, `\u%04x`, r)
+			default:
+				dst = fmt.Appendf(dst, `\u%04x\u%04x`, high, low)
+			}
 			i += n
 		}
 		plain = i

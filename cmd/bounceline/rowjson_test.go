@@ -6,13 +6,17 @@ import (
 	"testing"
 )
 
-// What appendString writes is what encoding/json reads as the same text, where it was UTF-8, and otherwise as its replacement.
+// What appendString writes is what encoding/json reads as the same text, where it was UTF-8, and otherwise as its replacement; and a terminal may
+// show it.
 func TestAppendString(t *testing.T) {
-	for _, v := range []string{"", "ann@example.org", `"o\"k"@d`, `\`, "a\tb\x00c\x1f\x7f", "пётр", "\xff", "a\xe9b", "\u2028", "x" + strings.Repeat(`"`, 3), "\"\xc3", "�"} {
+	for _, v := range []string{"", "ann@example.org", `"o\"k"@d`, `\`, "a\tb\x00c\x1f\x7f", "пётр", "\xff", "a\xe9b", "\u2028", "\u009b2J", "\u202egpj.exe", "tag \U000e0041", "Empfänger ☺ 漢字 \U0001f600", "x" + strings.Repeat(`"`, 3), "\"\xc3", "�"} {
 		var got string
 		line := appendString([]byte("1,"), []byte(v))
 		if err := json.Unmarshal(line[2:], &got); err != nil || got != strings.ToValidUTF8(v, "�") {
 			t.Errorf("%q is %s: %q, %v", v, line, got, err)
+		}
+		if escapeTerminal(line) != string(line) {
+			t.Errorf("%q: a terminal would obey %q", v, line)
 		}
 	}
 }
