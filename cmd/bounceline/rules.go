@@ -22,7 +22,7 @@ func (f *ruleFlags) register(cmd *cobra.Command) {
 
 // engine reads the rules. Mistakes in the user's own are usage errors.
 func (f *ruleFlags) engine() (*classify.Engine, error) {
-	e, err := classify.New(classify.Options{UserRules: f.paths})
+	e, err := classify.New(classify.Options{Program: versionName(), UserRules: f.paths})
 	if err != nil && len(f.paths) > 0 {
 		return nil, usagef("%w", err)
 	}
@@ -158,7 +158,7 @@ change the exit code.`,
 		Example: `  bounceline rules lint my-rules.yaml`,
 		Args:    cobra.ArbitraryArgs,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			engine, err := classify.New(classify.Options{UserRules: args})
+			engine, err := classify.New(classify.Options{Program: versionName(), UserRules: args})
 			if err != nil {
 				return usagef("%w", err)
 			}

@@ -104,7 +104,7 @@ state but the database: members on one machine may share a state directory, memb
 // follow runs the daemon until ctx is done. The file is the configuration's, if it has one.
 func follow(ctx context.Context, d *daemon, file string, flags *databaseFlags) error {
 	var err error
-	if d.engine, err = classify.New(classify.Options{UserRules: d.config.Rules}); err != nil {
+	if d.engine, err = classify.New(classify.Options{Program: versionName(), UserRules: d.config.Rules}); err != nil {
 		return usagef("%v", err)
 	}
 	inputs, err := d.config.TailInputs()

@@ -26,7 +26,7 @@ opened, and nothing is changed.`,
 				err = config.InFile(args[0], c.Validate())
 			}
 			if err == nil {
-				_, err = classify.New(classify.Options{UserRules: c.Rules})
+				_, err = classify.New(classify.Options{Program: versionName(), UserRules: c.Rules})
 			}
 			if err != nil {
 				return usagef("%v", err)

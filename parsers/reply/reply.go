@@ -20,7 +20,7 @@ func Parse(text []byte, sep string) (code uint16, enhanced []byte) {
 		if len(text) > 7 && text[7] == ' ' && string(text[4:7]) == string(text[:3]) { // some servers send their code twice
 			text = text[4:]
 		}
-		if enhanced = Enhanced(text[4:], text[0]); enhanced == nil {
+		if enhanced = Enhanced(text[4:]); enhanced == nil {
 			enhanced = parenthesised(text, text[0])
 		}
 		return code, enhanced
@@ -35,11 +35,11 @@ func Parse(text []byte, sep string) (code uint16, enhanced []byte) {
 		line = next
 		code = Code(line)
 	}
-	enhanced = Enhanced(line[3:], line[0])
+	enhanced = Enhanced(line[3:])
 	if enhanced == nil {
 		for at := first; len(at) > 3 && enhanced == nil; at = nextLine(at[4:], sep, at[:3]) {
 			if at[0] == line[0] {
-				enhanced = Enhanced(at[3:], line[0])
+				enhanced = Enhanced(at[3:])
 			}
 			if at[3] != '-' {
 				break
@@ -89,7 +89,7 @@ func Code(text []byte) uint16 {
 
 // Enhanced returns the enhanced status code (RFC 3463) that begins the text of a reply line, after "-", blanks or an
 // opening bracket. Its class must be a possible one; a class other than the reply's is kept, since servers send it.
-func Enhanced(text []byte, class byte) []byte {
+func Enhanced(text []byte) []byte {
 	for len(text) > 0 && (text[0] == ' ' || text[0] == '-') {
 		text = text[1:]
 	}

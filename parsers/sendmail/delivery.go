@@ -157,7 +157,7 @@ func remote(r *record.Row, t []byte) {
 	}
 	if r.Outcome == record.Delivered { // the code of an acceptance is not logged
 		r.RemoteText = t
-		r.EnhancedCode = reply.Enhanced(t, '2')
+		r.EnhancedCode = reply.Enhanced(t)
 	}
 }
 

@@ -72,7 +72,7 @@ func (c Case) Row() record.Row {
 		}
 	}
 	if row.EnhancedCode == nil {
-		row.EnhancedCode = reply.Enhanced(row.ResponseText, 0)
+		row.EnhancedCode = reply.Enhanced(row.ResponseText)
 	}
 	if row.EnhancedCode == nil && remote == nil {
 		row.EnhancedCode = quotedStatus(row.ResponseText)

@@ -22,7 +22,7 @@ func described(text []byte) []byte {
 			continue
 		}
 		code := d.code
-		if enhanced := reply.Enhanced(said, 0); enhanced != nil && enhanced[0] != code[0] { // 450 has the name of 550
+		if enhanced := reply.Enhanced(said); enhanced != nil && enhanced[0] != code[0] { // 450 has the name of 550
 			code = string(enhanced[0]) + "50"
 		}
 		if code == "500" { // the words may be those of another protocol's server

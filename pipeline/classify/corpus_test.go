@@ -162,3 +162,18 @@ func TestUserRulesComeFirst(t *testing.T) {
 		t.Errorf("right rules were not taken over: %v", err)
 	}
 }
+
+// TestVersionNamesTheProgram: two programs may judge otherwise by the same rules.
+func TestVersionNamesTheProgram(t *testing.T) {
+	version := func(program string) string {
+		t.Helper()
+		e, err := New(Options{Program: program})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return e.Version()
+	}
+	if a, b := version("1.0"), version("1.1"); a == b || a != version("1.0") {
+		t.Errorf("versions 1.0 and 1.1 are rule sets %s and %s", a, b)
+	}
+}

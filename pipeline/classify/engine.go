@@ -27,6 +27,7 @@ const byWords = "words"
 
 // Options say which rules are used.
 type Options struct {
+	Program   string   // the version of the program, which is a part of the rule set's
 	UserRules []string // files, or folders of *.yaml and *.yml files, whose rules are tried before the shipped ones
 }
 
@@ -53,7 +54,7 @@ func (e *Engine) Reload() error {
 	if err != nil {
 		return err
 	}
-	j, err := newJudge(append(user, shipped...))
+	j, err := newJudge(e.options.Program, append(user, shipped...))
 	if err != nil {
 		return err
 	}
@@ -64,7 +65,7 @@ func (e *Engine) Reload() error {
 	return nil
 }
 
-// Version names the rule set by its content: rules, providers, blocklists, spellings and the weights of words.
+// Version names the rule set by all that decides: the program, rules, providers, blocklists, spellings and the weights of words.
 func (e *Engine) Version() string { return e.current.Load().rules.version }
 
 // Classify returns the verdict on a row. It reads what the parser and the context have filled in.
@@ -89,12 +90,12 @@ type scratch struct {
 	in         input
 }
 
-func newJudge(sources []source) (*judge, error) {
+func newJudge(program string, sources []source) (*judge, error) {
 	names, err := newNameTables(configs.Providers, configs.Blocklists)
 	if err != nil {
 		return nil, err
 	}
-	set, err := compile(sources, names)
+	set, err := compile(program, sources, names)
 	if err != nil {
 		return nil, err
 	}

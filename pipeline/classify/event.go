@@ -104,7 +104,7 @@ func (e *event) note(key, value string, depth int) {
 		}
 	}
 	if slices.Contains(enhancedKeys, key) && e.enhanced == "" {
-		e.enhanced = string(reply.Enhanced([]byte(value), 0))
+		e.enhanced = string(reply.Enhanced([]byte(value)))
 	}
 }
 

@@ -36,7 +36,7 @@ func byCodes(r *record.Row) record.Class {
 // address: host b said: 554 5.7.1 no. Whether the failure lasts is for its own code to say.
 func withCodesOf(inner []byte, r *record.Row) record.Row {
 	row := *r
-	row.EnhancedCode = reply.Enhanced(inner[len("550 "):], inner[0])
+	row.EnhancedCode = reply.Enhanced(inner[len("550 "):])
 	if code := reply.Code(inner); code/100 == r.SMTPCode/100 {
 		row.SMTPCode = code
 	}

@@ -13,6 +13,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"unicode/utf8"
 
 	"bounceline/configs"
 )
@@ -458,4 +459,22 @@ func TestExplainWords(t *testing.T) {
 	if _, err := newWordWeights(configs.Words); err != nil {
 		t.Error(err)
 	}
+}
+
+// termsOf lists the terms of a normalised text, as the table has them.
+func termsOf(text []byte) []string {
+	var out []string
+	before := ""
+	for word, rest := nextWord(text); len(word) > 0; word, rest = nextWord(rest) {
+		out = append(out, string(word))
+		if first, _ := utf8.DecodeRune(word); wide(first) {
+			before = ""
+			continue
+		}
+		if before != "" {
+			out = append(out, before+" "+string(word))
+		}
+		before = string(word)
+	}
+	return out
 }

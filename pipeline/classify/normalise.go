@@ -283,7 +283,7 @@ func (w *normaliser) another(text []byte) bool {
 	if w.enhanced == nil || len(text) < len("550 5.1.1") {
 		return false
 	}
-	code := reply.Enhanced(text[len("550 "):], text[0])
+	code := reply.Enhanced(text[len("550 "):])
 	return code != nil && !bytes.Equal(code, w.enhanced)
 }
 

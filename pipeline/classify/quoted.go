@@ -45,7 +45,7 @@ func quoted(text []byte) (found []byte, whole bool) {
 		if len(said) > 1 && said[0] == 'b' && (said[1] == '\'' || said[1] == '"') { // Python writes bytes so
 			said = said[2:]
 		}
-		coded := reply.Enhanced(said, code[0]) != nil
+		coded := reply.Enhanced(said) != nil
 		announced := i == 0 || announced(text[:i]) || i >= session || marked(text[:i], rest)
 		if !coded && (!announced || len(rest) > 1 && rest[0] == '-' && '0' <= rest[1] && rest[1] <= '9') {
 			continue // a number
@@ -168,7 +168,7 @@ func detail(text []byte) []byte {
 	}
 	found := append(bytes.Clone(codes[:3]), ' ')
 	if _, info, ok := bytes.Cut(codes, []byte("Additional SMTP info: ")); ok {
-		if code := reply.Enhanced(info, codes[0]); code != nil {
+		if code := reply.Enhanced(info); code != nil {
 			found = append(append(found, code...), ' ')
 		}
 	}
@@ -193,7 +193,7 @@ func quotedStatus(text []byte) []byte {
 		if text[i] != '4' && text[i] != '5' || text[i+1] != '.' || !opens(text[i-1]) || text[i-1] != '#' && !announced(text[:i]) {
 			continue
 		}
-		if code := reply.Enhanced(text[i:], 0); code != nil && code[2] <= '7' && code[3] == '.' {
+		if code := reply.Enhanced(text[i:]); code != nil && code[2] <= '7' && code[3] == '.' {
 			return code
 		}
 	}

@@ -2,18 +2,11 @@ package classify
 
 import (
 	"bytes"
-	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"fmt"
-	"io/fs"
-	"maps"
-	mathbits "math/bits"
 	"regexp"
 	"slices"
 	"strings"
-
-	"bounceline/configs"
 )
 
 // A Rule gives a category to replies by what they say. All of its conditions must hold. Literals are compared with the
@@ -60,195 +53,6 @@ type Rule struct {
 
 func (r *Rule) where() string {
 	return strings.TrimRight(fmt.Sprintf("%s:%d: rule %s", r.File, r.Line, r.ID), " ")
-}
-
-// A source is a file of rules.
-type source struct {
-	name string
-	data []byte
-	user bool
-}
-
-// A ruleSet is rules in the order in which they are tried, compiled. It is immutable.
-type ruleSet struct {
-	rules     []Rule
-	literals  []string
-	automaton *automaton
-	screen    *screen
-
-	misspellings misspellings
-
-	signatures markers // of providers
-	lists      markers
-	misspelt   markers // words, which may be parts of others
-	acquitting markers
-	version    string
-}
-
-// markers are literals that name entries of a table, in its order. They are numbered before the literals of rules, so that a few
-// words of a found's bits say whether there is one.
-type markers struct {
-	list []marker
-	mask []uint64
-}
-
-type marker struct{ literal, value int32 }
-
-func (m *markers) add(literals []int32, value int) {
-	for _, n := range literals {
-		m.list = append(m.list, marker{n, int32(value)})
-		for int(n>>6) >= len(m.mask) {
-			m.mask = append(m.mask, 0)
-		}
-		m.mask[n>>6] |= 1 << (n & 63)
-	}
-}
-
-// first is the first entry of the table that a found literal names, -1 if there is none.
-func (m *markers) first(f *found) int32 {
-	for i, mask := range m.mask {
-		if f.bits[i]&mask != 0 {
-			at := slices.IndexFunc(m.list, func(l marker) bool { return f.has(l.literal) })
-			return m.list[at].value
-		}
-	}
-	return -1
-}
-
-// misspells reports whether the text has a misspelt word: one that was found and is no part of another, as addres is of address.
-func (s *ruleSet) misspells(text []byte, f *found) bool {
-	for i, mask := range s.misspelt.mask {
-		for bits := f.bits[i] & mask; bits != 0; bits &= bits - 1 {
-			if hasWord(text, s.literals[i<<6+mathbits.TrailingZeros64(bits)]) {
-				return true
-			}
-		}
-	}
-	return false
-}
-
-// shippedRules reads the files of the folder rules, in the order of their names.
-func shippedRules(shipped fs.FS) ([]source, error) {
-	names, err := fs.Glob(shipped, "rules/*.yaml")
-	if err != nil {
-		return nil, err
-	}
-	slices.Sort(names)
-	var out []source
-	for _, name := range names {
-		data, err := fs.ReadFile(shipped, name)
-		if err != nil {
-			return nil, err
-		}
-		out = append(out, source{name: name, data: data})
-	}
-	return out, nil
-}
-
-// compile decodes the sources, checks what can be seen of each rule alone, and builds the automaton. Its error joins all that
-// is wrong.
-func compile(sources []source, names *nameTables) (*ruleSet, error) {
-	sum := sha256.New()
-	sum.Write(configs.Providers)
-	sum.Write(configs.Blocklists)
-	sum.Write(configs.Spellings)
-	sum.Write(configs.Misspellings)
-	sum.Write(configs.Acquitting)
-	sum.Write(configs.Words)
-	spell, err := newSpellings(configs.Spellings)
-	if err != nil {
-		return nil, err
-	}
-	wrong, err := newMisspellings(configs.Misspellings)
-	if err != nil {
-		return nil, err
-	}
-	acquitting, err := newAcquitting(configs.Acquitting)
-	if err != nil {
-		return nil, err
-	}
-	set := &ruleSet{misspellings: wrong}
-	var errs []error
-	for _, s := range sources {
-		fmt.Fprintf(sum, "%d\n", len(s.data))
-		sum.Write(s.data)
-		rules, err := decodeRules(s)
-		if err != nil {
-			errs = append(errs, err)
-		}
-		set.rules = append(set.rules, rules...)
-	}
-	set.version = hex.EncodeToString(sum.Sum(nil)[:6])
-	slices.SortStableFunc(set.rules, func(a, b Rule) int {
-		if a.User != b.User {
-			return map[bool]int{true: -1, false: 1}[a.User]
-		}
-		return b.Priority - a.Priority
-	})
-	index := map[string]int32{}
-	number := func(words ...string) []int32 {
-		out := make([]int32, 0, len(words))
-		for _, w := range words {
-			n, ok := index[w]
-			if !ok {
-				n = int32(len(set.literals))
-				index[w] = n
-				set.literals = append(set.literals, w)
-			}
-			out = append(out, n)
-		}
-		return out
-	}
-	for i, p := range names.providers {
-		set.signatures.add(number(p.Signatures...), i)
-	}
-	for i, b := range names.blocklists {
-		set.lists.add(number(slices.Concat(b.Domains, b.Words)...), i)
-	}
-	set.misspelt.add(number(slices.Sorted(maps.Keys(set.misspellings))...), 0)
-	known := map[string][]int32{} // many words stand in many rules
-	spellings := func(word string) []int32 {
-		if _, ok := known[word]; !ok {
-			known[word] = number(wrong.withMeant(spell.of(word))...)
-		}
-		return known[word]
-	}
-	spelled := func(words []string) (out []int32) {
-		for _, w := range words {
-			out = append(out, spellings(w)...)
-		}
-		return out
-	}
-	for _, n := range spelled(acquitting) {
-		set.acquitting.add([]int32{n}, int(n))
-	}
-	ids := map[string]*Rule{}
-	for i := range set.rules {
-		r := &set.rules[i]
-		if before := ids[r.ID]; before != nil && r.ID != "" {
-			late, early := r, before
-			if before.User && !r.User { // the shipped rule was there first
-				late, early = before, r
-			}
-			errs = append(errs, fmt.Errorf("%s: the id is already taken at %s:%d", late.where(), early.File, early.Line))
-		}
-		ids[r.ID] = r
-		errs = append(errs, r.check(names))
-		r.any, r.with, r.none = spelled(r.Any), spelled(r.With), spelled(r.None)
-		for _, w := range r.All {
-			r.all = append(r.all, spellings(w))
-		}
-		r.yields = r.bad && !r.User && r.Provider == "" && len(r.Enhanced) == 0 && !r.asksFor(acquitting)
-		r.own = slices.Compact(slices.Sorted(slices.Values(slices.Concat(slices.Concat(r.all...), r.any, r.with))))
-	}
-	if err := errors.Join(errs...); err != nil {
-		return nil, err
-	}
-	if set.automaton, err = newAutomaton(set.literals); err != nil {
-		return nil, err
-	}
-	set.screen = newScreen(set.rules, set.literals)
-	return set, nil
 }
 
 // check finds what is wrong with a rule by itself, and compiles its regular expression.
@@ -330,20 +134,6 @@ const general = "rules/40"
 // recipient's address is bad; never against the user's, a provider's documented reply, or one that looks at what the terms do not tell.
 func (r *Rule) mayBeOutvoted() bool {
 	return !r.User && r.Provider == "" && len(r.Commands)+len(r.MTAs)+len(r.Statuses) == 0 && (r.File >= general || aboutRecipient(r.Category))
-}
-
-// isUser reports whether a rule is the user's own.
-func (s *ruleSet) isUser(id string) bool {
-	r := s.byID(id)
-	return r != nil && r.User
-}
-
-// byID returns a rule, nil if there is none of that name.
-func (s *ruleSet) byID(id string) *Rule {
-	if i := slices.IndexFunc(s.rules, func(r Rule) bool { return r.ID == id }); i >= 0 {
-		return &s.rules[i]
-	}
-	return nil
 }
 
 // input is what rules look at besides the literals.

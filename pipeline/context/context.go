@@ -203,7 +203,7 @@ func (t *Table) note(r *record.Row) {
 		return
 	}
 	if m == nil {
-		m = t.add(r.Host, r.QueueID)
+		m = t.add()
 	}
 	t.touch(m, r.EventTime)
 	d := m.deferral(r.Recipient)
@@ -254,7 +254,7 @@ func (t *Table) learn(f *record.Fact) {
 		}
 	}
 	if m == nil {
-		m = t.add(f.Host, f.QueueID)
+		m = t.add()
 	}
 	t.touch(m, f.Time)
 	if len(f.OrigQueueID) > 0 {
@@ -309,8 +309,8 @@ func (t *Table) find(host, id []byte) *message {
 	return t.messages[string(t.key)]
 }
 
-// add adds the message that find did not find.
-func (t *Table) add(host, id []byte) *message {
+// add adds the message that find looked for last, and did not find.
+func (t *Table) add() *message {
 	m := &message{key: string(t.key)}
 	t.messages[m.key] = m
 	t.charge(m, len(m.key)+entryCost)

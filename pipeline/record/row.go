@@ -85,7 +85,7 @@ type Class struct {
 	Action     string // what to do about it
 	Rule       string // id of the rule or table entry that decided
 	Confidence string // provider, text, dsn, code, none
-	RuleSet    string // version of the rule set: a hash of its content
+	RuleSet    string // a hash of the rules and of the version of the program that applied them
 	Provider   string // mailbox provider or gateway; empty is unknown
 	ListName   string // blocklist named in the reply
 	RetryAfter uint32 // seconds the reply asks to wait; 0 is none
