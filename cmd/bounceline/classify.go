@@ -87,7 +87,7 @@ the text as the rules see it with what matched in it, the rules that lost and wh
 			if output == "csv" {
 				c.csv = newRowWriter(out, output, classifyColumns)
 			}
-			var in io.Reader = cmd.InOrStdin()
+			var in io.Reader = standardInput(cmd)
 			if len(args) > 0 && !(len(args) == 1 && args[0] == "-") {
 				in = strings.NewReader(argumentLines(args))
 			}

@@ -19,14 +19,15 @@ func newCodesCommand() *cobra.Command {
 		Short: "Say what reply codes and categories mean, and the way back to providers and off blocklists",
 		Long: `Codes explains SMTP reply codes, enhanced status codes, the codes of large providers, and the categories that replies are put
 into: what each means, what it is taken for where a reply says nothing else, and what to do. Of a blocklist, by its name or a
-zone of it, it says where to look an address up and have it removed; of a provider, all that it documents about refusals; of a word of Sisimai, KumoMTA, PowerMTA, SparkPost, SES or SendGrid, the
-categories that it stands for.
+zone of it, it says where to look an address up and have it removed; of a provider, by its name or a domain such as gmail.com, all
+that it documents about refusals; of a word of Sisimai, KumoMTA, PowerMTA, SparkPost, SES or SendGrid, the categories that it
+stands for.
 Without an argument it lists the tables of codes and categories; as CSV or NDJSON with advice, the words of other systems for a
 category, a row for each code and token of a provider with the way back, and the blocklists.`,
 		Example: `  bounceline codes 550 5.7.26 S3140
   bounceline codes zen.spamhaus.org
   bounceline codes ip_blocklisted
-  bounceline codes "Microsoft 365"
+  bounceline codes gmail
   bounceline codes bad-mailbox
   bounceline codes --output csv > codes.csv`,
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -101,23 +102,18 @@ func codeEntries(args []string, g guides) ([]codeEntry, error) {
 		return out, nil
 	}
 	for _, a := range args {
-		found, err := codeEntry1(a)
+		found, err := codeEntry1(a, g)
 		about, list := g.ways.About(a), g.lists.About(a)
-		kind := "token"
 		if err != nil && len(about) == 0 && list == nil {
-			kind, about = "provider", g.of(a)
-		}
-		if elsewhere := classify.Elsewhere(a); err != nil && len(about) == 0 && list == nil {
-			if len(elsewhere) == 0 {
+			more := wordEntries(a, g)
+			if len(more) == 0 {
 				return nil, err
 			}
-			for _, c := range elsewhere {
-				out = append(out, categoryEntry(c))
-			}
+			out = append(out, more...)
 			continue
 		}
 		if err != nil {
-			found = codeEntry{kind: kind, code: a}
+			found = codeEntry{kind: "token", code: a}
 		}
 		found.ways, found.list = about, list
 		out = append(out, found)
@@ -125,7 +121,25 @@ func codeEntries(args []string, g guides) ([]codeEntry, error) {
 	return out, nil
 }
 
-func codeEntry1(arg string) (codeEntry, error) {
+// wordEntries finds what a word means that is no code, category, token or blocklist: the category of another system's word, or providers.
+func wordEntries(word string, g guides) (out []codeEntry) {
+	for _, c := range classify.Elsewhere(word) {
+		out = append(out, categoryEntry(c))
+	}
+	if out != nil {
+		return out
+	}
+	for _, name := range g.providers.About(word) {
+		e := codeEntry{kind: "provider", code: name, ways: g.of(name)}
+		if e.ways == nil {
+			e.meaning = "nothing is known that it documents about refusals"
+		}
+		out = append(out, e)
+	}
+	return out
+}
+
+func codeEntry1(arg string, g guides) (codeEntry, error) {
 	if c := classify.Lookup(strings.ToLower(arg)); c != nil {
 		return categoryEntry(c), nil
 	}
@@ -150,7 +164,7 @@ func codeEntry1(arg string) (codeEntry, error) {
 			return entry, nil
 		}
 	}
-	return codeEntry{}, usagef("%q is neither a code such as 550 or 5.7.1, nor a category or another system's word for one, a provider or a token of one, nor a blocklist%s", arg, didYouMean(arg, categoryNames()))
+	return codeEntry{}, usagef("%q is neither a code such as 550 or 5.7.1, nor a category or another system's word for one, a provider or a token of one, nor a blocklist%s", arg, didYouMean(arg, append(categoryNames(), g.providers.Names()...)))
 }
 
 func categoryNames() []string {

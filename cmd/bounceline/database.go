@@ -257,6 +257,9 @@ func (f *databaseFlags) open(ctx context.Context, readOnly bool) (d *database, e
 
 func (f *databaseFlags) openOnce(ctx context.Context, readOnly bool) (*database, error) {
 	d := &database{StateDir: f.directory()}
+	if _, err := os.Stat(filepath.Join(d.StateDir, "engine")); readOnly && f.dsn == "" && errors.Is(err, os.ErrNotExist) {
+		return nil, errors.New(nothingStored(d.StateDir)) // a mistyped directory is not made
+	}
 	c := clickhouse.Config{DSN: f.dsn, PasswordFile: f.passwordFile, CA: f.ca, Cert: f.cert, Key: f.key}
 	if c.DSN == "" {
 		lease, err := local.Acquire(ctx, d.StateDir, "")
@@ -279,6 +282,19 @@ func (f *databaseFlags) openOnce(ctx context.Context, readOnly bool) (*database,
 		_ = d.lease.Close()
 	}
 	return nil, err
+}
+
+// nothingStored says that there are no rows there yet, and how they come.
+func nothingStored(where string) string {
+	return "nothing is stored yet in " + where + ": bounceline import FILES stores finished logs, bounceline run FILES follows them"
+}
+
+// where names what the rows are in.
+func (d *database) where() string {
+	if d.lease != nil {
+		return d.StateDir
+	}
+	return "the server"
 }
 
 func (d *database) prepare(ctx context.Context, readOnly bool) error {

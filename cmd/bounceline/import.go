@@ -90,7 +90,7 @@ it is interrupted, run it again with --again.`,
 				return err
 			}
 			defer d.Close()
-			im := &importer{db: d, options: options, stdin: cmd.InOrStdin(), out: cmd.OutOrStdout(), progress: cmd.ErrOrStderr(),
+			im := &importer{db: d, options: options, stdin: standardInput(cmd), out: cmd.OutOrStdout(), progress: cmd.ErrOrStderr(),
 				engine: engine, pool: pipeline.NewBuffers(6), state: filepath.Join(d.StateDir, "import"), again: again}
 			return im.run(cmd.Context(), inputs, raw, rows)
 		},
@@ -170,6 +170,9 @@ func (im *importer) run(ctx context.Context, paths []string, raw bool, rows int)
 	})
 	for i, path := range paths {
 		if err := im.file(ctx, path, i < len(paths)-1); err != nil {
+			if ctx.Err() != nil {
+				fmt.Fprintf(im.progress, "%s: not finished; what is stored stays, and the same import run again stores the rest\n", escapeTerminal([]byte(path)))
+			}
 			return fmt.Errorf("%s: %w", path, cutShort(err, "stored"))
 		}
 	}
@@ -331,6 +334,9 @@ func (im *importer) summary(path string, before totals, already uint64) {
 	fmt.Fprintf(im.out, "%s: %d lines, %d rows added (%d events, %d context, %d other, %d malformed)\n", escapeTerminal([]byte(path)),
 		t.lines-before.lines, t.rows-before.rows, t.events-before.events, t.context-before.context, t.other-before.other,
 		t.malformed-before.malformed)
+	if hint := unread(path, t.lines-before.lines, t.events-before.events+t.context-before.context, t.malformed-before.malformed); hint != "" && already == 0 {
+		fmt.Fprintln(im.progress, hint)
+	}
 }
 
 // covers reports whether the spans, which are sorted and do not touch, hold all of [from, to).

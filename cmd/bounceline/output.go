@@ -214,6 +214,19 @@ func plural(n uint64, one, many string) string {
 	return thousands(n) + " " + many
 }
 
+// unread says that a file is hardly one of those that can be read, or nothing. Told are lines that belong to deliveries.
+func unread(path string, lines, told, malformed int64) string {
+	switch {
+	case lines == 0:
+		return ""
+	case malformed*2 > lines:
+		return fmt.Sprintf("most of it could not be understood: bounceline parse --malformed %s says why", escapeTerminal([]byte(path)))
+	case told == 0:
+		return "no line of it tells of a delivery: is it the log of a mail server?"
+	}
+	return ""
+}
+
 func isNumber(v any) bool {
 	switch v.(type) {
 	case int, int8, int16, int32, int64, uint, uint8, uint16, uint32, uint64, float32, float64, amount, percentage:

@@ -10,6 +10,7 @@ import (
 	"os"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -87,7 +88,7 @@ func (o *parseOptions) run(cmd *cobra.Command, args []string) error {
 		p.table = newTable(&screen{out, terminalWidth(cmd.OutOrStdout())}, eventForm, "time (UTC)", "queue id", "recipient", "relay", "outcome", "type", "category", "code", "reply")
 	}
 	for _, path := range args {
-		if err := p.file(cmd.Context(), path, options, cmd.InOrStdin()); err != nil {
+		if err := p.file(cmd.Context(), path, options, standardInput(cmd)); err != nil {
 			return errors.Join(p.end(), err)
 		}
 	}
@@ -96,6 +97,10 @@ func (o *parseOptions) run(cmd *cobra.Command, args []string) error {
 	}
 	fmt.Fprintf(cmd.ErrOrStderr(), "%d lines: %d events, %d context, %d other, %d malformed; %d rows\n",
 		p.lines, p.classes[record.Event], p.classes[record.Context], p.classes[record.Other], p.classes[record.Malformed], p.rows)
+	told := p.classes[record.Event] + p.classes[record.Context]
+	if hint := unread(strings.Join(args, " "), int64(p.lines), int64(told), int64(p.classes[record.Malformed])); hint != "" && !o.malformed && !p.splitOnly {
+		fmt.Fprintln(cmd.ErrOrStderr(), hint)
+	}
 	return nil
 }
 

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"io"
 	"slices"
 	"strings"
 	"time"
@@ -77,7 +78,7 @@ func (o *reportOptions) run(cmd *cobra.Command) error {
 		return err
 	}
 	defer db.Close()
-	r := &report{db: db, zone: zone, filter: &o.filter}
+	r := &report{db: db, zone: zone, filter: &o.filter, errs: cmd.ErrOrStderr()}
 	out := newScreen(cmd.OutOrStdout())
 	switch {
 	case o.by == "refusal":
@@ -100,6 +101,7 @@ type report struct {
 	db     *database
 	zone   *time.Location
 	filter *reportFilter
+	errs   io.Writer // for what is no part of the report
 }
 
 // counts are the columns of the library's rates.

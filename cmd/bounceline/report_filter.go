@@ -29,7 +29,7 @@ func (f *reportFilter) register(cmd *cobra.Command) {
 	fl.StringVar(&f.since, "since", "", "from this time on: 2006-01-02, 2006-01-02T15:04, or how long ago, as 24h or 7d")
 	fl.StringVar(&f.until, "until", "", "to before this time")
 	fl.StringSliceVar(&f.domains, "domain", nil, "only these recipient domains")
-	fl.StringSliceVar(&f.providers, "provider", nil, "only these mailbox providers, as the report names them")
+	fl.StringSliceVar(&f.providers, "provider", nil, "only these mailbox providers, by name or domain: google, gmail, gmx.de")
 	fl.StringSliceVar(&f.senderDomains, "sender-domain", nil, "only these sender domains")
 	fl.StringSliceVar(&f.hosts, "host", nil, "only these mail server hosts")
 	fl.StringSliceVar(&f.categories, "category", nil, "only these bounce categories")
@@ -56,9 +56,37 @@ func (f *reportFilter) resolve(zone *time.Location, now time.Time) error {
 			return usagef("--category %s: there is no such category%s; bounceline codes lists them", c, didYouMean(c, categoryNames()))
 		}
 	}
+	if err := f.nameProviders(); err != nil {
+		return err
+	}
 	if !f.sinceAt.IsZero() && !f.untAt.IsZero() && !f.sinceAt.Before(f.untAt) {
 		return usagef("--since %s is not before --until %s", f.since, f.until)
 	}
+	return nil
+}
+
+// nameProviders puts the names that rows have in the place of what people call providers.
+func (f *reportFilter) nameProviders() error {
+	if len(f.providers) == 0 {
+		return nil
+	}
+	known, err := classify.NewProviders()
+	if err != nil {
+		return err
+	}
+	var names []string
+	for _, p := range f.providers {
+		if p == groupColumns["provider"].empty {
+			names = append(names, "")
+			continue
+		}
+		found := known.About(p)
+		if found == nil {
+			return usagef("--provider %s: there is no such provider%s; bounceline report --by provider --limit 0 names those that are stored", p, didYouMean(p, known.Names()))
+		}
+		names = append(names, found...)
+	}
+	f.providers = names
 	return nil
 }
 
@@ -99,12 +127,7 @@ func (f *reportFilter) where(timeColumn string) (string, map[string]string) {
 		params[name] = queries.FormatTime(at)
 	}
 	for column, values := range f.columns() {
-		// Names of providers are shown as they are written; whoever types one need not mind capitals.
-		left, right := column, "{"+column+":Array(String)}"
-		if column == "provider" {
-			left, right = "lowerUTF8(provider)", "arrayMap(x -> lowerUTF8(x), "+right+")"
-		}
-		all = append(all, left+" IN ("+right+")")
+		all = append(all, column+" IN ({"+column+":Array(String)})")
 		params[column] = queries.EscapeArray(values)
 	}
 	if len(all) == 0 {

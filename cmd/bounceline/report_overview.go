@@ -1,8 +1,10 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
+	"io"
 	"slices"
 	"strconv"
 	"strings"
@@ -111,6 +113,9 @@ func (r *report) overview(ctx context.Context, out *screen, output string) error
 	if output == "csv" || output == "ndjson" {
 		return r.sections(out, o, output)
 	}
+	if o.rows == 0 && output == "html" { // no page is written, and no sentence into its file
+		return r.nothing(ctx, r.errs, r.describe())
+	}
 	if o.rows == 0 {
 		return r.nothing(ctx, out, r.describe())
 	}
@@ -122,18 +127,14 @@ func (r *report) overview(ctx context.Context, out *screen, output string) error
 }
 
 // nothing says why there is nothing to show: nothing is stored at all, or not what is asked for, which asked describes.
-func (r *report) nothing(ctx context.Context, out *screen, asked string) error {
+func (r *report) nothing(ctx context.Context, out io.Writer, asked string) error {
 	var stored uint64
 	var first, last time.Time
 	if err := r.one(ctx, "SELECT count(), min(event_time), max(event_time) FROM delivery_events", nil, &stored, &first, &last); err != nil {
 		return err
 	}
 	if stored == 0 {
-		where := "the server"
-		if r.db.lease != nil {
-			where = r.db.StateDir
-		}
-		_, err := fmt.Fprintf(out, "Nothing is stored yet in %s: bounceline import FILES stores finished logs, bounceline run FILES follows them.\n", where)
+		_, err := fmt.Fprintln(out, capital(nothingStored(r.db.where()))+".")
 		return err
 	}
 	_, err := fmt.Fprintf(out, "No rows match.%s What is stored is from %s to %s.\n", asked, first.In(r.zone).Format(time.DateTime), last.In(r.zone).Format(time.DateTime))
@@ -149,7 +150,11 @@ func (r *report) describe() string {
 		}
 	}
 	for column, values := range r.filter.columns() {
-		parts = append(parts, filterNames[column]+" "+strings.Join(values, " or "))
+		shown := slices.Clone(values)
+		for i, v := range shown {
+			shown[i] = cmp.Or(v, groupColumns[column].empty)
+		}
+		parts = append(parts, filterNames[column]+" "+strings.Join(shown, " or "))
 	}
 	if len(parts) == 0 {
 		return ""

@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -163,7 +164,7 @@ func testGroups(t *testing.T, s *store, all map[string]any) {
 	if got := answer(t, s, "report", "--by", "domain", "--limit", "3", "--zone", "UTC"); len(got) != 3 {
 		t.Errorf("--limit 3 gives %d", len(got))
 	}
-	if got := answer(t, s, "report", "--by", "domain", "--domain", "GMail.com", "--provider", "google", "--zone", "UTC"); len(got) != 1 || got[0]["domain"] != "gmail.com" {
+	if got := answer(t, s, "report", "--by", "domain", "--domain", "GMail.com", "--provider", "gmail", "--zone", "UTC"); len(got) != 1 || got[0]["domain"] != "gmail.com" {
 		t.Errorf("--domain GMail.com --provider google: %v", got)
 	}
 	refused := 0.0
@@ -243,12 +244,40 @@ func testScreen(t *testing.T, s *store) {
 	if !strings.Contains(out, "No rows match. Only since 2027-01-01 00:00:00. What is stored is from 2026-11-22 05:16:22 to 2026-11-22 05:") {
 		t.Errorf("%q", out)
 	}
-	empty := filepath.Join(s.dir, "empty")
-	for _, by := range [][]string{nil, {"--by", "host"}, {"--by", "category", "--since", "2027-01-01"}, {"--by", "refusal"}} {
-		_, out, _ = call(t, append([]string{"report", "--state-dir", empty, "--zone", "UTC"}, by...)...)
-		if !strings.Contains(out, "Nothing is stored yet in "+empty+": bounceline import FILES") {
-			t.Errorf("%v: %q", by, out)
+	code, out, errs := call(t, "report", "--state-dir", s.dir, "--zone", "UTC", "--since", "2027-01-01", "--output", "html")
+	if code != exitOK || out != "" || !strings.Contains(errs, "No rows match.") {
+		t.Errorf("html of nothing: exit %d, %q, %q", code, out, errs)
+	}
+}
+
+// TestNothingStored: whoever asks a state directory that is mistyped, or new, is told so, and it is not made.
+func TestNothingStored(t *testing.T) {
+	t.Parallel()
+	missing := filepath.Join(t.TempDir(), "missing")
+	for _, c := range []string{"report", "report --by host", "report --output html", "report --output csv --by refusal", "suppress", "verify", "query top_reasons", "rules diff"} {
+		code, out, errs := call(t, append(strings.Fields(c), "--state-dir", missing)...)
+		if code != exitRuntime || out != "" || !strings.Contains(errs, "nothing is stored yet in "+missing+": bounceline import FILES") {
+			t.Errorf("%s: exit %d, %q, %q", c, code, out, errs)
 		}
+	}
+	if _, err := os.Stat(missing); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("the directory was made: %v", err)
+	}
+	s := newStore(t)
+	web := write(t, filepath.Join(t.TempDir(), "access.log"), []byte(strings.Repeat("192.0.2.1 - - [22/Nov/2026:05:12:57 +0000] \"GET / HTTP/1.1\" 200 123\n", 20)))
+	login := write(t, filepath.Join(t.TempDir(), "auth.log"), []byte(strings.Repeat("Nov 22 05:12:50 host sshd[123]: Failed password for root\n", 20)))
+	for path, want := range map[string]string{web: "most of it could not be understood: bounceline parse --malformed " + web, login: "no line of it tells of a delivery"} {
+		for _, args := range [][]string{{"import", "--state-dir", s.dir, path}, {"parse", path}} {
+			if code, _, errs := call(t, args...); code != exitOK || !strings.Contains(errs, want) {
+				t.Errorf("%v: exit %d, %q, not %q", args, code, errs, want)
+			}
+		}
+	}
+	if code, out, errs := call(t, "suppress", "--state-dir", s.dir); code != exitOK || out != "" || !strings.Contains(errs, "nothing is stored yet in "+s.dir) {
+		t.Errorf("suppress: exit %d, %q, %q", code, out, errs)
+	}
+	if code, out, _ := call(t, "report", "--state-dir", s.dir); code != exitOK || !strings.Contains(out, "Nothing is stored yet in "+s.dir) {
+		t.Errorf("report: exit %d, %q", code, out)
 	}
 }
 

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -61,8 +62,9 @@ func noCommand(cmd *cobra.Command, args []string) error {
 func newRootCommand(stdin io.Reader, stdout, stderr io.Writer) *cobra.Command {
 	var level, format string
 	root := &cobra.Command{
-		Use:   "bounceline",
-		Short: "Bounce rates and their reasons from mail server logs",
+		Use:     "bounceline",
+		Version: versionLine(),
+		Short:   "Bounce rates and their reasons from mail server logs",
 		Long: `Bounceline reads the delivery logs of mail servers (Postfix, Exim, sendmail, OpenSMTPD, PowerMTA, KumoMTA), classifies each
 failure, and keeps one row for each recipient and attempt in ClickHouse: in the engine that comes with it, or in a server.`,
 		Example: `  bounceline import /var/log/mail.log*     store finished logs
@@ -76,6 +78,7 @@ failure, and keeps one row for each recipient and attempt in ClickHouse: in the 
 			return setLogger(cmd.ErrOrStderr(), level, format)
 		},
 	}
+	root.SetVersionTemplate("{{.Version}}\n")
 	root.SetIn(stdin)
 	root.SetOut(stdout)
 	root.SetErr(stderr)
@@ -126,6 +129,10 @@ func checkArguments(cmd *cobra.Command) {
 
 // flagError adds the nearest flag's name to a complaint about an unknown one.
 func flagError(cmd *cobra.Command, err error) error {
+	var value *pflag.InvalidValueError
+	if errors.As(err, &value) && strings.HasPrefix(value.GetFlag().Value.Type(), "uint") {
+		return usagef("--%s %s: it is a whole number from 0 on; see %s --help", value.GetFlag().Name, value.GetValue(), cmd.CommandPath())
+	}
 	name, ok := strings.CutPrefix(err.Error(), "unknown flag: --")
 	if !ok {
 		return usagef("%w; see %s --help", err, cmd.CommandPath())

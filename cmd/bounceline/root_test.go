@@ -38,7 +38,11 @@ func TestUsageErrors(t *testing.T) {
 		{"report --category user_unknwn", "did you mean user_unknown?"},
 		{"parse --parser postfx -", `there is no dialect "postfx" (did you mean postfix?); there are auto, postfix, exim`},
 		{"codes gogle", "neither a code such as 550"},
-		{"report --limit x", "invalid argument"},
+		{"codes gogle", "did you mean Google?"},
+		{"report --limit x", "--limit x: it is a whole number from 0 on; see bounceline report --help"},
+		{"suppress --min -1", "--min -1: it is a whole number from 0 on"},
+		{"import --batch-rows x", "invalid argument"},
+		{"report --provider gogle", "there is no such provider (did you mean Google?)"},
 		{"report extra", `report takes no arguments, but got "extra"`},
 		{"report --by domein", "did you mean domain?"},
 		{"report --output xml", "it is table, csv or ndjson"},
@@ -84,8 +88,10 @@ func TestHelpAndVersion(t *testing.T) {
 			t.Errorf("%s does not say which arguments it takes", c.Name())
 		}
 	}
-	if code, out, _ := call(t, "version"); code != exitOK || !strings.HasPrefix(out, "bounceline ") {
-		t.Errorf("version: exit %d, %q", code, out)
+	for _, how := range []string{"version", "--version"} {
+		if code, out, _ := call(t, how); code != exitOK || !strings.HasPrefix(out, "bounceline ") || strings.Count(out, "\n") != 1 {
+			t.Errorf("%s: exit %d, %q", how, code, out)
+		}
 	}
 	for _, shell := range []string{"bash", "zsh", "fish"} {
 		if code, out, _ := call(t, "completion", shell); code != exitOK || !strings.Contains(out, "bounceline") {

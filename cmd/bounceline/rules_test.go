@@ -197,7 +197,7 @@ func TestCodesCommand(t *testing.T) {
 	if code, out, _ = call(t, "codes", "microsoft 365", "550"); code != exitOK {
 		t.Errorf("exit %d", code)
 	}
-	holds(t, out, "microsoft 365\n  Microsoft 365 5.7.606-5.7.649: the sending address is banned", "https://learn.microsoft.com/", "where the reply's words say nothing; suppress does not take that for proof")
+	holds(t, out, "Microsoft 365\n  Microsoft 365 5.7.606-5.7.649: the sending address is banned", "https://learn.microsoft.com/", "where the reply's words say nothing; suppress does not take that for proof")
 	if code, out, _ = call(t, "codes", "5.1.1"); code != exitOK || !strings.Contains(out, "; suppress takes that for proof\n") {
 		t.Errorf("exit %d, %s", code, out)
 	}
@@ -208,6 +208,9 @@ func TestCodesCommand(t *testing.T) {
 		t.Errorf("exit %d", code)
 	}
 	holds(t, out, "user_unknown: ", "recipient_moved: ", "mailbox_full: the mailbox is over its quota")
+	if code, out, _ = call(t, "codes", "hotmail"); code != exitOK || !strings.HasPrefix(out, "Outlook.com\n") || !strings.Contains(out, "Outlook.com S3140") {
+		t.Errorf("codes hotmail: exit %d\n%s", code, out)
+	}
 	if code, _, errs := call(t, "codes", ""); code != exitUsage || !strings.Contains(errs, `"" is neither a code`) || strings.Contains(errs, "did you mean") {
 		t.Errorf("exit %d, %s", code, errs)
 	}

@@ -69,7 +69,7 @@ With --once it sends what is in the files now, compressed ones and standard inpu
 				return usagef("%v", err)
 			}
 			if once {
-				return shipOnce(cmd.Context(), c, args, cmd.InOrStdin(), cmd.OutOrStdout())
+				return shipOnce(cmd.Context(), c, args, standardInput(cmd), cmd.OutOrStdout())
 			}
 			return ship(cmd.Context(), &daemon{config: c, loaded: c, buffers: pipeline.NewBuffers(8)})
 		},

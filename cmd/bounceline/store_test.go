@@ -37,7 +37,7 @@ func newStoreIn(t testing.TB, dir string) *store {
 func (s *store) reopen(t testing.TB) {
 	t.Helper()
 	var err error
-	if s.db, err = (&databaseFlags{stateDir: s.dir}).open(t.Context(), true); err != nil {
+	if s.db, err = (&databaseFlags{stateDir: s.dir}).open(t.Context(), false); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(s.db.Close)

@@ -134,6 +134,16 @@ func (o *suppressOptions) run(cmd *cobra.Command) error {
 	if err := out.Flush(); err != nil {
 		return err
 	}
+	if n == 0 {
+		stored, err := db.Number(cmd.Context(), "SELECT count() FROM delivery_events")
+		if err != nil {
+			return err
+		}
+		if stored == 0 {
+			_, err := fmt.Fprintln(cmd.ErrOrStderr(), nothingStored(db.where()))
+			return err
+		}
+	}
 	if o.output == "table" {
 		fmt.Fprintf(cmd.ErrOrStderr(), "%s to stop mailing\n", plural(uint64(n), "address", "addresses"))
 	}

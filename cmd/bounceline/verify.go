@@ -177,6 +177,10 @@ func (v *verifier) print(found []clickhouse.Finding, extent clickhouse.Extent) e
 	case ok:
 		found = append([]clickhouse.Finding{notKept}, found...)
 	}
+	if v.output == "table" && len(found) == 0 && extent.Rows == 0 && extent.Ranges == 0 {
+		_, err := fmt.Fprintln(v.out, nothingStored(v.db.where()))
+		return err
+	}
 	if v.output == "table" && faults(found) == 0 {
 		_, err := fmt.Fprintf(v.out, "all is well: %d rows, %d ranges of %d streams; no gap, no overlap, no duplicate; ledger, rows and rollups agree\n",
 			extent.Rows, extent.Ranges, extent.Streams)

@@ -9,8 +9,9 @@ import (
 
 // guides are the tables of what can be done about a refusal.
 type guides struct {
-	ways  classify.Ways
-	lists classify.Blocklists
+	ways      classify.Ways
+	lists     classify.Blocklists
+	providers classify.Providers
 }
 
 func newGuides() (guides, error) {
@@ -19,14 +20,18 @@ func newGuides() (guides, error) {
 		return guides{}, err
 	}
 	lists, err := classify.NewBlocklists()
-	return guides{ways, lists}, err
+	if err != nil {
+		return guides{}, err
+	}
+	providers, err := classify.NewProviders()
+	return guides{ways, lists, providers}, err
 }
 
-// of lists the ways back to a provider, by its name as reports have it, capitals aside.
+// of lists the ways back to a provider, by its name as reports have it.
 func (g guides) of(provider string) []*classify.Way {
 	var out []*classify.Way
 	for i := range g.ways {
-		if strings.EqualFold(g.ways[i].Provider, provider) {
+		if g.ways[i].Provider == provider {
 			out = append(out, &g.ways[i])
 		}
 	}

@@ -6,9 +6,11 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"unicode"
 
 	"go.yaml.in/yaml/v3"
 
+	"bounceline/configs"
 	"bounceline/pipeline/record"
 )
 
@@ -68,6 +70,54 @@ func newNameTables(providers, blocklists []byte) (*nameTables, error) {
 	return t, errors.Join(errs...)
 }
 
+// Providers is the table of providers, for people who name one.
+type Providers []Provider
+
+// NewProviders reads the table that bounceline ships.
+func NewProviders() (Providers, error) {
+	return decodeTable("providers.yaml", configs.Providers, providerKeys, func(p *Provider, n *yaml.Node) { p.Line = n.Line })
+}
+
+// About returns the names of the providers that a person means, as column provider has them: by a name, whatever its capitals, by
+// a domain of mailboxes or mail servers, and by what people say for those: gmail, hotmail, yahoo, microsoft.
+func (ps Providers) About(what string) []string {
+	what = strings.ToLower(strings.TrimSpace(what))
+	begins := func(domain string) bool { return strings.HasPrefix(domain, what+".") }
+	word := func(r rune) bool { return !unicode.IsLetter(r) && !unicode.IsDigit(r) }
+	for _, means := range []func(*Provider) bool{
+		func(p *Provider) bool { return strings.ToLower(p.Name) == what },
+		func(p *Provider) bool { return slices.Contains(p.Domains, what) },
+		func(p *Provider) bool { return slices.Contains(p.Relays, what) },
+		func(p *Provider) bool { return slices.Contains(p.Domains, what+".com") },
+		func(p *Provider) bool {
+			return slices.Contains(strings.FieldsFunc(strings.ToLower(p.Name), word), what)
+		},
+		func(p *Provider) bool {
+			return slices.ContainsFunc(p.Domains, begins) || slices.ContainsFunc(p.Relays, begins)
+		},
+	} {
+		var names []string
+		for i := range ps {
+			if means(&ps[i]) && !slices.Contains(names, ps[i].Name) {
+				names = append(names, ps[i].Name)
+			}
+		}
+		if what != "" && names != nil {
+			return names
+		}
+	}
+	return nil
+}
+
+// Names are those of all providers.
+func (ps Providers) Names() []string {
+	names := make([]string, len(ps))
+	for i := range ps {
+		names[i] = ps[i].Name
+	}
+	return names
+}
+
 // decodeTable reads a list of mappings.
 func decodeTable[T any](name string, data []byte, keys []key[T], each func(*T, *yaml.Node)) ([]T, error) {
 	list, err := sequence(name, data)
@@ -106,13 +156,7 @@ func (t *nameTables) relay(host []byte) int32 { return t.domains.near(host).find
 
 func (t *nameTables) hasProvider(n string) bool { return slices.Contains(t.providerNames(), n) }
 
-func (t *nameTables) providerNames() []string {
-	names := make([]string, len(t.providers))
-	for i := range t.providers {
-		names[i] = t.providers[i].Name
-	}
-	return names
-}
+func (t *nameTables) providerNames() []string { return Providers(t.providers).Names() }
 
 // A role is what a domain is known as.
 type role uint8

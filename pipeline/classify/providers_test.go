@@ -1,6 +1,9 @@
 package classify
 
-import "testing"
+import (
+	"strings"
+	"testing"
+)
 
 // TestProviders: who answered is known by the names of mail servers as MX records have them, else by the recipient's domain, else
 // by what a reply says of itself.
@@ -54,6 +57,26 @@ func TestProviders(t *testing.T) {
 		row := answer(text)
 		if got := e.Classify(&row).Provider; got != want {
 			t.Errorf("%s: %q, want %q", text, got, want)
+		}
+	}
+}
+
+// TestProvidersAbout: people name providers otherwise than the table does.
+func TestProvidersAbout(t *testing.T) {
+	providers, err := NewProviders()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for what, want := range map[string]string{
+		"Google": "Google", "google": "Google", "gmail": "Google", "Gmail": "Google", "gmail.com": "Google", "googlemail": "Google",
+		"hotmail": "Outlook.com", "outlook": "Outlook.com", "live": "Outlook.com", "hotmail.co.uk": "Outlook.com",
+		"microsoft": "Microsoft 365", "office365": "Microsoft 365", "protection.outlook.com": "Microsoft 365", " microsoft 365 ": "Microsoft 365",
+		"yahoo": "Yahoo/AOL", "aol": "Yahoo/AOL", "yahoo.co.jp": "Yahoo! Japan", "japan": "Yahoo! Japan", "icloud": "Apple", "gmx": "GMX/web.de", "web.de": "GMX/web.de",
+		"yahoodns.net": "Yahoo/AOL", "comcast": "Comcast", "t-online": "T-Online", "laposte": "La Poste", "att": "Yahoo/AOL, AT&T",
+		"": "", " ": "", "nosuch": "", ".": "",
+	} {
+		if got := strings.Join(providers.About(what), ", "); got != want {
+			t.Errorf("%q: %q, want %q", what, got, want)
 		}
 	}
 }
