@@ -29,23 +29,37 @@ type replayer struct {
 	out     io.Writer
 }
 
+// removedAtOnce is how many letters are taken out of the file together, which is written anew for it. One that is stored and still
+// there is stored no second time.
+const removedAtOnce = 1000
+
 func (r *replayer) run(ctx context.Context, letters []dlq.Entry) error {
 	stored := 0
 	var failed []error
-	for i := range letters {
-		if err := r.replay(ctx, &letters[i]); err != nil {
-			failed = append(failed, fmt.Errorf("%s: %w", nameOf(&letters[i]), err))
+	for some := range slices.Chunk(letters, removedAtOnce) {
+		var done []dlq.Entry
+		for i := range some {
+			if ctx.Err() != nil {
+				break
+			}
+			if err := r.replay(ctx, &some[i]); err != nil {
+				failed = append(failed, fmt.Errorf("%s: %w", nameOf(&some[i]), err))
+				continue
+			}
+			done = append(done, some[i])
+		}
+		if len(done) == 0 {
 			continue
 		}
-		if err := r.file.Remove(letters[i : i+1]); err != nil {
+		if err := r.file.Remove(done); err != nil {
 			return err
 		}
-		stored++
+		stored += len(done)
 	}
 	if _, err := fmt.Fprintf(r.out, "%d of %d dead letters are stored\n", stored, len(letters)); err != nil {
 		return err
 	}
-	return errors.Join(failed...)
+	return errors.Join(append(failed, context.Cause(ctx))...)
 }
 
 // A replay is a dead letter as it is stored.

@@ -243,7 +243,7 @@ func formatFloat(f float64, bits int) string {
 	return strconv.FormatFloat(f, 'f', -1, bits)
 }
 
-// formatValue writes a value of a query's answer as text: times by RFC 3339, an absent address and null as nothing.
+// formatValue writes a value of a query's answer as text: times by RFC 3339, an absent address or time and null as nothing.
 func formatValue(v any) string {
 	switch v := v.(type) {
 	case nil:
@@ -253,6 +253,9 @@ func formatValue(v any) string {
 	case []byte:
 		return string(v)
 	case time.Time:
+		if v.IsZero() {
+			return ""
+		}
 		return v.Format("2006-01-02T15:04:05.999Z07:00")
 	case net.IP:
 		if v.IsUnspecified() {

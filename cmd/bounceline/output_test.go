@@ -115,3 +115,12 @@ func TestTableEscapes(t *testing.T) {
 		t.Errorf("%q", s)
 	}
 }
+
+// TestNothingIsShownAsNothing: what is absent has no text, whatever its type calls it.
+func TestNothingIsShownAsNothing(t *testing.T) {
+	for _, v := range []any{nil, "", time.Time{}, net.IPv6unspecified, math.NaN(), float32(math.NaN()), []any{}} {
+		if got := formatValue(v); got != "" {
+			t.Errorf("%T: %q", v, got)
+		}
+	}
+}

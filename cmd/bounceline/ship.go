@@ -212,7 +212,7 @@ func shipFile(ctx context.Context, s *kafka.Shipper, spool *importer, path strin
 	}
 	defer in.close()
 	if in.head == nil {
-		fmt.Fprintf(out, "%s: empty\n", path)
+		fmt.Fprintf(out, "%s: empty\n", escapeTerminal([]byte(path)))
 		return nil
 	}
 	if looksBinary(in.read) {
@@ -233,7 +233,7 @@ func shipFile(ctx context.Context, s *kafka.Shipper, spool *importer, path strin
 	if err := pipeline.Pump(ctx, source, s.Run, s.Buffers); err != nil {
 		return err
 	}
-	fmt.Fprintf(out, "%s: %d lines sent", path, s.Counts.Lines.Load()-before)
+	fmt.Fprintf(out, "%s: %d lines sent", escapeTerminal([]byte(path)), s.Counts.Lines.Load()-before)
 	if n := s.Counts.Dead.Load() - dead; n > 0 {
 		fmt.Fprintf(out, ", %d of them refused by the brokers and kept: see bounceline dlq list", n)
 	}
