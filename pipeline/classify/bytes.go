@@ -1,6 +1,7 @@
 package classify
 
 import (
+	"bytes"
 	"encoding/binary"
 	"math/bits"
 )
@@ -120,4 +121,47 @@ func lettersOnly(word []byte) bool {
 		}
 	}
 	return true
+}
+
+func startsWithOne(word []byte, prefixes [][]byte) bool {
+	for _, p := range prefixes {
+		if bytes.HasPrefix(word, p) {
+			return true
+		}
+	}
+	return false
+}
+
+func endsWithOne(text []byte, suffixes [][]byte) bool {
+	for _, s := range suffixes {
+		if bytes.HasSuffix(text, s) {
+			return true
+		}
+	}
+	return false
+}
+
+func containsOne(text []byte, parts [][]byte) bool {
+	for _, p := range parts {
+		if bytes.Contains(text, p) {
+			return true
+		}
+	}
+	return false
+}
+
+func hasOneOf(word []byte, words [][]byte) bool {
+	for _, w := range words {
+		if bytes.Equal(word, w) {
+			return true
+		}
+	}
+	return false
+}
+
+func asBytes(words ...string) (list [][]byte) {
+	for _, w := range words {
+		list = append(list, []byte(w))
+	}
+	return list
 }

@@ -126,11 +126,11 @@ var refusedToTalk = []byte(" refused to talk to me: ")
 // loginFailed reports whether an MTA or a mail client says of a reply that it was the answer to its log-in: Postfix, msmtp,
 // Python's smtplib, Java's mail, Nodemailer, Symfony, PHPMailer.
 func loginFailed(text []byte) bool {
-	return slices.ContainsFunc(loginWords, func(w []byte) bool { return bytes.Contains(text, w) })
+	return containsOne(text, loginWords)
 }
 
-var loginWords = [][]byte{[]byte("SASL authentication failed; server"), []byte("authentication failed (method"), []byte("SMTPAuthenticationError"), []byte("AuthenticationFailedException"),
-	[]byte("Invalid login: "), []byte("Failed to authenticate on SMTP server"), []byte("SMTP Error: Could not authenticate"), []byte("AUTH command failed")}
+var loginWords = asBytes("SASL authentication failed; server", "authentication failed (method", "SMTPAuthenticationError", "AuthenticationFailedException",
+	"Invalid login: ", "Failed to authenticate on SMTP server", "SMTP Error: Could not authenticate", "AUTH command failed")
 
 // outcomeOf is the outcome that a status word names, in Postfix's or Exim's words; without one it follows from the codes.
 func outcomeOf(status string, code uint16, enhanced []byte) record.Outcome {

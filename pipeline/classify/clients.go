@@ -117,9 +117,9 @@ func shown(text []byte) []byte {
 }
 
 var (
-	clientMarks = [][]byte{[]byte("The mail server responded: "), []byte("SmtpCommandException: "), []byte("MAIL FROM command failed: "), []byte("DATA command failed: "),
-		[]byte("The server response was: "), []byte("Die Serverantwort war: "), []byte("La réponse du serveur était : "), []byte("La respuesta del servidor fue: "),
-		[]byte("A resposta do servidor foi: "), []byte("Risposta del server: "), []byte("Ответ сервера: "), []byte("服务器响应为: ")}
+	clientMarks = asBytes("The mail server responded: ", "SmtpCommandException: ", "MAIL FROM command failed: ", "DATA command failed: ",
+		"The server response was: ", "Die Serverantwort war: ", "La réponse du serveur était : ", "La respuesta del servidor fue: ",
+		"A resposta do servidor foi: ", "Risposta del server: ", "Ответ сервера: ", "服务器响应为: ")
 	addressMarks = []struct{ before, behind []byte }{{[]byte("The following recipients failed: "), []byte(": ")}, {[]byte("RCPT TO <"), []byte("> failed: ")}}
-	clientAdvice = [][]byte{[]byte(" Please check the message"), []byte(" Please verify that your ")}
+	clientAdvice = asBytes(" Please check the message", " Please verify that your ")
 )

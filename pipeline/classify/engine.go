@@ -2,6 +2,16 @@
 //
 // Evidence is weighed in a fixed order: what a provider documents, precise text, codes that servers use for what they say,
 // words that make a reason likely, codes that are overloaded. Verdicts are a function of the row and the rule set alone.
+//
+// A reply goes this way:
+//
+//	case.go       of what people paste, the reply and its codes are found: in a bounce message, an error, an event (quoted.go, clients.go, event.go)
+//	normalise.go  the reply becomes the text that rules see; what stands around the reason is told apart (frame.go)
+//	automaton.go  all literals of all rules are found in it at once, and which rules may hold (screen.go)
+//	rules.go      the first of these whose conditions hold is taken
+//	likely.go     words are weighed where that rule is not sure, or there is none
+//	evidence.go   codes decide what words do not, and acquit those who are wrongly accused
+//	engine.go     has the order of all this, from classify on
 package classify
 
 import (

@@ -175,8 +175,8 @@ var unitBytes = func() (set [256]bool) {
 }()
 
 // waiting are words that say, shortly before a time, that it is one to wait for and not one over which something was counted.
-var waiting = [][]byte{[]byte("try"), []byte("wait"), []byte("again"), []byte("greylist"), []byte("graylist"), []byte("come back"), []byte("resend"), []byte("delay"), []byte("deferred for"),
-	[]byte("blocked for"), []byte("throttled for"), []byte("next attempt"), []byte("will be accepted"), []byte("retries"), []byte("erneut"), []byte("versuch"), []byte("probeer"), []byte("ponow"), []byte("sprobuj"), []byte("tente"), []byte("reessay"), []byte("reintent"), []byte("riprov"), []byte("через"), []byte("请在"), []byte("稍后")}
+var waiting = asBytes("try", "wait", "again", "greylist", "graylist", "come back", "resend", "delay", "deferred for",
+	"blocked for", "throttled for", "next attempt", "will be accepted", "retries", "erneut", "versuch", "probeer", "ponow", "sprobuj", "tente", "reessay", "reintent", "riprov", "через", "请在", "稍后")
 
 // maxRetry bounds a hint: servers that ask for more than a week mean something else.
 const maxRetry = 7 * 86400
@@ -215,6 +215,9 @@ func retryAfter(text []byte) uint32 {
 	return 0
 }
 
+// conjunctions are the words between a time in one unit and the rest of it in another.
+var conjunctions = asBytes("and ", "und ", "et ")
+
 // smaller is the time that follows a unit in smaller ones: "minutes and 20 seconds". 0 is none.
 func smaller(text []byte, than uint32) uint32 {
 	i := 0
@@ -222,7 +225,7 @@ func smaller(text []byte, than uint32) uint32 {
 		i++
 	}
 	rest := bytes.TrimLeft(text[i:], " ,")
-	for _, w := range [][]byte{[]byte("and "), []byte("und "), []byte("et ")} {
+	for _, w := range conjunctions {
 		rest = bytes.TrimPrefix(rest, w)
 	}
 	n, j := uint32(0), 0

@@ -218,40 +218,6 @@ func says(text []byte, n int) bool {
 	return false
 }
 
-func startsWithOne(word []byte, prefixes [][]byte) bool {
-	for _, p := range prefixes {
-		if bytes.HasPrefix(word, p) {
-			return true
-		}
-	}
-	return false
-}
-
-func endsWithOne(text []byte, suffixes [][]byte) bool {
-	for _, s := range suffixes {
-		if bytes.HasSuffix(text, s) {
-			return true
-		}
-	}
-	return false
-}
-
-func hasOneOf(word []byte, words [][]byte) bool {
-	for _, w := range words {
-		if bytes.Equal(word, w) {
-			return true
-		}
-	}
-	return false
-}
-
-func asBytes(words ...string) (list [][]byte) {
-	for _, w := range words {
-		list = append(list, []byte(w))
-	}
-	return list
-}
-
 var (
 	// noReasons are what only says with the mark before it why: mx.example.org ESMTP not accepting messages, Access denied: your IP 192.0.2.1,
 	// Yahoo's delivery error: dd ...

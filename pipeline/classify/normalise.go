@@ -316,15 +316,10 @@ func (n *normalised) reason() []byte {
 // 554 5.4.4 <mx.example.org #5.4.4 smtp; 550 5.4.4 Unable to relay>.
 func reported(before []byte) bool {
 	before = bytes.TrimRight(before, " :'\"(<#")
-	for _, words := range reports {
-		if bytes.HasSuffix(before, words) {
-			return true
-		}
-	}
-	return false
+	return endsWithOne(before, reports)
 }
 
-var reports = [][]byte{[]byte("smtp;"), []byte(" said"), []byte(" was"), []byte(" returned"), []byte(" answered"), []byte(" replied"), []byte(" responded"), []byte(" responded with"), []byte(" replied with")}
+var reports = asBytes("smtp;", " said", " was", " returned", " answered", " replied", " responded", " responded with", " replied with")
 
 func (w *normaliser) fold(b []byte) {
 	for _, c := range b {

@@ -3,7 +3,6 @@ package classify
 import (
 	"bytes"
 	"regexp"
-	"slices"
 	"strings"
 	"unicode/utf8"
 
@@ -71,10 +70,10 @@ func quoted(text []byte) (found []byte, whole bool) {
 // ofMailer reports whether a reply is what sendmail makes of the exit status of a local mailer. What that said itself stands before it:
 // procmail: Quota exceeded while writing "/var/mail/ann" 550 5.0.0 ann... Can't create output.
 func ofMailer(said []byte) bool {
-	return slices.ContainsFunc(exitWords, func(w []byte) bool { return bytes.Contains(said, w) })
+	return containsOne(said, exitWords)
 }
 
-var exitWords = [][]byte{[]byte("... Can't create output"), []byte("nknown mailer error "), []byte("... Insufficient permission"), []byte("... Operating system error"), []byte("... Service unavailable")}
+var exitWords = asBytes("... Can't create output", "nknown mailer error ", "... Insufficient permission", "... Operating system error", "... Service unavailable")
 
 // aboutSender reports whether a reply in a text is only what the sender's own server said of the sender, which another reply
 // passes on as its reason: 450 4.1.7 <a>: Sender address rejected: undeliverable address: host b said: 550 ...
@@ -86,14 +85,14 @@ func aboutSender(text, remote []byte) bool {
 // ofSender reports whether the beginning of a text, in lower case, says that what follows is about the sender's address. A callout is mostly a check
 // of the sender, but Exim calls so what it asked about the recipient (verify.c): Callout verification failed: 550 no such user.
 func ofSender(before []byte) bool {
-	if slices.ContainsFunc(senderChecks, func(w []byte) bool { return bytes.Contains(before, w) }) {
+	if containsOne(before, senderChecks) {
 		return true
 	}
 	return bytes.Contains(before, []byte("callout")) && !bytes.Contains(before, []byte("callout verification failed")) && !bytes.Contains(before, []byte("recipient"))
 }
 
-var senderChecks = [][]byte{[]byte("sender address rejected: u"), []byte("sender verif"), []byte("verify of sender"), []byte("verify sender"), []byte("verify the sender"), []byte("verifying sender"),
-	[]byte("verification of sender"), []byte("verification of the sender"), []byte("callback to"), []byte("callback verif"), []byte("sender call"), []byte("return address"), []byte("return path"), []byte("return-path"), []byte("reverse path"), []byte("reverse-path")}
+var senderChecks = asBytes("sender address rejected: u", "sender verif", "verify of sender", "verify sender", "verify the sender", "verifying sender",
+	"verification of sender", "verification of the sender", "callback to", "callback verif", "sender call", "return address", "return path", "return-path", "reverse path", "reverse-path")
 
 // within reports whether a reply in a text is only a part of another one that the text quotes: (550, b'verify of a failed: 550 no').
 func within(text, remote []byte) bool {
@@ -125,7 +124,7 @@ func said(text []byte) []byte {
 }
 
 // introductions are the words of reports behind which nothing but the other host's reply stands.
-var introductions = [][]byte{[]byte("emote host said: "), []byte(" other server returned was: "), []byte("esponse from the remote server was: "), []byte("The response was: ")}
+var introductions = asBytes("emote host said: ", " other server returned was: ", "esponse from the remote server was: ", "The response was: ")
 
 // answered is the command that the first reply in a report of sendmail (>>> MAIL From:<a> <<< 550 ...) or qmail (Connected to host but
 // sender was rejected.) answered; empty if the report does not say. Behind sendmail's DATA may stand the replies to all commands
@@ -288,10 +287,8 @@ func announced(before []byte) bool {
 // marked reports whether signs before a code say that a reply begins with it: those of a transcript (sendmail's, Swaks', Exchange's
 // log), an opening quotation mark, a bracket behind an address, Exchange's #, Python's (550, b'...'.
 func marked(before, rest []byte) bool {
-	for _, m := range transcriptMarks {
-		if bytes.HasSuffix(before, m) {
-			return true
-		}
+	if endsWithOne(before, transcriptMarks) {
+		return true
 	}
 	switch last := before[len(before)-1]; last {
 	case ' ':
@@ -312,7 +309,7 @@ func address(text []byte) bool {
 	return bytes.IndexByte(text[bytes.LastIndexByte(text, ' ')+1:], '@') >= 0
 }
 
-var transcriptMarks = [][]byte{[]byte("<<< "), []byte("<** "), []byte("<-- "), []byte(",<,")}
+var transcriptMarks = asBytes("<<< ", "<** ", "<-- ", ",<,")
 
 // dialogue is how long the beginning of a session is, as people copy it before the reply that matters: a reply that is none of a
 // failure, then a command. It is longer than the text if that does not begin so.
@@ -359,7 +356,7 @@ func untilMark(b []byte, mark byte) []byte {
 // cutReport cuts what reports of qmail and sendmail, and status notifications, put behind a reply.
 func cutReport(b []byte) []byte {
 	for i := len("550 ") + 1; i+1 < len(b); i++ {
-		if (b[i] == ' ' || b[i] == ';') && reportLetters[b[i+1]] && slices.ContainsFunc(reportWords, func(w []byte) bool { return bytes.HasPrefix(b[i:], w) }) {
+		if (b[i] == ' ' || b[i] == ';') && reportLetters[b[i+1]] && startsWithOne(b[i:], reportWords) {
 			if bytes.HasPrefix(b[i:], []byte(" -----")) { // sendmail's, behind (reason: ...)
 				return bytes.TrimSuffix(b[:i], []byte(")"))
 			}
@@ -374,8 +371,8 @@ func cutReport(b []byte) []byte {
 	return b
 }
 
-var reportWords = [][]byte{[]byte(" Giving up on "), []byte(" --- Below this line "), []byte(" --- Enclosed "), []byte(" ------ This is a copy "), []byte(" #SMTP#"), []byte(" ##"), []byte(" Original message headers:"), []byte(" I'm not going to try again;"), []byte(" (in reply to "), []byte(" <<< "), []byte(" Final-Recipient: "), []byte("; from=<"),
-	[]byte(" ----- Transcript "), []byte(" * RCPT failed: "), []byte(" --- End Transcript"), []byte(" -- The header and top "), []byte(" Server: '"), []byte(" Protocol: SMTP"), []byte(" Last-Attempt-Date: "), []byte(" Reporting-MTA: "), []byte(" Remote-MTA: ")}
+var reportWords = asBytes(" Giving up on ", " --- Below this line ", " --- Enclosed ", " ------ This is a copy ", " #SMTP#", " ##", " Original message headers:", " I'm not going to try again;", " (in reply to ", " <<< ", " Final-Recipient: ", "; from=<",
+	" ----- Transcript ", " * RCPT failed: ", " --- End Transcript", " -- The header and top ", " Server: '", " Protocol: SMTP", " Last-Attempt-Date: ", " Reporting-MTA: ", " Remote-MTA: ")
 
 // reportLetters are their second bytes; the first is a blank or a semicolon.
 var reportLetters = func() (set [256]bool) {

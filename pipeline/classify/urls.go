@@ -87,7 +87,7 @@ func (w *normaliser) topic(rest []byte) {
 	}
 }
 
-var topicKeys = [][]byte{[]byte("?p="), []byte("?c="), []byte("&c=")}
+var topicKeys = asBytes("?p=", "?c=", "&c=")
 
 func wordLength(b []byte) int {
 	n := 0

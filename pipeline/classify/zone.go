@@ -2,7 +2,6 @@ package classify
 
 import (
 	"bytes"
-	"slices"
 	"sync"
 
 	"bounceline/pipeline/record"
@@ -115,7 +114,7 @@ func namedAsList(host []byte) bool {
 	for rest := host[:bytes.LastIndexByte(host, '.')]; len(rest) > 0; {
 		var label []byte
 		label, rest, _ = bytes.Cut(rest, []byte("."))
-		if bytes.HasSuffix(bytes.TrimRight(label, "0123456789"), []byte("bl")) || slices.ContainsFunc(listNames, func(n []byte) bool { return bytes.HasPrefix(label, n) }) {
+		if bytes.HasSuffix(bytes.TrimRight(label, "0123456789"), []byte("bl")) || startsWithOne(label, listNames) {
 			return true
 		}
 	}
