@@ -86,6 +86,7 @@ type judge struct {
 	rules   *ruleSet
 	names   *nameTables
 	weights wordWeights
+	judged  []hint // by literal: what it speaks for, with the literals that are parts of it
 	cache   *cache
 	zones   zones
 	scratch sync.Pool

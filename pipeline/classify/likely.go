@@ -273,7 +273,7 @@ func (w *wordWeights) weigh(text []byte, in *input, rule *Rule) likely {
 type hint [4]weight
 
 // hint is that of a literal.
-func (w *wordWeights) hint(literal string) (h hint) {
+func (w *wordWeights) hint(literal string) hint {
 	var scores [maxReasons]int
 	t := terms{text: []byte(literal)}
 	for k := t.next(); k > 0; k = t.next() {
@@ -285,17 +285,21 @@ func (w *wordWeights) hint(literal string) (h hint) {
 			}
 		}
 	}
+	return weightiest(scores)
+}
+
+func weightiest(scores [maxReasons]int) (h hint) {
 	for i := range h {
-		weightiest := 0
+		most := 0
 		for c, points := range scores {
-			if max(points, -points) > max(scores[weightiest], -scores[weightiest]) {
-				weightiest = c
+			if max(points, -points) > max(scores[most], -scores[most]) {
+				most = c
 			}
 		}
-		if h[i] = noWeight(i); scores[weightiest] != 0 {
-			h[i] = newWeight(weightiest, max(-maxPoints, min(scores[weightiest], maxPoints)))
+		if h[i] = noWeight(i); scores[most] != 0 {
+			h[i] = newWeight(most, max(-maxPoints, min(scores[most], maxPoints)))
 		}
-		scores[weightiest] = 0
+		scores[most] = 0
 	}
 	return h
 }
@@ -303,8 +307,22 @@ func (w *wordWeights) hint(literal string) (h hint) {
 // hear takes the weights to be heard beside the rules.
 func (j *judge) hear(w wordWeights) {
 	j.weights = w
+	known := j.rules.screen.known
 	for n, literal := range j.rules.literals {
-		j.rules.screen.known[n].hint = w.hint(literal)
+		known[n].hint = w.hint(literal)
+	}
+	j.judged = make([]hint, len(known))
+	f := found{bits: make([]uint64, (len(known)+63)/64)}
+	for n, literal := range j.rules.literals {
+		var scores [maxReasons]int
+		f.clear()
+		j.rules.automaton.scan([]byte(literal), &f)
+		for _, part := range f.list {
+			for _, x := range &known[part].hint {
+				scores[x.category()] += int(x.points())
+			}
+		}
+		j.judged[n] = weightiest(scores)
 	}
 	for i := range j.rules.rules {
 		r := &j.rules.rules[i]
@@ -326,7 +344,7 @@ func (j *judge) doubtful(rule *Rule, f *found) bool {
 	}
 	for _, n := range rule.own {
 		if f.has(n) {
-			for _, x := range &j.rules.screen.known[n].hint {
+			for _, x := range &j.judged[n] {
 				scores[x.category()] -= x.points()
 			}
 		}

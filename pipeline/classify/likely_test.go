@@ -397,23 +397,26 @@ func TestWordsDecide(t *testing.T) {
 func TestDoubtful(t *testing.T) {
 	e := engine(t)
 	j := e.current.Load()
-	for table, want := range map[string]bool{
-		"user_unknown\tgreylisted\nuser unknown\t1:200\nunknown\t1:160\n":            true,
-		"user_unknown\tgreylisted\nuser unknown\t1:100\nunknown\t0:60\n":             false,
-		"user_unknown\tgreylisted\nuser unknown\t0:100\nunknown\t1:20\n":             false,
-		"policy_rejected\tgreylisted\nsilence\t1:9\n":                                true, // the rule's category is not in the table
-		"user_unknown\tgreylisted\nsilence\t1:9\nuser unknown\t1:-400\nuser\t0:-9\n": false,
+	for _, c := range []struct {
+		text, table string
+		want        bool
+	}{
+		{"550 user unknown in this domain", "user_unknown\tgreylisted\ndomain\t1:310\n", true},
+		{"550 user unknown in this domain", "user_unknown\tgreylisted\ndomain\t1:20\n", false},
+		{"550 user unknown", "user_unknown\tgreylisted\nunknown\t1:200\n", false}, // a part of the rule's own literal
+		{"550 user unknown", "user_unknown\tgreylisted\nuser unknown\t1:100\nunknown\t0:60\n", false},
+		{"550 user unknown", "policy_rejected\tgreylisted\nsilence\t1:9\n", true}, // the rule's category is not in the table
 	} {
-		w, err := newWordWeights([]byte(table))
+		w, err := newWordWeights([]byte(c.table))
 		if err != nil {
 			t.Fatal(err)
 		}
 		j.hear(w)
-		row := Case{Text: "550 user unknown"}.Row()
+		row := Case{Text: c.text}.Row()
 		s := j.scratch.Get().(*scratch)
 		s.prepare(&row, -1, j.names)
-		if f := j.search(s); f.rule == nil || f.rule.Category != "user_unknown" || j.doubtful(f.rule, &s.found) != want {
-			t.Errorf("%q: want %t", table, want)
+		if f := j.search(s); f.rule == nil || f.rule.Category != "user_unknown" || j.doubtful(f.rule, &s.found) != c.want {
+			t.Errorf("%q by %q: want %t", c.text, c.table, c.want)
 		}
 	}
 }
