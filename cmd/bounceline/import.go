@@ -151,6 +151,7 @@ type importer struct {
 	runner   *pipeline.Runner
 	journal  journalSwitch
 	state    string
+	added    []string             // streams that rows were added to
 	again    bool                 // what is stored of the files is removed first
 	forget   []clickhouse.Finding // what is wrong with what is stored, to be read again
 }
@@ -174,6 +175,23 @@ func (im *importer) run(ctx context.Context, paths []string, raw bool, rows int)
 				fmt.Fprintf(im.progress, "%s: not finished; what is stored stays, and the same import run again stores the rest\n", escapeTerminal([]byte(path)))
 			}
 			return fmt.Errorf("%s: %w", path, cutShort(err, "stored"))
+		}
+	}
+	return im.tellTwoLogs(ctx)
+}
+
+// tellTwoLogs says where what was stored now is in another log, too.
+func (im *importer) tellTwoLogs(ctx context.Context) error {
+	if im.added == nil {
+		return nil
+	}
+	found, err := im.db.TwoLogs(ctx)
+	if err != nil {
+		return fmt.Errorf("all is stored, but: %w", err)
+	}
+	for _, f := range found {
+		if slices.Contains(im.added, f.Stream) || slices.Contains(im.added, f.Other) {
+			fmt.Fprintf(im.progress, "%s: %s; count one of the two with report --source, or store only one\n", escapeTerminal([]byte(f.Source)), escapeTerminal([]byte(f.String())))
 		}
 	}
 	return nil
@@ -233,6 +251,9 @@ func (im *importer) file(ctx context.Context, path string, followed bool) error 
 	before := im.totals()
 	if err := im.send(ctx, in, s, store); err != nil {
 		return err
+	}
+	if im.totals().rows > before.rows {
+		im.added = append(im.added, known.Name)
 	}
 	im.summary(path, before, already)
 	return store.Remove()

@@ -30,7 +30,9 @@ func newVerifyCommand() *cobra.Command {
 		Long: `Verify proves by SQL over all that is stored: the ranges in the ledger leave no gap and do not overlap, no row is there
 twice, ledger and rows agree, and the rollups are the sums of the rows. It may run beside pipelines. Months of rows that were
 dropped because nobody keeps them that long are no loss: what is older than the oldest rows is not compared. That is said; to
-programs by a finding of its own, not_kept, which like a loss is no problem.
+programs by a finding of its own, not_kept, which like a loss is no problem. Nor is two_logs: events that two logs have, as where
+syslog writes mail into a file of its own and into the common one. Each line is stored once, but such events count again. Count
+one of the logs with report --source, or store only one in another state directory.
 
 With --repair second copies are removed and rollups mended. Rows that are missing, and ranges that the ledger has twice or
 not at all, need the log files with the lines: name them, compressed or not, and what is missing of them is stored, classified
@@ -129,11 +131,12 @@ func (v *verifier) repair(ctx context.Context, im *importer, files []string) err
 	if err != nil {
 		return err
 	}
+	wrong := faults(found)
 	if err := v.db.Repair(ctx, found); err != nil {
 		return err
 	}
 	if len(files) > 0 {
-		im.forget = found
+		im.forget = slices.DeleteFunc(found, func(f clickhouse.Finding) bool { return f.Problem == clickhouse.TwoLogs })
 		if err := im.run(ctx, files, false, defaultBatchRows); err != nil {
 			return err
 		}
@@ -142,9 +145,9 @@ func (v *verifier) repair(ctx context.Context, im *importer, files []string) err
 	if err != nil {
 		return err
 	}
-	fixed := faults(found) - faults(left)
+	fixed := wrong - faults(left)
 	if v.output == "table" && fixed > 0 {
-		if _, err := fmt.Fprintf(v.out, "%d of %d problems were mended\n", fixed, faults(found)); err != nil {
+		if _, err := fmt.Fprintf(v.out, "%d of %d problems were mended\n", fixed, wrong); err != nil {
 			return err
 		}
 	}
@@ -157,10 +160,10 @@ func (v *verifier) repair(ctx context.Context, im *importer, files []string) err
 	return nil
 }
 
-// faults counts what is wrong: what was lost before it could be read, or is no longer kept, is not.
+// faults counts what is wrong: what was lost before it could be read, is no longer kept, or stands in two logs, is not.
 func faults(found []clickhouse.Finding) (n int) {
 	for _, f := range found {
-		if f.Problem != clickhouse.Loss && f.Problem != clickhouse.NotKept {
+		if f.Problem != clickhouse.Loss && f.Problem != clickhouse.NotKept && f.Problem != clickhouse.TwoLogs {
 			n++
 		}
 	}
@@ -187,7 +190,7 @@ func (v *verifier) print(found []clickhouse.Finding, extent clickhouse.Extent) e
 		if err != nil || len(found) == 0 {
 			return err
 		}
-		if _, err := fmt.Fprintln(v.out, "What is known to be lost:"); err != nil {
+		if _, err := fmt.Fprintln(v.out, "What is known besides:"); err != nil {
 			return err
 		}
 	}

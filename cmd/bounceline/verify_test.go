@@ -147,3 +147,42 @@ func TestFullDisk(t *testing.T) {
 	}
 	bounceline(t, "verify", "--state-dir", s.dir)
 }
+
+// TestTwoLogs imports what syslog writes into two files: import and verify say so, and nothing of a log of other mail.
+func TestTwoLogs(t *testing.T) {
+	t.Parallel()
+	s := newStore(t)
+	var mail, common, other strings.Builder
+	const events = 30
+	for n := range events {
+		mail.WriteString(delivery(n))
+		common.WriteString("2026-11-22T05:13:00+00:00 mx1 CRON[7]: (root) CMD (true)\n" + delivery(n))
+		other.WriteString(strings.Replace(delivery(n), " mx1 ", " mx2 ", 1)) // another host may use the same queue IDs
+	}
+	dir := t.TempDir()
+	paths := map[string]string{}
+	for name, text := range map[string]string{"mail.log": mail.String(), "syslog": common.String(), "mx2.log": other.String() + delivery(events)} {
+		paths[name] = write(t, filepath.Join(dir, name), []byte(text))
+	}
+	want := fmt.Sprintf("%d events are in ", events)
+	for _, name := range []string{"mail.log", "mx2.log"} {
+		if out := bounceline(t, "import", "--state-dir", s.dir, paths[name]); strings.Contains(out, want) {
+			t.Errorf("import of %s says %s", name, out)
+		}
+	}
+	if out := bounceline(t, "verify", "--state-dir", s.dir); strings.Contains(out, "two_logs") {
+		t.Errorf("verify says %s", out)
+	}
+	if out := bounceline(t, "import", "--state-dir", s.dir, paths["syslog"]); !strings.Contains(out, want+"mail.log, too") && !strings.Contains(out, want+"syslog, too") {
+		t.Errorf("import says %s", out)
+	}
+	if out := bounceline(t, "import", "--state-dir", s.dir, paths["syslog"]); strings.Contains(out, want) {
+		t.Errorf("a second import, which adds nothing, says %s", out)
+	}
+	if out := bounceline(t, "verify", "--state-dir", s.dir); strings.Count(out, "two_logs") != 1 || !strings.Contains(out, want) || !strings.Contains(out, "all is well") {
+		t.Errorf("verify says %s", out)
+	}
+	if out := bounceline(t, "verify", "--repair", "--state-dir", s.dir, paths["mail.log"]); !strings.Contains(out, "all is well") || s.rows(t) != 3*events+1 {
+		t.Errorf("after verify --repair there are %d rows: %s", s.rows(t), out)
+	}
+}

@@ -15,7 +15,9 @@ type Finding struct {
 	Problem  Problem
 	Stream   string    // and the part [From, To) of it, where the problem is one of a stream
 	From, To int64     //
-	Reason   string    // of a loss
+	Source   string    // of the stream, where Other has the same events
+	Other    string    // the stream that has them, too
+	Reason   string    // of a loss; of events in two logs, what the other one is called
 	Table    string    // and the hour, where it is one of a rollup
 	Hour     time.Time //
 	Count    int64     // how many rows, lines or positions; of a rollup, rows too many or, below zero, too few
@@ -34,6 +36,7 @@ const (
 	Excess     Problem = "excess"     // lines that have rows and that the ledger does not count
 	Unledgered Problem = "unledgered" // rows of which the ledger says nothing
 	Rollup     Problem = "rollup"     // an hour of a rollup that is not the sum of its rows
+	TwoLogs    Problem = "two_logs"   // events that another log has as well: no fault of what is stored, but they count again
 	NotKept    Problem = "not_kept"   // ranges with rows from before the oldest: no fault, but nothing is proved of them
 )
 
@@ -59,6 +62,8 @@ func (f Finding) String() string {
 			return fmt.Sprintf("%d rows are missing from the sums", -f.Count)
 		}
 		return fmt.Sprintf("the sums hold %d rows too many, or rows in the wrong group", f.Count)
+	case TwoLogs:
+		return fmt.Sprintf("%d events are in %s, too, and count again", f.Count, f.Reason)
 	case NotKept:
 		return fmt.Sprintf("%d ranges have rows from before %s, which are no longer kept: these are not compared", f.Count, f.Hour.Format("2006-01"))
 	}
@@ -102,7 +107,8 @@ func (d *DB) Verify(ctx context.Context) ([]Finding, Extent, error) {
 		}
 		all = append(all, found...)
 	}
-	return withoutConsequences(all), ext, nil
+	twice, err := d.TwoLogs(ctx)
+	return append(withoutConsequences(all), twice...), ext, err
 }
 
 // confirmations is how often a finding must be seen.
@@ -309,6 +315,9 @@ func (d *DB) rollupMonth(ctx context.Context, table, compare string, first time.
 
 // Where says which part of a stream, or which hour of a rollup, the finding is about.
 func (f Finding) Where() string {
+	if f.Problem == TwoLogs {
+		return strings.TrimSpace(f.Source + " " + f.Stream)
+	}
 	if f.Table != "" {
 		return fmt.Sprintf("%s, hour %s UTC", f.Table, f.Hour.Format("2006-01-02 15:00"))
 	}
