@@ -152,9 +152,12 @@ func newCheckpointShowCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			w := json.NewEncoder(cmd.OutOrStdout())
-			w.SetIndent("", "  ")
-			return w.Encode(st)
+			data, err := json.MarshalIndent(st, "", "  ")
+			if err != nil {
+				return err
+			}
+			_, err = cmd.OutOrStdout().Write(append(escapeJSON(data), '\n'))
+			return err
 		},
 	}
 	db.registerState(cmd)

@@ -246,6 +246,6 @@ func (c *classifier) print(o classifyOutput) error {
 	if err != nil {
 		return err
 	}
-	_, err = c.out.Write(append(data, '\n'))
+	_, err = c.out.Write(append(escapeJSON(data), '\n'))
 	return err
 }

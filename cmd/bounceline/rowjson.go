@@ -96,14 +96,7 @@ func appendString(dst, v []byte) []byte {
 			i++
 		default:
 			r, n := utf8.DecodeRune(v[i:])
-			switch high, low := utf16.EncodeRune(r); {
-			case !unsafeRune(r, 0) || r == utf8.RuneError:
-				dst = utf8.AppendRune(dst, r)
-			case r < 0x10000:
-				dst = fmt.Appendf(dst, `\u%04x`, r)
-			default:
-				dst = fmt.Appendf(dst, `\u%04x\u%04x`, high, low)
-			}
+			dst = appendEscaped(dst, r)
 			i += n
 		}
 		plain = i
@@ -118,3 +111,31 @@ var verbatim = func() (t [256]bool) {
 	}
 	return t
 }()
+
+// escapeJSON does to JSON of others what appendString does: what a terminal would obey becomes an escape. Outside of strings there is nothing of
+// the kind.
+func escapeJSON(data []byte) []byte {
+	out := make([]byte, 0, len(data))
+	for len(data) > 0 {
+		r, n := utf8.DecodeRune(data)
+		if r == '\n' || r == '\t' {
+			out = append(out, byte(r))
+		} else {
+			out = appendEscaped(out, r)
+		}
+		data = data[n:]
+	}
+	return out
+}
+
+// appendEscaped appends a character of a JSON string, as an escape if a terminal would obey it.
+func appendEscaped(dst []byte, r rune) []byte {
+	switch high, low := utf16.EncodeRune(r); {
+	case !unsafeRune(r, utf8.RuneLen(r)):
+		return utf8.AppendRune(dst, r)
+	case r < 0x10000:
+		return fmt.Appendf(dst, `\u%04x`, r)
+	default:
+		return fmt.Appendf(dst, `\u%04x\u%04x`, high, low)
+	}
+}

@@ -15,6 +15,14 @@ func TestAppendString(t *testing.T) {
 		if err := json.Unmarshal(line[2:], &got); err != nil || got != strings.ToValidUTF8(v, "�") {
 			t.Errorf("%q is %s: %q, %v", v, line, got, err)
 		}
+		others, err := json.Marshal(map[string]string{v: v})
+		if err != nil {
+			t.Fatal(err)
+		}
+		var again map[string]string
+		if err := json.Unmarshal(escapeJSON(others), &again); err != nil || again[strings.ToValidUTF8(v, "�")] != strings.ToValidUTF8(v, "�") || escapeTerminal(escapeJSON(others)) != string(escapeJSON(others)) {
+			t.Errorf("%q: %s, %v", v, escapeJSON(others), err)
+		}
 		if escapeTerminal(line) != string(line) {
 			t.Errorf("%q: a terminal would obey %q", v, line)
 		}

@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"io"
 	"net"
-	"net/url"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -23,6 +22,7 @@ import (
 	"bounceline/pipeline/source/kafka"
 	"bounceline/pipeline/source/tail"
 	"bounceline/pipeline/spell"
+	"bounceline/sinks/clickhouse"
 	shipper "bounceline/sinks/kafka"
 )
 
@@ -140,11 +140,8 @@ func (c Config) Redacted() ([]byte, error) {
 		c.Inputs[i].Parser = cmp.Or(c.Inputs[i].Parser, automatic)
 	}
 	c.Journal.Parser, c.Kafka.Parser = cmp.Or(c.Journal.Parser, automatic), cmp.Or(c.Kafka.Parser, automatic)
-	if u, err := url.Parse(c.ClickHouse.DSN); err == nil && c.ClickHouse.DSN != "" {
-		if _, has := u.User.Password(); has {
-			u.User = url.UserPassword(u.User.Username(), "redacted")
-			c.ClickHouse.DSN = u.String()
-		}
+	if c.ClickHouse.DSN != "" {
+		c.ClickHouse.DSN = clickhouse.Redact(c.ClickHouse.DSN)
 	}
 	return yaml.Marshal(c)
 }

@@ -81,7 +81,7 @@ inputs:
     zone: Europe/Berlin
     internal_relays: [filter.example.org]
 clickhouse:
-  dsn: clickhouse://writer:${file:`+secret+`}@db.example.org:9440/bounceline?secure=true
+  dsn: clickhouse://writer:${file:`+secret+`}@db.example.org:9440/bounceline?secure=true&password=s3cret
 `)
 	if err != nil {
 		t.Fatal(err)

@@ -188,12 +188,36 @@ func TestErrorsSayWhatToDo(t *testing.T) {
 	}{
 		"wrong password": {strings.Replace(l.DSN(), "bounceline:", "bounceline:x", 1), "check the DSN or the password file", false},
 		"nobody there":   {"clickhouse://u:topsecret@127.0.0.1:1/bounceline", "127.0.0.1:1", true},
+		"two passwords":  {"clickhouse://u:topsecret@127.0.0.1:1,127.0.0.1:2/?password=topsecret&dial_timeout=topmost", "dial_timeout=topmost", false},
+		"no host":        {"clickhouse://u:topsecret", "clickhouse://user@host:9000", false},
 		"no DSN":         {"://u:topsecret", "clickhouse://user@host:9000", false},
 		"http":           {"http://u:topsecret@127.0.0.1:8123", "native port", false},
 	} {
 		_, err := Open(context.Background(), Config{DSN: c.dsn})
 		if err == nil || !strings.Contains(err.Error(), c.want) || Retryable(err) != c.retryable || strings.Contains(err.Error(), "topsecret") {
 			t.Errorf("%s: %v (retryable %v)", name, err, Retryable(err))
+		}
+	}
+}
+
+func TestRedact(t *testing.T) {
+	for dsn, want := range map[string]string{
+		"clickhouse://db.example.org:9000/bounceline":              "clickhouse://db.example.org:9000/bounceline",
+		"clickhouse://[2001:db8::1]:9440?secure=true":              "clickhouse://[2001:db8::1]:9440?secure=true",
+		"clickhouse://h1:9000,h2:9000/bounceline?dial_timeout=1s":  "clickhouse://h1:9000,h2:9000/bounceline?dial_timeout=1s",
+		"clickhouse://writer@h1:9000/bounceline":                   "clickhouse://writer@h1:9000/bounceline",
+		"clickhouse://writer:s3cret@h1:9000,h2:9000/bounceline":    "clickhouse://writer:redacted@h1:9000,h2:9000/bounceline",
+		"clickhouse://writer:s3@c%zz/r?et@h1:9000/bounceline":      "clickhouse://writer:redacted@h1:9000/bounceline",
+		"clickhouse://h1:9000?username=w&password=s3cret&secure=1": "clickhouse://h1:9000?username=w&password=redacted&secure=1",
+		"clickhouse://h1:9000?pass%77ord=s3&cret":                  "clickhouse://h1:9000?pass%77ord=redacted&redacted",
+		"clickhouse://writer:s3cret":                               "redacted",
+		"clickhouse://":                                            "redacted",
+		"://writer:s3cret@h1":                                      "redacted",
+		"s3cret":                                                   "redacted",
+		"":                                                         "redacted",
+	} {
+		if got := Redact(dsn); got != want {
+			t.Errorf("%s: %s, want %s", dsn, got, want)
 		}
 	}
 }

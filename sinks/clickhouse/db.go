@@ -13,6 +13,7 @@ import (
 	"net"
 	"net/url"
 	"os"
+	"regexp"
 	"strings"
 	"sync"
 	"time"
@@ -49,10 +50,11 @@ type DB struct {
 func (c Config) parse() (*clickhouse.Options, error) {
 	o, err := clickhouse.ParseDSN(c.DSN)
 	if err != nil {
-		if u, e := url.Parse(c.DSN); e == nil {
-			return nil, permanent{fmt.Errorf("ClickHouse DSN %s: %v; write clickhouse://user@host:9000/bounceline", u.Redacted(), strings.ReplaceAll(err.Error(), c.DSN, u.Redacted()))}
+		shown := Redact(c.DSN)
+		if shown == redacted {
+			return nil, permanent{errors.New("the ClickHouse DSN is no URL: write clickhouse://user@host:9000/bounceline")}
 		}
-		return nil, permanent{errors.New("the ClickHouse DSN is no URL: write clickhouse://user@host:9000/bounceline")}
+		return nil, permanent{fmt.Errorf("ClickHouse DSN %s: %v; write clickhouse://user@host:9000/bounceline", shown, strings.ReplaceAll(err.Error(), c.DSN, shown))}
 	}
 	if o.Protocol == clickhouse.HTTP {
 		return nil, permanent{errors.New("ClickHouse DSN: use clickhouse:// and the native port (9000, or 9440 with ?secure=true), not HTTP")}
@@ -81,6 +83,44 @@ func (c Config) parse() (*clickhouse.Options, error) {
 		o.DialContext = func(ctx context.Context, _ string) (net.Conn, error) { return c.Dial(ctx) }
 	}
 	return o, nil
+}
+
+// redacted stands for a password.
+const redacted = "redacted"
+
+// addresses are hosts with ports, at the beginning of what follows a DSN's scheme.
+var addresses = regexp.MustCompile(`^(?:\[[0-9A-Fa-f:.]+\]|[^][:@/?,]+)(?::\d+)?(?:,[^/?]*)?(?:[/?]|$)`)
+
+// Redact returns the DSN without the passwords in it, to be shown: that of the user, and those of parameters. It need not be a
+// valid one, for it is shown where it is not; what has no scheme or no host is left out whole.
+func Redact(dsn string) string {
+	scheme, rest, ok := strings.Cut(dsn, "://")
+	if !ok || scheme == "" {
+		return redacted
+	}
+	if at := strings.LastIndexByte(rest, '@'); at >= 0 { // a password may hold signs that should have been escaped
+		if user, _, has := strings.Cut(rest[:at], ":"); has {
+			rest = user + ":" + redacted + rest[at:]
+		}
+	} else if !addresses.MatchString(rest) {
+		return redacted // user:password without a host, perhaps
+	}
+	rest, query, ok := strings.Cut(rest, "?")
+	if !ok {
+		return scheme + "://" + rest
+	}
+	parameters := strings.Split(query, "&")
+	for i, p := range parameters {
+		key, _, has := strings.Cut(p, "=")
+		name, err := url.QueryUnescape(key)
+		if name = strings.ToLower(name); has && err == nil && name != "password" && name != "http_proxy" {
+			continue
+		}
+		if parameters[i] = redacted; has {
+			parameters[i] = key + "=" + redacted
+		}
+	}
+	return scheme + "://" + rest + "?" + strings.Join(parameters, "&")
 }
 
 func (c Config) certificates(t *tls.Config) error {
