@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -20,7 +21,22 @@ type reportOptions struct {
 	filter reportFilter
 	by     string
 	limit  uint64
+	least  uint64
+	sort   string
 	output string
+}
+
+// groupOrders are the values of --sort, each with how it orders groups.
+var groupOrders = map[string]string{
+	"failures": "bounced + expired DESC, bounce_rate DESC, deferrals DESC",
+	"rate":     "bounce_rate DESC NULLS LAST, bounced + expired DESC, deferrals DESC",
+	"volume":   "delivered + bounced + expired DESC, deferrals DESC",
+}
+
+// sorted says whether the groups are ones that --sort and --min are for.
+func (o *reportOptions) sorted() bool {
+	_, ok := groupColumns[o.by]
+	return ok
 }
 
 func newReportCommand() *cobra.Command {
@@ -39,6 +55,7 @@ side was refused.`,
 		Example: `  bounceline report
   bounceline report --since 7d --by day
   bounceline report --by domain --provider Google --limit 50
+  bounceline report --by domain --sort rate --min 100            the worst, of those with a hundred deliveries or more
   bounceline report --by refusal --since 24h
   bounceline report --since 2026-11-01 --until 2026-12-01 --by sender --output csv > november.csv
   bounceline report --since 30d --output html > report.html      with charts, for a browser`,
@@ -51,7 +68,10 @@ side was refused.`,
 	registerOutput(cmd, &o.output)
 	cmd.Flag("output").Usage += ", or html for the whole report as a page with charts"
 	cmd.Flags().StringVar(&o.by, "by", "", strings.Join(groups[:len(groups)-1], ", ")+" or "+groups[len(groups)-1])
-	cmd.Flags().Uint64Var(&o.limit, "limit", 20, "at most so many groups, those with the most failures, or the newest days; 0 is all")
+	cmd.Flags().Uint64Var(&o.limit, "limit", 20, "at most so many groups, the first ones, or the newest days; 0 is all")
+	cmd.Flags().StringVar(&o.sort, "sort", "failures", "which domains, providers, senders or hosts come first: those with the most failures, the highest rate, or the largest volume")
+	cmd.Flags().Uint64Var(&o.least, "min", 0, "only domains, providers, senders or hosts with so many deliveries that have ended")
+	_ = cmd.RegisterFlagCompletionFunc("sort", cobra.FixedCompletions(slices.Sorted(maps.Keys(groupOrders)), cobra.ShellCompDirectiveNoFileComp))
 	_ = cmd.RegisterFlagCompletionFunc("by", cobra.FixedCompletions(groups, cobra.ShellCompDirectiveNoFileComp))
 	return cmd
 }
@@ -66,6 +86,14 @@ func (o *reportOptions) run(cmd *cobra.Command) error {
 	if o.by != "" && !slices.Contains(groups, o.by) {
 		return usagef("--by %s: it is %s%s", o.by, strings.Join(groups, ", "), didYouMean(o.by, groups))
 	}
+	if orders := slices.Sorted(maps.Keys(groupOrders)); groupOrders[o.sort] == "" {
+		return usagef("--sort %s: it is %s%s", o.sort, strings.Join(orders, ", "), didYouMean(o.sort, orders))
+	}
+	for _, flag := range []string{"sort", "min"} {
+		if cmd.Flags().Changed(flag) && !o.sorted() {
+			return usagef("--%s is for --by domain, provider, sender or host", flag)
+		}
+	}
 	zone, err := o.zone.location()
 	if err != nil {
 		return err
@@ -78,7 +106,7 @@ func (o *reportOptions) run(cmd *cobra.Command) error {
 		return err
 	}
 	defer db.Close()
-	r := &report{db: db, zone: zone, filter: &o.filter, errs: cmd.ErrOrStderr()}
+	r := &report{db: db, zone: zone, filter: &o.filter, order: groupOrders[o.sort], least: o.least, errs: cmd.ErrOrStderr()}
 	out := newScreen(cmd.OutOrStdout())
 	switch {
 	case o.by == "refusal":
@@ -101,6 +129,8 @@ type report struct {
 	db     *database
 	zone   *time.Location
 	filter *reportFilter
+	order  string    // of groups, in SQL
+	least  uint64    // deliveries that have ended in a group
 	errs   io.Writer // for what is no part of the report
 }
 
@@ -175,9 +205,10 @@ type group struct {
 type reason struct {
 	category, kind string
 	failures       uint64
-	provider       string // the known provider that gave most of them, empty if none is known
-	atProvider     uint64 // how many it gave
-	before         string // the categories of the recipients' last real answers, where the reason is none of them
+	provider       string   // the known provider that gave most of them, empty if none is known
+	atProvider     uint64   // how many it gave
+	before         []string // the categories of the recipients' last real answers, where the reason is none of them: the most frequent ones,
+	beforeCounts   []uint64 // and how often each
 	example        string
 	back           wayBack // from what the example says
 }

@@ -53,7 +53,7 @@ func limited(n uint64) string {
 	return fmt.Sprintf(" LIMIT %d", n)
 }
 
-// by reads the rates of each value of a column, those with the most failures first, and says how many values there are.
+// by reads the rates of each value of a column, in the report's order, and says how many values there are.
 func (r *report) by(ctx context.Context, name string, limit uint64) ([]group, uint64, error) {
 	g := groupColumns[name]
 	t := r.filter.source(g.column, false, r.zone)
@@ -67,7 +67,8 @@ func (r *report) by(ctx context.Context, name string, limit uint64) ([]group, ui
        count() OVER () AS labels
 FROM %[3]s WHERE %[4]s AND {{counted}}
 GROUP BY label
-ORDER BY bounced + expired DESC, bounce_rate DESC, deferrals DESC, label%[5]s`, g.column, t.weight, t.name, where, limited(limit))
+HAVING delivered + bounced + expired >= %[6]d
+ORDER BY %[7]s, label%[5]s`, g.column, t.weight, t.name, where, limited(limit), r.least, r.order)
 	rows, err := r.query(ctx, sql, params)
 	if err != nil {
 		return nil, 0, err

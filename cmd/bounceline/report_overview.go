@@ -42,8 +42,9 @@ func (r *report) read(ctx context.Context) (*overview, error) {
 func (r *report) why(ctx context.Context, limit uint64) ([]reason, error) {
 	where, params := r.filter.where("event_time")
 	where += " AND {{counted}} AND outcome IN ('bounced', 'expired')"
-	rows, err := r.query(ctx, `SELECT toString(bounce_category) AS category, toString(bounce_type) AS type, count() AS failures,
-       arrayStringConcat(topKIf(3)(last_category, last_category NOT IN ('', bounce_category)), ', ') AS before
+	rows, err := r.query(ctx, `WITH sumMapIf([toString(last_category)], [toUInt64(1)], last_category NOT IN ('', bounce_category)) AS answers,
+     arraySlice(arraySort(x -> (-toInt64(x.2), x.1), arrayZip(answers.1, answers.2)), 1, 3) AS most
+SELECT toString(bounce_category) AS category, toString(bounce_type) AS type, count() AS failures, most.1, most.2
 FROM delivery_events
 WHERE `+where+`
 GROUP BY category, type
@@ -55,7 +56,7 @@ ORDER BY failures DESC, category, type`+limited(limit), params)
 	var out []reason
 	for rows.Next() {
 		var x reason
-		if err := rows.Scan(&x.category, &x.kind, &x.failures, &x.before); err != nil {
+		if err := rows.Scan(&x.category, &x.kind, &x.failures, &x.before, &x.beforeCounts); err != nil {
 			return nil, err
 		}
 		out = append(out, x)
@@ -253,8 +254,8 @@ func reasons(out *screen, o *overview) {
 		if x.example != "" {
 			paragraph(out, "    > ", excerpt(x.example))
 		}
-		if x.before != "" {
-			paragraph(out, "    . ", "The last answers before it were mostly "+escapeTerminal([]byte(x.before))+".")
+		if x.before != nil {
+			paragraph(out, "    . ", "The last answers before it: "+escapeTerminal([]byte(x.lastAnswers()))+".")
 		}
 		if advice := classify.Advice(x.category); advice != "" {
 			paragraph(out, "    = ", advice)
@@ -263,6 +264,15 @@ func reasons(out *screen, o *overview) {
 	}
 	paragraph(out, "", "Who refuses the sending side, and the way back: bounceline report --by refusal. Whom to stop mailing: bounceline suppress.")
 	fmt.Fprintln(out)
+}
+
+// lastAnswers says how many of the failures had which last answer before them.
+func (x *reason) lastAnswers() string {
+	var parts []string
+	for i, category := range x.before {
+		parts = append(parts, thousands(x.beforeCounts[i])+" "+category)
+	}
+	return strings.Join(parts, ", ")
 }
 
 // capital begins a sentence.
@@ -326,7 +336,7 @@ func (r *report) sections(out *screen, o *overview, output string) error {
 		write("domains", g.name, &g.counts)
 	}
 	for _, x := range o.reasons {
-		write("reasons", x.category, nil, x.failures, x.kind, x.provider, x.atProvider, x.before, x.example, classify.Advice(x.category))
+		write("reasons", x.category, nil, x.failures, x.kind, x.provider, x.atProvider, strings.Join(x.before, ", "), x.example, classify.Advice(x.category))
 	}
 	for _, l := range o.left {
 		write("left_out", l.name, nil, l.rows)

@@ -104,7 +104,7 @@ func (r *report) page(ctx context.Context, out *screen, o *overview) error {
 	}
 	for _, x := range o.reasons {
 		p.Reasons = append(p.Reasons, pageReason{x.category, x.kind, thousands(x.failures), percent(x.failures, o.failed()), thousands(x.atProvider), x.provider, meaning(x.category),
-			excerpt(x.example), x.before, classify.Advice(x.category), pageBack{x.back.list, x.back.way}})
+			excerpt(x.example), x.lastAnswers(), classify.Advice(x.category), pageBack{x.back.list, x.back.way}})
 	}
 	refusals, _, err := r.refusals(ctx, overviewReasons)
 	if err != nil {

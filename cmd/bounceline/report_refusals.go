@@ -14,6 +14,7 @@ import (
 type refusal struct {
 	by, list, category, kind, hosts string
 	recipients, bounced, deferrals  uint64
+	expired                         uint64 // messages that were deferred so, and given up in the end
 	last                            time.Time
 	reply                           string
 	back                            wayBack
@@ -30,7 +31,10 @@ func (r *report) refusals(ctx context.Context, limit uint64) ([]refusal, uint64,
 SELECT {{refuser}} AS refused_by, toString(list_name) AS list, toString(bounce_category) AS category, toString(bounce_type) AS type,
        arrayStringConcat(arraySort(topKIf(3)(toString(host), host != '')), ', '), uniq(recipient),
        countIf(outcome = 'bounced') AS bounced, countIf(outcome = 'deferred') AS deferrals, max(event_time),
-       newest.1, newest.2, newest.3, newest.4, count() OVER () AS labels
+       newest.1, newest.2, newest.3, newest.4,
+       uniqExactIf((queue_id, recipient), outcome = 'deferred' AND (queue_id, recipient) IN (
+           SELECT queue_id, recipient FROM delivery_events WHERE `+where+` AND {{counted}} AND outcome = 'expired')),
+       count() OVER () AS labels
 FROM delivery_events
 WHERE `+where+` AND {{counted}} AND {{refused}}
 GROUP BY refused_by, list, category, type
@@ -46,7 +50,7 @@ ORDER BY bounced + deferrals DESC, refused_by, list, category, type`+limited(lim
 		var code uint16
 		var enhanced, provider string
 		if err := rows.Scan(&x.by, &x.list, &x.category, &x.kind, &x.hosts, &x.recipients, &x.bounced, &x.deferrals, &x.last,
-			&x.reply, &code, &enhanced, &provider, &all); err != nil {
+			&x.reply, &code, &enhanced, &provider, &x.expired, &all); err != nil {
 			return nil, 0, err
 		}
 		x.back = g.back(x.kind, provider, x.list, x.reply, code, enhanced)
@@ -96,14 +100,17 @@ func (r *report) figures(x refusal) string {
 	if x.hosts != "" {
 		from = " from " + x.hosts
 	}
-	return fmt.Sprintf("%s bounced, %s, %s%s; last %s", thousands(x.bounced), plural(x.deferrals, "deferral", "deferrals"),
-		plural(x.recipients, "recipient", "recipients"), from,
+	deferrals := plural(x.deferrals, "deferral", "deferrals")
+	if x.expired > 0 {
+		deferrals += " (" + thousands(x.expired) + " given up in the end)"
+	}
+	return fmt.Sprintf("%s bounced, %s, %s%s; last %s", thousands(x.bounced), deferrals, plural(x.recipients, "recipient", "recipients"), from,
 		x.last.In(r.zone).Format(time.DateTime))
 }
 
 // refusalRows prints the refusals as rows.
 func (r *report) refusalRows(out *screen, output string, list []refusal) error {
-	w := newRowWriter(out, output, []string{"refused_by", "blocklist", "category", "type", "hosts", "recipients", "bounced", "deferrals", "last_seen", "reply",
+	w := newRowWriter(out, output, []string{"refused_by", "blocklist", "category", "type", "hosts", "recipients", "bounced", "deferrals", "expired", "last_seen", "reply",
 		"advice", "meaning", "steps", "page", "blocklist_page", "zone"})
 	for _, x := range list {
 		var meaning, steps, page, listPage any
@@ -113,7 +120,7 @@ func (r *report) refusalRows(out *screen, output string, list []refusal) error {
 		if l := x.back.list; l != nil {
 			listPage = l.Page
 		}
-		if err := w.Write([]any{x.by, x.list, x.category, x.kind, x.hosts, x.recipients, x.bounced, x.deferrals, x.last.In(r.zone), x.reply,
+		if err := w.Write([]any{x.by, x.list, x.category, x.kind, x.hosts, x.recipients, x.bounced, x.deferrals, x.expired, x.last.In(r.zone), x.reply,
 			classify.Advice(x.category), meaning, steps, page, listPage, r.zone.String()}); err != nil {
 			return err
 		}

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"math"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -169,7 +170,11 @@ func testGroups(t *testing.T, s *store, all map[string]any) {
 	}
 	refused := 0.0
 	pages := map[string]bool{}
+	gaveUp := 0.0
 	for _, o := range answer(t, s, "report", "--by", "refusal", "--limit", "0", "--zone", "UTC") {
+		if o["refused_by"] == "Yahoo/AOL" && o["category"] == "rate_limited" {
+			gaveUp += o["expired"].(float64)
+		}
 		refused += o["bounced"].(float64) + o["deferrals"].(float64)
 		for _, page := range []string{"page", "blocklist_page"} {
 			pages[fmt.Sprint(o[page])] = true
@@ -181,9 +186,35 @@ func testGroups(t *testing.T, s *store, all map[string]any) {
 	if n := s.number(t, "SELECT count() FROM delivery_events WHERE event_type = 'attempt' AND internal_hop = 0 AND outcome IN ('bounced', 'deferred') AND (bounce_type = 'block' OR bounce_category = 'rate_limited')"); float64(n) != refused || n == 0 {
 		t.Errorf("%v refusals, and %d rows that are one", refused, n)
 	}
+	if n := s.number(t, `SELECT uniqExact(queue_id, recipient) FROM (SELECT queue_id, recipient FROM delivery_events
+		WHERE event_type IN ('attempt', 'expiration') AND internal_hop = 0
+		GROUP BY queue_id, recipient
+		HAVING countIf(outcome = 'deferred' AND provider = 'Yahoo/AOL' AND bounce_category = 'rate_limited') > 0 AND countIf(outcome = 'expired') > 0)`); float64(n) != gaveUp || n == 0 {
+		t.Errorf("%v messages that Yahoo deferred were given up, want %d", gaveUp, n)
+	}
 	for _, page := range []string{"https://support.google.com/a/answer/81126", "https://check.spamhaus.org/"} {
 		if !pages[page] {
 			t.Errorf("no refusal tells of %s", page)
+		}
+	}
+	for sort, column := range map[string]string{"rate": "bounce_rate", "volume": ""} {
+		const least = 20
+		last := math.Inf(1)
+		list := answer(t, s, "report", "--by", "domain", "--sort", sort, "--min", fmt.Sprint(least), "--limit", "0", "--zone", "UTC")
+		for _, o := range list {
+			ended := o["delivered"].(float64) + o["bounced"].(float64) + o["expired"].(float64)
+			value := ended
+			if column != "" {
+				value = o[column].(float64)
+			}
+			if value > last || ended < least {
+				t.Errorf("--sort %s: %v is in the wrong place", sort, o)
+			}
+			last = value
+		}
+		if n := s.number(t, fmt.Sprintf(`SELECT count() FROM (SELECT recipient_domain FROM delivery_events WHERE recipient_domain != '' AND internal_hop = 0
+			AND event_type IN ('attempt', 'expiration') AND outcome IN ('delivered', 'bounced', 'expired') GROUP BY recipient_domain HAVING count() >= %d)`, least)); int(n) != len(list) {
+			t.Errorf("--min %d leaves %d domains, want %d", least, len(list), n)
 		}
 	}
 	if got := answer(t, s, "report", "--by", "host", "--source", "nowhere", "--zone", "UTC"); len(got) != 0 {
@@ -217,14 +248,15 @@ func testRollups(t *testing.T, s *store) {
 func testScreen(t *testing.T, s *store) {
 	_, out, errs := call(t, "report", "--state-dir", s.dir, "--zone", "Europe/Berlin")
 	for _, want := range []string{"zone Europe/Berlin", "2026-11-22 06:16:22 to", "BOUNCE RATE ", "Providers with the most failures", "gmail.com",
-		"user_unknown (hard)", "    = Stop mailing the address.", "    + Barracuda: ", "      https://www.barracudacentral.org/rbl/removal-request\n", "left out of the rates", "suspended",
+		"user_unknown (hard)", "    = Stop mailing the address.", fmt.Sprintf("    . The last answers before it: %d ", s.number(t,
+			"SELECT count() AS n FROM delivery_events WHERE event_type = 'expiration' AND last_category NOT IN ('', 'message_expired') GROUP BY last_category ORDER BY n DESC LIMIT 1")), "    + Barracuda: ", "      https://www.barracudacentral.org/rbl/removal-request\n", "left out of the rates", "suspended",
 		" log lines were read. That no row is missing or there twice is proved by bounceline verify."} {
 		if !strings.Contains(out, want) {
 			t.Errorf("the screen lacks %q:\n%s%s", want, out, errs)
 		}
 	}
 	_, refusals, _ := call(t, "report", "--state-dir", s.dir, "--zone", "UTC", "--by", "refusal", "--provider", "Google", "--limit", "1")
-	holds(t, refusals, "Only provider Google.", " 1. ", " at Google: ", " bounced, ", " recipients from mx", "    > ", "    = ", "    + Google: ", "; --limit 0 shows all.")
+	holds(t, refusals, "Only provider Google.", " 1. ", " at Google: ", " bounced, ", " given up in the end), ", " recipients from mx", "    > ", "    = ", "    + Google: ", "; --limit 0 shows all.")
 	_, demo, _ := strings.Cut(document(t, "README.md"), "<!-- demo -->")
 	demo, _, _ = strings.Cut(demo, "<!-- /demo -->")
 	if len(strings.TrimSpace(demo)) == 0 {
