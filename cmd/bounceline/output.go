@@ -19,12 +19,13 @@ import (
 // escapeTerminal makes text from outside safe to show: control characters (C0, DEL and C1), line and paragraph separators,
 // the characters that turn the direction of writing (Unicode Standard Annex #9) or show nothing, and invalid UTF-8 become
 // visible escapes, as in Go's string literals. All other text stays as it is.
-func escapeTerminal(v []byte) string { return escape(v, false) }
+func escapeTerminal(v []byte) string { return escape(v, "") }
 
 // escapeLines does the same for a message of ours, in which newlines stay.
-func escapeLines(s string) string { return escape([]byte(s), true) }
+func escapeLines(s string) string { return escape([]byte(s), "\n") }
 
-func escape(v []byte, newlines bool) string {
+// escape leaves the characters of keep as they are.
+func escape(v []byte, keep string) string {
 	var b strings.Builder
 	start := 0
 	for i := 0; i < len(v); {
@@ -33,7 +34,7 @@ func escape(v []byte, newlines bool) string {
 			continue
 		}
 		r, n := utf8.DecodeRune(v[i:])
-		if !unsafeRune(r, n) || r == '\n' && newlines {
+		if !unsafeRune(r, n) || n == 1 && strings.IndexByte(keep, v[i]) >= 0 {
 			i += n
 			continue
 		}
@@ -136,10 +137,11 @@ func (c *csvWriter) Close() error {
 	return c.w.Error()
 }
 
-// csvCell keeps a spreadsheet from taking text for a formula: it gets an apostrophe in front (OWASP, CSV Injection).
+// csvCell keeps a spreadsheet from taking text for a formula: it gets an apostrophe in front (OWASP, CSV Injection); and a terminal from obeying
+// it: RFC 4180 has no control characters in text.
 func csvCell(s string) string {
-	s = strings.ToValidUTF8(s, "\uFFFD")
-	if s != "" && strings.IndexByte("=+-@\t\r\n", s[0]) >= 0 {
+	s = escape([]byte(strings.ToValidUTF8(s, "\uFFFD")), "\n\t")
+	if s != "" && strings.IndexByte("=+-@\t\n", s[0]) >= 0 {
 		return "'" + s
 	}
 	for _, wide := range []string{"＝", "＋", "－", "＠"} { // some spreadsheets fold the full-width forms

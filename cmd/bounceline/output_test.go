@@ -61,7 +61,7 @@ var valueColumns = []string{"f", "n", "x", "nil", "at", "ip", "text", "list"}
 func TestCSV(t *testing.T) {
 	var b bytes.Buffer
 	w := newRowWriter(&b, "csv", valueColumns)
-	for _, row := range [][]any{values, {"+1", uint64(1), 1.0, "-x", "@cmd", "\tx", "\r", "＝1"}, {"safe-", uint64(1), 1.0, "", "a@b", "\xff", "'", "x=1"}} {
+	for _, row := range [][]any{values, {"+1", uint64(1), 1.0, "-x", "@cmd", "\tx", "\r", "＝1"}, {"safe-", uint64(1), 1.0, "", "a@b", "\xff", "'", "x=1"}, {"\x1b[2J", uint64(1), 1.0, "\u009b2J", "\u202egpj", "a\tb\n", "\x00", "ü"}} {
 		if err := w.Write(row); err != nil {
 			t.Fatal(err)
 		}
@@ -75,8 +75,9 @@ func TestCSV(t *testing.T) {
 	}
 	want := [][]string{valueColumns,
 		{"'=SUM(A1)", "5", "-1.5", "", "2026-11-22T05:06:07.008Z", "192.0.2.1", "a,\"b\"\nc", "1, x"},
-		{"'+1", "1", "1", "'-x", "'@cmd", "'\tx", "'\r", "'＝1"},
-		{"safe-", "1", "1", "", "a@b", "\ufffd", "'", "x=1"}}
+		{"'+1", "1", "1", "'-x", "'@cmd", "'\tx", `\r`, "'＝1"},
+		{"safe-", "1", "1", "", "a@b", "\ufffd", "'", "x=1"},
+		{`\x1b[2J`, "1", "1", `\x9b2J`, `\u202egpj`, "a\tb\n", `\x00`, "ü"}}
 	for i := range want {
 		if strings.Join(got[i], "|") != strings.Join(want[i], "|") {
 			t.Errorf("row %d: %q, want %q", i, got[i], want[i])
