@@ -274,6 +274,7 @@ func TestResolveUnderSeveralNames(t *testing.T) {
 		{"it was read directly, shipped, and has grown", slices.Concat(to(direct, 30), to(mx1, 20, 39)), "", "", mx1, []string{direct, mx1}, 39},
 		{"the same, and it is being followed", slices.Concat(to(direct, 30), to(mx1, 20, 39)), "", direct, direct, []string{direct, mx1}, 39},
 		{"another host's begins so", slices.Concat(strange(mx1), to(mx2, 30)), "", "", mx2, []string{mx2}, 30},
+		{"somebody gave it the name of another file", to(prefix+"../../etc/passwd", 30), "", "", direct, nil, 0},
 		{"only others begin so", slices.Concat(strange(mx1), strange(direct)), "", "", Name(prefix, 1), nil, 0},
 		{"a shipper has another that begins so", strange(mx1), Tag("mx1"), "", Name(prefix+Tag("mx1"), 1), nil, 0},
 		{"a shipper knows others' names only", strange(direct), Tag("mx1"), "", mx1, nil, 0},
@@ -301,6 +302,12 @@ func TestNames(t *testing.T) {
 		of, ok := PrefixOf(name)
 		if ok != want.is || ok && (of != prefix || Tagged(of, name) != want.tagged) {
 			t.Errorf("%s: %s, %v", name, of, ok)
+		}
+	}
+	for name, want := range map[string]bool{Name(prefix, 0): true, Name(prefix+Tag("mx1"), 12): true, prefix: false, prefix + "../0": false, prefix + "h/../-0": false,
+		prefix + "h0-x": false, prefix + "00": false, Name(prefix+Tag("mx1")+Tag("mx1"), 0): false, "file-0": false} {
+		if named(prefix, name) != want {
+			t.Errorf("%s: %v", name, !want)
 		}
 	}
 	if Tag("mx1") == Tag("mx2") {

@@ -76,6 +76,19 @@ func Tagged(prefix, name string) bool {
 	return !ok
 }
 
+// named reports whether a name with the prefix is one that Name makes, with a tag or without. The ledger has what whoever writes to a
+// topic calls a stream; a name becomes that of a file in the state directory.
+func named(prefix, name string) bool {
+	rest, ok := strings.CutPrefix(name, prefix)
+	if tag, counter, tagged := strings.Cut(rest, "-"); ok && tagged {
+		digits, isTag := strings.CutPrefix(tag, "h")
+		_, err := hex.DecodeString(digits)
+		ok, rest = isTag && err == nil, counter
+	}
+	_, counted := Counter("", rest)
+	return ok && counted
+}
+
 // Name is the name of the stream with that prefix, which may have a tag behind it, and counter.
 func Name(prefix string, counter int) string { return fmt.Sprintf("%s%d", prefix, counter) }
 

@@ -90,7 +90,7 @@ type beginners struct {
 	ranges map[string][]batch.Range
 }
 
-// names are the streams' names: those with a tag behind the others, and of one tag in the order of their counters.
+// names are the streams' names, but for those that nobody who reads files gives: those with a tag behind the others, and of one tag in the order of their counters.
 func (b *beginners) names() []string {
 	all := map[string]bool{}
 	for name := range b.reach {
@@ -99,6 +99,7 @@ func (b *beginners) names() []string {
 	for name := range b.ranges {
 		all[name] = true
 	}
+	maps.DeleteFunc(all, func(name string, _ bool) bool { return !named(b.prefix, name) })
 	return slices.SortedFunc(maps.Keys(all), func(x, y string) int {
 		return cmp.Or(cmp.Compare(len(x), len(y)), strings.Compare(x, y))
 	})
