@@ -27,7 +27,7 @@ the reason is printed and the exit code is 1. It is meant for the health checks 
 			client := &http.Client{Timeout: 4 * time.Second}
 			r, err := client.Get("http://" + args[0] + "/readyz")
 			if err != nil {
-				return err
+				return fmt.Errorf("nobody answers at %s, where a run or ship with --listen %[1]s would: %w", args[0], errors.Unwrap(err))
 			}
 			defer r.Body.Close()
 			text, err := io.ReadAll(io.LimitReader(r.Body, 4<<10))

@@ -85,7 +85,7 @@ func (o *parseOptions) run(cmd *cobra.Command, args []string) error {
 	p := &printer{o: o, out: out, engine: engine, context: qctx.New(contextMemory),
 		silent: o.output == "none", splitOnly: o.output == "lines"}
 	if o.output == "table" && !o.malformed {
-		p.table = newTable(&screen{out, terminalWidth(cmd.OutOrStdout())}, eventForm, "time (UTC)", "queue id", "recipient", "relay", "outcome", "type", "category", "code", "reply")
+		p.table = newTable(screenOf(cmd.OutOrStdout(), out), eventForm, "time (UTC)", "queue id", "recipient", "relay", "outcome", "type", "category", "code", "reply")
 	}
 	for _, path := range args {
 		if err := p.file(cmd.Context(), path, options, standardInput(cmd)); err != nil {

@@ -156,7 +156,7 @@ func (r *report) groups(ctx context.Context, out *screen, by, output string, lim
 	for _, g := range list {
 		values := append(append([]any{g.name}, g.values()...), r.zone.String())
 		if output == "table" {
-			values = append(append([]any{g.name}, g.cells()...), bars(&g.counts, most))
+			values = append(append([]any{g.name}, g.cells()...), bars(&g.counts, most, shades(out)))
 		}
 		if err := w.Write(values); err != nil {
 			return err
@@ -166,7 +166,8 @@ func (r *report) groups(ctx context.Context, out *screen, by, output string, lim
 		return err
 	}
 	if output == "table" && len(list) > 0 {
-		fmt.Fprintf(out, "Failures: %s hard, %s soft, %s block; the longest bar is %s.\n", shades[0], shades[1], shades[2], thousands(most))
+		s := shades(out)
+		fmt.Fprintf(out, "Failures: %s hard, %s soft, %s block; the longest bar is %s.\n", s[0], s[1], s[2], thousands(most))
 	}
 	if output == "table" && by == "host" && slices.ContainsFunc(list, func(g group) bool { return g.name == groupColumns[by].empty }) {
 		fmt.Fprintln(out, "(unknown): lines that name no host, as those of Exim's own main log. Say which it is with --log-host when they are read.")
@@ -178,11 +179,16 @@ func (r *report) groups(ctx context.Context, out *screen, by, output string, lim
 const barWidth = 24
 
 // shades are what the hard, soft and block parts of a bar are drawn with.
-var shades = [3]string{"█", "▓", "░"}
+func shades(out *screen) [3]string {
+	if out.plain {
+		return [3]string{"#", "=", "."}
+	}
+	return [3]string{"█", "▓", "░"}
+}
 
 // bars draws the parts of the failures, most of which in one group is drawn in full width. A part ends where the sum up to it
 // does, so that rounding adds up.
-func bars(c *counts, most uint64) string {
+func bars(c *counts, most uint64, shades [3]string) string {
 	var b strings.Builder
 	sum, drawn := uint64(0), 0
 	for i, n := range [3]uint64{c.hard, c.soft, c.block} {

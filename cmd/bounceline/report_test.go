@@ -408,7 +408,7 @@ func TestBars(t *testing.T) {
 		{1, 1, 1, 72, "▓"},
 		{1, 0, 0, 1000, ""},
 	} {
-		if got := bars(&counts{hard: c.hard, soft: c.soft, block: c.block}, c.most); got != c.want {
+		if got := bars(&counts{hard: c.hard, soft: c.soft, block: c.block}, c.most, shades(&screen{})); got != c.want {
 			t.Errorf("%+v: %q, not %q", c, got, c.want)
 		}
 	}

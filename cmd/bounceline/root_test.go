@@ -91,6 +91,9 @@ func TestHelpAndVersion(t *testing.T) {
 			t.Errorf("%s does not say which arguments it takes", c.Name())
 		}
 	}
+	if code, _, errs := call(t, "health", "127.0.0.1:1"); code != exitRuntime || !strings.HasPrefix(errs, "bounceline: nobody answers at 127.0.0.1:1, where ") || strings.Contains(errs, "Get ") {
+		t.Errorf("health: exit %d, %q", code, errs)
+	}
 	for _, how := range []string{"version", "--version"} {
 		if code, out, _ := call(t, how); code != exitOK || !strings.HasPrefix(out, "bounceline ") || strings.Count(out, "\n") != 1 {
 			t.Errorf("%s: exit %d, %q", how, code, out)

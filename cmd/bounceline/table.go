@@ -2,6 +2,7 @@ package main
 
 import (
 	"bufio"
+	"cmp"
 	"fmt"
 	"io"
 	"os"
@@ -14,13 +15,30 @@ import (
 	"golang.org/x/term"
 )
 
-// A screen is where a command prints for people: buffered, and as wide as the terminal; the width is 0 where that is none.
+// A screen is where a command prints for people: buffered, and as wide as the terminal; the width is 0 where that is none. One that
+// is plain shows ASCII only.
 type screen struct {
 	*bufio.Writer
 	width int
+	plain bool
 }
 
-func newScreen(w io.Writer) *screen { return &screen{bufio.NewWriter(w), terminalWidth(w)} }
+func newScreen(w io.Writer) *screen { return screenOf(w, bufio.NewWriter(w)) }
+
+// screenOf is the screen behind w, written to through b.
+func screenOf(w io.Writer, b *bufio.Writer) *screen {
+	return &screen{b, terminalWidth(w), plainTerminal(w)}
+}
+
+// plainTerminal reports whether the terminal behind w has another character set than UTF-8, by the locale (POSIX, 8.2). Files, and
+// terminals without a locale, get UTF-8.
+func plainTerminal(w io.Writer) bool {
+	if s, ok := w.(*screen); ok {
+		return s.plain
+	}
+	locale := strings.ToUpper(cmp.Or(os.Getenv("LC_ALL"), os.Getenv("LC_CTYPE"), os.Getenv("LANG")))
+	return terminalWidth(w) > 0 && locale != "" && !strings.Contains(locale, "UTF-8") && !strings.Contains(locale, "UTF8")
+}
 
 // terminalWidth is how many columns the terminal behind w has, or 0.
 func terminalWidth(w io.Writer) int {
@@ -131,6 +149,9 @@ func (t *tableWriter) Close() error {
 	}
 	p := table.NewWriter()
 	style := table.StyleLight
+	if plainTerminal(t.w) {
+		style = table.StyleDefault
+	}
 	style.Format.Header = text.FormatDefault
 	p.SetStyle(style)
 	p.AppendHeader(cells(t.columns))
@@ -253,14 +274,18 @@ func longestWord(s string) int {
 
 // records prints each row as lines, one for each column that has a value.
 func (t *tableWriter) records(width int) error {
-	out := &screen{bufio.NewWriter(t.w), width}
+	out := newScreen(t.w)
+	line := "─"
+	if out.plain {
+		line = "-"
+	}
 	names := 0
 	for _, c := range t.columns {
 		names = max(names, text.StringWidth(c))
 	}
 	for n, row := range slices.DeleteFunc(t.rows, func(row []string) bool { return row == nil }) {
-		head := "── " + strconv.Itoa(n+1) + " "
-		fmt.Fprintln(out, head+strings.Repeat("─", max(3, width-text.StringWidth(head))))
+		head := line + line + " " + strconv.Itoa(n+1) + " "
+		fmt.Fprintln(out, head+strings.Repeat(line, max(3, width-text.StringWidth(head))))
 		for i, s := range row {
 			if s != "" {
 				paragraph(out, text.Pad(t.columns[i], names+2, ' '), s)

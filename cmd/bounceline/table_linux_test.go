@@ -1,6 +1,7 @@
 package main
 
 import (
+	"io"
 	"os"
 	"strconv"
 	"testing"
@@ -31,7 +32,15 @@ func TestTerminalWidth(t *testing.T) {
 	if err := unix.IoctlSetWinsize(fd, unix.TIOCSWINSZ, &unix.Winsize{Row: 24, Col: 77}); err != nil {
 		t.Fatal(err)
 	}
-	if got := newScreen(terminal).width; got != 77 {
-		t.Errorf("the terminal is %d wide, want 77", got)
+	for locale, plain := range map[string]bool{"": false, "C": true, "de_DE.ISO-8859-1": true, "C.UTF-8": false, "en_GB.utf8": false} {
+		t.Setenv("LC_ALL", locale)
+		t.Setenv("LC_CTYPE", "")
+		t.Setenv("LANG", "")
+		if got := newScreen(terminal); got.width != 77 || got.plain != plain {
+			t.Errorf("locale %q: the terminal is %d wide, want 77, and plain %v", locale, got.width, got.plain)
+		}
+		if newScreen(io.Discard).plain {
+			t.Errorf("locale %q: what is no terminal is plain", locale)
+		}
 	}
 }

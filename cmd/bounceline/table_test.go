@@ -115,3 +115,25 @@ func TestParagraphFitsTheScreen(t *testing.T) {
 		}
 	}
 }
+
+// TestPlainTable: a terminal that does not know UTF-8 gets ASCII, as a table and as records.
+func TestPlainTable(t *testing.T) {
+	for _, width := range []int{200, 10} {
+		var b bytes.Buffer
+		out := newScreen(&b)
+		out.width, out.plain = width, true
+		w := newTable(out, tableForm{}, "a", "b")
+		if err := w.Write([]any{"first", bars(&counts{hard: 1, soft: 1, block: 1}, 3, shades(out))}); err != nil {
+			t.Fatal(err)
+		}
+		if err := w.Close(); err != nil {
+			t.Fatal(err)
+		}
+		if err := out.Flush(); err != nil {
+			t.Fatal(err)
+		}
+		if got := b.String(); strings.ContainsFunc(got, func(r rune) bool { return r > 0x7f }) || !strings.Contains(got, "########========........") {
+			t.Errorf("width %d:\n%s", width, got)
+		}
+	}
+}

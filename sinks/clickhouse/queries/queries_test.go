@@ -199,6 +199,9 @@ func TestLibrary(t *testing.T) {
 	if got := ask(t, d, "recipient_history", map[string]string{"recipient": "bob@a.example"}, time.UTC); len(got) != 2 || !strings.HasPrefix(got[0], "22 22:32|mx1|A3|") {
 		t.Errorf("history: %q", got)
 	}
+	if got := ask(t, d, "recipient_history", map[string]string{"recipient": "Bob@A.example"}, time.UTC); len(got) != 2 {
+		t.Errorf("capitals: %q", got)
+	}
 	if got := ask(t, d, "recipient_history", map[string]string{"recipient": `a'b\ OR 1=1`}, time.UTC); len(got) != 0 {
 		t.Errorf("a value became SQL: %q", got)
 	}
