@@ -2,6 +2,7 @@ package classify
 
 import (
 	"bytes"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -48,9 +49,11 @@ func (c Case) Row() record.Row {
 		remote = found
 	} else if found := described(row.ResponseText); found != nil {
 		remote = found
-	} else if remote = cutReport(remote); len(remote) <= len("550 ") || remote[0] == '2' || aboutSender(row.ResponseText, remote) || within(row.ResponseText, remote) { // no reply, a code that stands alone, or not the reply
+	} else if remote = cutReport(remote); wordlessReply(remote) && !wrapped(text, remote) || len(remote) > 0 && remote[0] == '2' || aboutSender(row.ResponseText, remote) || within(row.ResponseText, remote) { // no reply, codes that stand alone, or not the reply
 		if found, all := quoted(row.ResponseText); found != nil {
-			remote, whole = found, all || bytes.Equal(found, remote) || aboutSender(row.ResponseText, found) // no other than the one that is about the sender
+			remote, whole = found, all || bytes.Equal(found, remote) && !wordlessReply(remote) || aboutSender(row.ResponseText, found) // no other than the one that is about the sender
+		} else if len(remote) > 0 && wordlessReply(remote) { // mailbox full: 452
+			whole = true
 		}
 	}
 	if len(remote) > 0 && remote[0] == '2' && bytes.Contains(row.ResponseText, refusedToTalk) {
@@ -93,10 +96,18 @@ func (c Case) Row() record.Row {
 		row.SMTPCommand = c.SMTPCommand
 	}
 	row.Outcome = outcomeOf(c.Status, row.SMTPCode, row.EnhancedCode)
+	if c.Status == "" && succeeded(c.Text) {
+		row.Outcome = record.Delivered
+	}
 	if row.Outcome == record.Expired {
 		row.EventType = record.Expiration
 	}
 	return row
+}
+
+// wordlessReply reports whether a reply has nothing but its codes.
+func wordlessReply(remote []byte) bool {
+	return len(bytes.Trim(remote, "0123456789. ")) == 0
 }
 
 // wrapped reports whether the words before the reply in a text are those of the MTA that got it, not of the reply itself.
@@ -131,6 +142,17 @@ func loginFailed(text []byte) bool {
 
 var loginWords = asBytes("SASL authentication failed; server", "authentication failed (method", "SMTPAuthenticationError", "AuthenticationFailedException",
 	"Invalid login: ", "Failed to authenticate on SMTP server", "SMTP Error: Could not authenticate", "AUTH command failed")
+
+// succeeded reports whether a text is a notification of success: an action that is no failure and no delay (RFC 3464, 2.3.3), or a diagnostic
+// that is a positive reply.
+func succeeded(text string) bool {
+	return positive.MatchString(text) && !negative.MatchString(text)
+}
+
+var (
+	positive = regexp.MustCompile(`(?i)\bAction: ?(?:delivered|relayed|expanded)\b|\bStatus: ?2\.\d{1,3}\.\d{1,3}\b|^\s*(?:Diagnostic-Code: ?)?x?-?\w+; ?2\d\d[ -]`)
+	negative = regexp.MustCompile(`(?i)\bAction: ?(?:failed|delayed)\b|\bStatus: ?[45]\.\d{1,3}\.\d{1,3}\b`)
+)
 
 // outcomeOf is the outcome that a status word names, in Postfix's or Exim's words; without one it follows from the codes.
 func outcomeOf(status string, code uint16, enhanced []byte) record.Outcome {

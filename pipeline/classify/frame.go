@@ -272,6 +272,13 @@ var (
 			"- rejected", "- refused", "- denied"} {
 			add(" " + w)
 		}
+		for _, it := range []string{"", " message", " mail", " the message", " your message", " your mail", " this message", " email", " e-mail"} {
+			for _, is := range []string{" return", " returned", " returning", " is returned", " was returned", " is being returned", " has been returned", " will be returned", " bounced"} {
+				for _, to := range []string{" to sender", " to the sender", " to its sender", " message to sender", " mail to sender"} {
+					add(it + is + to)
+				}
+			}
+		}
 		kind = endFrame
 		add(" giving up")
 		add("; rejected")

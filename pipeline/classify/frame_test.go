@@ -13,6 +13,7 @@ func TestFrame(t *testing.T) {
 		" Your IP: 192.0.2.1", ". Your IP address is 192.0.2.1.", " (sender IP 192.0.2.1)", " (client IP: 192.0.2.1)",
 		"; closing connection", ". Closing transmission channel", ". Goodbye.", ". Thank you", ". Message refused",
 		". Please contact your administrator.", ". If you have questions, please contact the postmaster",
+		", message returned to sender", ". Return to sender.", "; returning message to sender", " - mail is returned to its sender",
 		", please try again later", ". Try later", " (command rejected)", "; rejected", " Giving up.", ". If you believe this is an error contact your administrator",
 		" helo=<mail.example.com>", "; from=<bob@example.com> to=<ann@example.org> proto=ESMTP helo=<mail.example.com>",
 		" (queue id 4XyZ12abc)", " (error code 42)", " (ticket #123456)", ". Session id 3A7F12", " Transaction id 4f1a-29bc-7d", " Reference: 8f3b2c1d",
