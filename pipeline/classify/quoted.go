@@ -92,7 +92,7 @@ func ofSender(before []byte) bool {
 }
 
 var senderChecks = asBytes("sender address rejected: u", "sender verif", "verify of sender", "verify sender", "verify the sender", "verifying sender",
-	"verification of sender", "verification of the sender", "callback to", "callback verif", "sender call", "return address", "return path", "return-path", "reverse path", "reverse-path")
+	"verification of sender", "verification of the sender", "callback to", "callback verif", "sender call", "return address", "return path", "return-path", "reverse path", "reverse-path", "we asked ")
 
 // within reports whether a reply in a text is only a part of another one that the text quotes: (550, b'verify of a failed: 550 no').
 func within(text, remote []byte) bool {
