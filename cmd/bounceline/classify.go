@@ -91,16 +91,7 @@ the text as the rules see it with what matched in it, the rules that lost and wh
 			if len(args) > 0 && !(len(args) == 1 && args[0] == "-") {
 				in = strings.NewReader(argumentLines(args))
 			}
-			if err := c.all(in, input == "ndjson"); err != nil {
-				_ = out.Flush()
-				return err
-			}
-			if c.csv != nil {
-				if err := c.csv.Close(); err != nil {
-					return err
-				}
-			}
-			return out.Flush()
+			return errors.Join(c.all(in, input == "ndjson"), c.flush())
 		},
 	}
 	rules.register(cmd)
@@ -132,6 +123,11 @@ type classifier struct {
 func (c *classifier) all(in io.Reader, objects bool) error {
 	lines := bufio.NewReaderSize(in, 64<<10)
 	for {
+		if lines.Buffered() == 0 { // whoever wrote the last line may wait for its answer
+			if err := c.flush(); err != nil {
+				return err
+			}
+		}
 		line, cut, err := readLine(lines)
 		if err == io.EOF && len(line) == 0 {
 			return nil
@@ -147,6 +143,16 @@ func (c *classifier) all(in io.Reader, objects bool) error {
 			return err
 		}
 	}
+}
+
+// flush lets out what was printed.
+func (c *classifier) flush() error {
+	if c.csv != nil {
+		if err := c.csv.Close(); err != nil {
+			return err
+		}
+	}
+	return c.out.Flush()
 }
 
 // readLine reads a line with its end, and at most maxReply bytes of it; cut says that it has more.

@@ -152,7 +152,14 @@ func (p *printer) file(ctx context.Context, path string, options parsers.Options
 		failed <- stream.Send(ctx, f, s, pool, chunks, true)
 		close(chunks)
 	}()
-	for c := range chunks {
+	for {
+		c, ok, err := p.next(chunks)
+		if err != nil {
+			return err
+		}
+		if !ok {
+			break
+		}
 		at := c.Offset
 		for data := c.Data; len(data) > 0; {
 			line := data
@@ -172,6 +179,21 @@ func (p *printer) file(ctx context.Context, path string, options parsers.Options
 		return fmt.Errorf("%s: %w", path, cutShort(err, "shown"))
 	}
 	return nil
+}
+
+// next returns the next chunk. Where none is there yet it lets out what there is, for whoever waits behind a pipe; not of a table,
+// whose columns are as wide as all of it needs.
+func (p *printer) next(chunks <-chan pipeline.Chunk) (pipeline.Chunk, bool, error) {
+	select {
+	case c, ok := <-chunks:
+		return c, ok, nil
+	default:
+	}
+	if err := p.out.Flush(); err != nil {
+		return pipeline.Chunk{}, false, err
+	}
+	c, ok := <-chunks
+	return c, ok, nil
 }
 
 func (p *printer) line(parser *parsers.Stream, s *pipeline.Stream, line []byte, at int64) error {

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bufio"
 	"errors"
 	"io"
 	"os/exec"
@@ -57,5 +58,56 @@ func TestInterruptedStandardInput(t *testing.T) {
 			t.Errorf("%v: %s", args, out.String())
 		}
 		in.Close()
+	}
+}
+
+// TestAnswersWithoutWaiting: a program that writes a line and waits for what is said of it gets that.
+func TestAnswersWithoutWaiting(t *testing.T) {
+	t.Parallel()
+	const reply = "550 5.1.1 <ann@example.org>: Recipient address rejected: User unknown\n"
+	for _, c := range []struct {
+		args, line string
+		skip       int // lines before the answer
+	}{
+		{"classify --output ndjson", reply, 0},
+		{"classify --output csv", reply, 1},
+		{"classify", reply, 0},
+		{"parse --output ndjson", delivery(1), 0},
+		{"parse --malformed", "no log\n", 0},
+	} {
+		cmd := command(strings.Fields(c.args)...)
+		in, err := cmd.StdinPipe()
+		if err != nil {
+			t.Fatal(err)
+		}
+		out, err := cmd.StdoutPipe()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := cmd.Start(); err != nil {
+			t.Fatal(err)
+		}
+		answers := bufio.NewReader(out)
+		for range 2 {
+			if _, err := io.WriteString(in, c.line); err != nil {
+				t.Fatal(err)
+			}
+			for range c.skip + 1 {
+				if line, err := answers.ReadString('\n'); err != nil { // it would wait for ever
+					t.Errorf("%s: %q, %v", c.args, line, err)
+				}
+			}
+			if c.skip = 0; c.args == "classify" { // its answer has more lines: an empty one ends it
+				for line := "-"; strings.TrimSpace(line) != ""; {
+					if line, err = answers.ReadString('\n'); err != nil {
+						t.Fatal(err)
+					}
+				}
+			}
+		}
+		in.Close()
+		if err := cmd.Wait(); err != nil {
+			t.Errorf("%s: %v", c.args, err)
+		}
 	}
 }
