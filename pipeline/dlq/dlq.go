@@ -175,6 +175,9 @@ const maxJSONTime = 253402300799999
 
 // List returns the entries, each line once, in the order in which they came.
 func (f File) List() ([]Entry, error) {
+	if _, err := os.Stat(f.Path); errors.Is(err, fs.ErrNotExist) { // nor is its lock made
+		return nil, nil
+	}
 	var out []Entry
 	err := f.locked(func() (err error) {
 		out, err = f.read()

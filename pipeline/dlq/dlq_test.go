@@ -135,3 +135,16 @@ func TestFull(t *testing.T) {
 		t.Errorf("%v", err)
 	}
 }
+
+// TestListMakesNothing: whoever looks where nothing is makes nothing.
+func TestListMakesNothing(t *testing.T) {
+	dir := t.TempDir()
+	for _, f := range []File{{Path: filepath.Join(dir, "dead-letters.ndjson")}, {Path: filepath.Join(dir, "missing", "dead-letters.ndjson")}} {
+		if got, err := f.List(); err != nil || got != nil {
+			t.Errorf("%s: %v, %v", f.Path, got, err)
+		}
+	}
+	if left, err := os.ReadDir(dir); err != nil || len(left) > 0 {
+		t.Errorf("%v, %v", left, err)
+	}
+}
