@@ -56,18 +56,20 @@ var descriptions = []struct {
 }
 
 // passedOn is the reply that Exchange quotes as the reason of its own: 550 5.0.350 Remote server returned an error -> 554 5.7.1 Message
-// rejected as spam, 554 5.4.0 <mx.example.org #5.4.0 smtp; 550 5.1.1 User unknown>.
+// rejected as spam, 554 5.4.0 <mx.example.org #5.4.0 smtp; 550 5.1.1 User unknown>. What Exchange takes for an unknown recipient by the
+// code alone may be anything.
 func passedOn(text string) (string, bool) {
-	_, inner, ok := strings.Cut(text, "emote server returned an error -> ")
-	if !ok {
-		if strings.Contains(text, "smtp;") {
-			if m := reasonWithin.FindStringSubmatch(text); m != nil {
-				return strings.TrimSuffix(strings.TrimRight(m[1], `'"`), ">"), true
-			}
+	for _, words := range []string{"emote server returned an error -> ", "emote server returned unknown recipient or mailbox unavailable -> "} {
+		if _, inner, ok := strings.Cut(text, words); ok {
+			return strings.TrimRight(inner, `'"`), reply.Code([]byte(inner)) != 0
 		}
-		return "", false
 	}
-	return strings.TrimRight(inner, `'"`), reply.Code([]byte(inner)) != 0
+	if strings.Contains(text, "smtp;") {
+		if m := reasonWithin.FindStringSubmatch(text); m != nil {
+			return strings.TrimSuffix(strings.TrimRight(m[1], `'"`), ">"), true
+		}
+	}
+	return "", false
 }
 
 var reasonWithin = regexp.MustCompile(`\b[45]\d\d [45]\.\d+\.\d+ ?<[^<>]*#[45]\.\d+\.\d+ smtp; ?([45]\d\d[ -].*)`)

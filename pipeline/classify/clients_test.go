@@ -23,6 +23,7 @@ func TestClients(t *testing.T) {
 		// Exchange Online
 		{text: "550 5.0.350 Remote server returned an error -> 554 5.7.1 Message rejected as spam", code: 554, remote: "554 5.7.1 Message rejected as spam"},
 		{text: "Remote Server returned '550 5.0.350 Remote server returned an error -> 552 Mailbox full'", code: 552, remote: "552 Mailbox full"},
+		{text: "550 5.1.351 Remote server returned unknown recipient or mailbox unavailable -> 550 5.7.1 Blocked, see example.org", code: 550, remote: "550 5.7.1 Blocked, see example.org"},
 		{text: "550 5.0.350 Remote server returned an error -> message refused", code: 550, remote: "550 5.0.350 Remote server returned an error -> message refused"},
 		{text: "Remote Server returned '554 5.4.0 <mx.example.org #5.4.0 smtp; 550 5.1.1 <ann@example.org>: User unknown>'", code: 550, remote: "550 5.1.1 <ann@example.org>: User unknown"},
 		{text: "554 5.4.0 <mx.example.org #5.4.0 smtp; no reply>", code: 554, remote: "554 5.4.0 <mx.example.org #5.4.0 smtp; no reply>"},
