@@ -382,6 +382,9 @@ func (w *normaliser) piece(core []byte, bits uint8, at int) {
 				if p := known.find(server); p >= 0 && w.signed < 0 {
 					w.signed = p
 				}
+				if isListZone(core) {
+					mask = "dnsbl"
+				}
 			} else if mask == "file" {
 				ext := core[bytes.LastIndexByte(core, '.'):]
 				w.out = append(w.out[:at], mask...)

@@ -45,6 +45,7 @@ func TestNormalise(t *testing.T) {
 		{"URL in brackets", "see <http://www.example.org/spam-policy.html>.", "see <url>."},
 		{"URL without scheme", "see www.blocked.example/virus or blocked.example/virus", "see url or url"},
 		{"list's host", "blocked using ZEN.spamhaus.org; x", "blocked using zen.spamhaus.org; x"},
+		{"zone of a list that is not known", "blocked by RBL.example.net, not by mx.blocklist-example.net", "blocked by dnsbl, not by host"},
 		{"list's page", "see https://www.spamhaus.org/query/ip/192.0.2.1", "see www.spamhaus.org/query"},
 		{"list's name in an address", "<spamhaus.org@example.org>", "<@>"},
 		{"file", "attachment spam.EXE is forbidden", "attachment file.exe is forbidden"},

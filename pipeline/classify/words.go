@@ -62,6 +62,24 @@ func wideDomain(lower []byte) bool {
 	return len(lower) == 2
 }
 
+// isListZone reports whether a host's name says that it is the zone of a blocklist, of which there are hundreds: rbl.example.net.
+func isListZone(host []byte) bool {
+	for {
+		i := bytes.IndexByte(host, '.')
+		if i < 0 {
+			return false
+		}
+		for _, label := range listLabels {
+			if bytes.EqualFold(host[:i], label) {
+				return true
+			}
+		}
+		host = host[i+1:]
+	}
+}
+
+var listLabels = asBytes("bl", "rbl", "dnsbl", "dnsrbl", "rbl1", "rbl2", "blacklist", "blocklist", "blackholes")
+
 // hostMask is "host" or "file" where a word with a dot in it is one, else empty. A token with capitals, such as
 // RESOLVER.ADR.RecipNotFound, is none, unless it ends in a common top-level domain.
 func hostMask(w []byte, bits uint8) string {
