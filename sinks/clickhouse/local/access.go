@@ -22,7 +22,8 @@ import (
 
 // access is how an engine is reached. It lies in its folder and is kept from one start to the next.
 type access struct {
-	Port           int    `json:"port"`
+	Port           int    `json:"port"`        // where clients connect
+	EnginePort     int    `json:"engine_port"` // where the engine itself listens, see relay
 	User           string `json:"user"`
 	Password       string `json:"password"`
 	ReaderUser     string `json:"reader_user"`
@@ -91,7 +92,9 @@ func secret() string {
 	return hex.EncodeToString(b[:])
 }
 
-func (a access) address() string { return fmt.Sprintf("127.0.0.1:%d", a.Port) }
+func (a access) address() string { return loopback(a.Port) }
+
+func loopback(port int) string { return fmt.Sprintf("127.0.0.1:%d", port) }
 
 func (a access) dsn(user, password string) string {
 	u := url.URL{Scheme: "clickhouse", User: url.UserPassword(user, password), Host: a.address(), Path: "/bounceline"}
@@ -157,7 +160,7 @@ func writeConfig(dir string, a access) error {
     <min_free_disk_bytes_to_perform_insert>%[3]d</min_free_disk_bytes_to_perform_insert>
   </merge_tree>
 </clickhouse>
-`, dir, a.Port, floor())
+`, dir, a.EnginePort, floor())
 	grants := []string{"GRANT ALL ON bounceline.*", "GRANT CREATE DATABASE ON bounceline.*", "GRANT SELECT ON system.*", "GRANT SELECT ON information_schema.*"}
 	for _, e := range mergeTrees {
 		grants = append(grants, "GRANT TABLE ENGINE ON "+e)

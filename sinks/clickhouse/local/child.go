@@ -66,6 +66,11 @@ func prepare(dir, library string) error {
 	if a.Port, err = freePort(a.Port); err != nil {
 		return err
 	}
+	for a.EnginePort = a.Port; a.EnginePort == a.Port; {
+		if a.EnginePort, err = freePort(0); err != nil {
+			return err
+		}
+	}
 	a.PID = os.Getpid()
 	if err := errors.Join(writeConfig(dir, a), a.save(dir)); err != nil {
 		return err
@@ -116,9 +121,14 @@ func serveClients(dir, library string) error {
 	}
 	failed := make(chan error, 1)
 	go func() { failed <- serve(dir, library) }()
-	if err := waitForPort(a.Port, failed); err != nil {
+	if err := waitForPort(a.EnginePort, failed); err != nil {
 		return err
 	}
+	clients, err := net.Listen("tcp4", a.address())
+	if err != nil {
+		return err
+	}
+	go relay(clients, loopback(a.EnginePort))
 	users, err := listen(dir)
 	if err != nil {
 		return err
@@ -189,10 +199,10 @@ func serveBinary(dir, binary string) error {
 	return fmt.Errorf("the engine ended: %w", errors.Join(cmd.Run(), errors.New("its log above says why")))
 }
 
-// arguments are clickhouse-local's. Its own session, as user default, may do no more than open the port and wait.
+// arguments are clickhouse-local's. It says what it dies of, and nothing else. Its own session, as user default, may do no more than open the port and wait.
 func arguments(dir string) []string {
 	return []string{
-		"--config-file=" + filepath.Join(dir, "config.xml"), "--path=" + filepath.Join(dir, "data"), "--log-level=warning",
+		"--config-file=" + filepath.Join(dir, "config.xml"), "--path=" + filepath.Join(dir, "data"), "--logger.console=1", "--log-level=fatal",
 		"--query=SYSTEM START LISTEN TCP; SELECT sleepEachRow(3) FROM system.numbers SETTINGS max_block_size=1, max_execution_time=0 FORMAT Null",
 	}
 }
@@ -227,9 +237,9 @@ func waitForLock(path string) (*os.File, error) {
 
 // freePort returns the port if it is free, else another one.
 func freePort(port int) (int, error) {
-	l, err := net.Listen("tcp4", "127.0.0.1:"+strconv.Itoa(port))
+	l, err := net.Listen("tcp4", loopback(port))
 	if err != nil {
-		if l, err = net.Listen("tcp4", "127.0.0.1:0"); err != nil {
+		if l, err = net.Listen("tcp4", loopback(0)); err != nil {
 			return 0, err
 		}
 	}
@@ -240,7 +250,7 @@ func freePort(port int) (int, error) {
 func waitForPort(port int, failed <-chan error) error {
 	deadline := time.After(60 * time.Second)
 	for {
-		c, err := net.Dial("tcp4", "127.0.0.1:"+strconv.Itoa(port))
+		c, err := net.Dial("tcp4", loopback(port))
 		if err == nil {
 			c.Close()
 			return nil

@@ -3,6 +3,7 @@ package local
 import (
 	"context"
 	"fmt"
+	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -211,5 +212,48 @@ func TestRefusals(t *testing.T) {
 	}
 	if _, err := Acquire(t.Context(), t.TempDir(), bad); err == nil || !strings.Contains(err.Error(), "engine.log") {
 		t.Errorf("a library that does not load: %v", err)
+	}
+}
+
+// TestResetConnections: clients that are killed with answers unread do not take the engine along.
+func TestResetConnections(t *testing.T) {
+	dir := t.TempDir()
+	l := acquire(t, dir)
+	other := connect(t, l.DSN())
+	for range 20 {
+		o, err := clickhouse.ParseDSN(l.DSN())
+		if err != nil {
+			t.Fatal(err)
+		}
+		o.Auth.Database = ""
+		var raw net.Conn
+		o.DialContext = func(ctx context.Context, _ string) (net.Conn, error) {
+			var err error
+			raw, err = l.Dial(ctx)
+			return raw, err
+		}
+		c, err := clickhouse.Open(o)
+		if err != nil {
+			t.Fatal(err)
+		}
+		rows, err := c.Query(t.Context(), "SELECT number, repeat('x', 1000) FROM system.numbers LIMIT 20000")
+		if err != nil {
+			t.Fatal(err)
+		}
+		rows.Next()
+		if err := raw.(*net.TCPConn).SetLinger(0); err != nil { // closing resets it, as the kernel does for a process that is killed
+			t.Fatal(err)
+		}
+		raw.Close()
+		rows.Close()
+		c.Close()
+	}
+	select {
+	case <-l.Gone():
+		t.Fatal("the engine ended")
+	default:
+	}
+	if err := other.Exec(t.Context(), "SELECT 1"); err != nil {
+		t.Error(err)
 	}
 }
