@@ -69,9 +69,11 @@ func isListZone(host []byte) bool {
 		if i < 0 {
 			return false
 		}
-		for _, label := range listLabels {
-			if bytes.EqualFold(host[:i], label) {
-				return true
+		if c := host[0] | 0x20; c == 'b' || c == 'd' || c == 'r' {
+			for _, label := range listLabels {
+				if bytes.EqualFold(host[:i], label) {
+					return true
+				}
 			}
 		}
 		host = host[i+1:]
