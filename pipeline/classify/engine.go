@@ -303,7 +303,7 @@ func (j *judge) look(s *scratch, f *finding) (refused bool) {
 		j.rules.screen.candidates(&s.found, s.candidates)
 		first := f.rule
 		f.rule = j.rules.match(&s.in, &s.found, s.candidates)
-		if first == nil && end > s.n.cut && f.rule != nil && (s.n.frame == courtesy && f.rule.Vague || s.n.frame == endFrame && f.rule.Category == "message_expired") {
+		if first == nil && end > s.n.cut && f.rule != nil && (s.n.frame == courtesy && (f.rule.Vague || f.rule.Category == "connection_failed") || s.n.frame == endFrame && f.rule.Category == "message_expired") {
 			f.rule = nil // it knows the frame alone
 		}
 		refused = end > s.n.cut && s.n.frame == addressFrame && f.rule != nil && f.rule.Category == "ip_blocklisted"

@@ -84,7 +84,9 @@ func lastPart(text []byte, i int) (start int, kind frame) {
 			opening = '['
 		}
 		if start = bytes.LastIndexByte(t, opening); start > i {
-			kind = inBrackets(t[start+1 : len(t)-1])
+			if kind = inBrackets(t[start+1 : len(t)-1]); kind == noFrame && string(t[start+1:len(t)-1]) == "#ip" && standsAlone(t[:start]) {
+				kind = addressFrame
+			}
 		}
 	case '>':
 		if start = bytes.LastIndexByte(t, ' ') + 1; startsWithOne(t[start:], sessionFields) {
@@ -103,7 +105,7 @@ func lastPart(text []byte, i int) (start int, kind frame) {
 		return 0, noFrame
 	}
 	start = len(trimBetween(t[:start]))
-	if kind == laterFrame && (bytes.HasSuffix(t[:start], []byte(":")) || bytes.Contains(t[:start], []byte("unavailable"))) { // it is the reason, or a part of it
+	if kind == laterFrame && (bytes.HasSuffix(t[:start], []byte(":")) || bytes.HasSuffix(t[:start], []byte("host not found")) || bytes.Contains(t[:start], []byte("unavailable"))) { // it is the reason, or a part of it
 		return 0, noFrame
 	}
 	return start, kind
@@ -119,12 +121,18 @@ func apart(t []byte) (int, frame) {
 			return i, courtesy
 		}
 	case string(t[i:]) == "#ip":
-		word := before[bytes.LastIndexByte(before, ' ')+1:]
-		if len(word) > 0 && byteClass(word[len(word)-1]) == letter && !hasOneOf(word, leading) && !hasOneOf(word, addressed) {
+		if standsAlone(t[:i]) {
 			return i, addressFrame
 		}
 	}
 	return 0, noFrame
+}
+
+// standsAlone reports whether an IP address behind a text is no part of its sentence.
+func standsAlone(before []byte) bool {
+	text := bytes.TrimRight(before, " ")
+	word := text[bytes.LastIndexByte(text, ' ')+1:]
+	return len(text) < len(before) && len(word) > 0 && byteClass(word[len(word)-1]) == letter && !hasOneOf(word, leading) && !hasOneOf(word, addressed)
 }
 
 // closing is where what a server says at last begins, if a text ends in it.
@@ -229,13 +237,13 @@ var (
 	leading = asBytes("per", "this", "a", "an", "each", "one", "every", "from", "by", "for", "of", "at", "with", "on", "to", "in", "via", "because", "as", "since", "and", "or", "the", "that", "if", "using", "than", "but", "until", "when", "has", "blocked", "rejected", "denied")
 
 	// addressed are words that an address behind them belongs to.
-	addressed = asBytes("ip", "ips", "address", "host", "server", "client", "network", "range", "mta", "relay", "machine", "system", "listed", "blacklisted", "banned", "refused", "said", "is", "was", "are", "you", "site", "connection", "not", "mail", "only", "ip4", "ipv4", "ipv6", "detected", "found", "lookup", "resolve", "against", "through", "between", "verify", "von", "vom", "de", "da", "do", "di", "van", "od", "fra", "från", "desde", "depuis", "dal", "by", "adresse", "ist", "est", "es", "pour", "para", "für", "för", "til")
+	addressed = asBytes("hostname", "name", "helo", "ip", "ips", "address", "host", "server", "client", "network", "range", "mta", "relay", "machine", "system", "listed", "blacklisted", "banned", "refused", "said", "is", "was", "are", "you", "site", "connection", "not", "mail", "only", "ip4", "ipv4", "ipv6", "detected", "found", "lookup", "resolve", "against", "through", "between", "verify", "von", "vom", "de", "da", "do", "di", "van", "od", "fra", "från", "desde", "depuis", "dal", "by", "adresse", "ist", "est", "es", "pour", "para", "für", "för", "til")
 
 	labels = func() (list []part) {
-		for _, w := range asBytes("queue id", "session id", "transaction id", "message id", "msg id", "request id", "tracking id", "support id", "event id", "reference id", "error id", "transaction", "session", "ticket") {
+		for _, w := range asBytes("queue id", "session id", "transaction id", "message id", "msg id", "request id", "tracking id", "support id", "event id", "reference id", "error id", "transaction", "session", "ticket", "state") {
 			list = append(list, part{w, sessionFrame})
 		}
-		for _, w := range asBytes("reference", "reference number", "ref", "error code") { // of the incident, or a provider's for the reason
+		for _, w := range asBytes("reference", "reference number", "ref", "error code", "code") { // of the incident, or a provider's for the reason
 			list = append(list, part{w, courtesy})
 		}
 		for _, whose := range []string{"your", "sender", "client", "remote", "source", "sending", "connecting"} {
@@ -267,7 +275,7 @@ var (
 				add(" if you " + think + this + " a mistake")
 			}
 		}
-		for _, w := range []string{"closing connection", "closing the connection", "closing transmission channel", "closing channel", "connection closed", "disconnecting", "goodbye", "good bye", "thank you", "thanks",
+		for _, w := range []string{"closing connection", "closing the connection", "closing transmission channel", "closing channel", "connection closed", "disconnecting", "session closed", "session ended", "session terminated", "goodbye", "good bye", "thank you", "thanks",
 			"message refused", "message rejected", "message denied", "message not accepted", "mail rejected", "mail refused", "command rejected", "delivery failed", "delivery refused", "transaction failed",
 			"- rejected", "- refused", "- denied"} {
 			add(" " + w)

@@ -91,8 +91,8 @@ func ofSender(before []byte) bool {
 	return bytes.Contains(before, []byte("callout")) && !bytes.Contains(before, []byte("callout verification failed")) && !bytes.Contains(before, []byte("recipient"))
 }
 
-var senderChecks = asBytes("sender address rejected: u", "sender verif", "verify of sender", "verify sender", "verify the sender", "verifying sender",
-	"verification of sender", "verification of the sender", "callback to", "callback verif", "sender call", "return address", "return path", "return-path", "reverse path", "reverse-path", "we asked ")
+var senderChecks = asBytes("sender address rejected: u", "sender verif", "sender address verif", "verify of sender", "verify sender", "verify the sender", "verifying sender",
+	"verification of sender", "verification of the sender", "callback to", "callback verif", "callback failed", "sender call", "return address", "return path", "return-path", "reverse path", "reverse-path", "we asked ")
 
 // within reports whether a reply in a text is only a part of another one that the text quotes: (550, b'verify of a failed: 550 no').
 func within(text, remote []byte) bool {
