@@ -13,8 +13,8 @@ type terms struct {
 	before termHash // of the last word; 0 if there is none to go with the next
 
 	hashes [32]uint64 // of the terms that next has found
-	masks  uint32     // which of them are no words, but stand for what was masked, as #ip does
-	masked bool       // the last one does
+	masks  uint32     // which of them are no words: they stand for what was masked, as #ip does, or are so short that they say nothing alone
+	masked bool       // the last one is none
 }
 
 // A termHash is a hash of a term's bytes so far, eight at a time.
@@ -93,7 +93,7 @@ func (t *terms) next() (n int) {
 			first, _ := utf8.DecodeRune(word)
 			h, alone, mask = hashOf(word), wide(first), word[0] == '#'
 		}
-		if mask {
+		if mask = mask || at-start <= 2; mask {
 			t.masks |= 1 << n
 		}
 		t.hashes[n] = uint64(h)
