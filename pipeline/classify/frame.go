@@ -137,12 +137,23 @@ func standsAlone(before []byte) bool {
 
 // closing is where what a server says at last begins, if a text ends in it.
 func closing(t []byte) (int, frame) {
-	for _, c := range closings[t[len(t)-1]] {
+	for _, c := range closings[tail(t)] {
 		if bytes.HasSuffix(t, c.words) {
 			return len(t) - len(c.words), c.kind
 		}
 	}
 	return 0, noFrame
+}
+
+// tails is how many tails may be told apart, a power of two.
+const tails = 1 << 10
+
+// tail is a hash of a text's last bytes, no more than the shortest of closings has behind its blank.
+func tail(t []byte) (h uint32) {
+	for _, b := range t[max(0, len(t)-5):] {
+		h = h*33 + uint32(b)
+	}
+	return h % tails
 }
 
 // trimBetween cuts the signs off a text's end that stand between parts.
@@ -164,8 +175,8 @@ func inBrackets(inner []byte) frame {
 	if start > 0 {
 		return noFrame
 	}
-	if kind == noFrame && len(inner) > 0 {
-		for _, c := range closings[inner[len(inner)-1]] {
+	if kind == noFrame {
+		for _, c := range closings[tail(inner)] {
 			if bytes.Equal(inner, c.words[1:]) {
 				return c.kind
 			}
@@ -252,10 +263,10 @@ var (
 		return list
 	}()
 
-	// closings are what servers say at last, by the last byte.
-	closings = func() (table [256][]part) {
+	// closings are what servers say at last, by their tails: many end in one letter, and each text would be compared with all of these.
+	closings = func() (table [tails][]part) {
 		kind := courtesy
-		add := func(w string) { table[w[len(w)-1]] = append(table[w[len(w)-1]], part{[]byte(w), kind}) }
+		add := func(w string) { n := tail([]byte(w)); table[n] = append(table[n], part{[]byte(w), kind}) }
 		for _, please := range []string{" if you have any questions, please contact ", " if you have questions, please contact ", " please contact ", " contact "} {
 			for _, whom := range []string{"your administrator", "your system administrator", "your mail administrator", "your email administrator", "your network administrator", "the administrator", "the system administrator", "your postmaster", "the postmaster", "postmaster", "postmaster for help", "postmaster for assistance", "<postmaster>"} {
 				add(please + whom)

@@ -1,6 +1,7 @@
 package classify
 
 import (
+	"bytes"
 	"strings"
 	"testing"
 )
@@ -104,5 +105,24 @@ func TestFramed(t *testing.T) {
 		if got := strings.TrimSpace(string(n.text[:n.cut])) + "|" + strings.TrimSpace(string(n.text[n.cut:])); got != want {
 			t.Errorf("%q gives %q, want %q", text, got, want)
 		}
+	}
+}
+
+// TestClosings: each is found at the end of a text, and in brackets.
+func TestClosings(t *testing.T) {
+	n := 0
+	for _, parts := range closings {
+		for _, c := range parts {
+			n++
+			if _, kind := closing(append([]byte("a reason"), c.words...)); kind == noFrame {
+				t.Errorf("%q is not found at the end", c.words)
+			}
+			if inBrackets(c.words[1:]) == noFrame && bytes.HasPrefix(c.words, []byte(" ")) {
+				t.Errorf("%q is not found in brackets", c.words)
+			}
+		}
+	}
+	if n < 100 {
+		t.Errorf("only %d", n)
 	}
 }
