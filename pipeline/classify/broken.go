@@ -21,6 +21,9 @@ func broken(text, out []byte) bool {
 	if dangling[string(out[bytes.LastIndexByte(out, ' ')+1:])] {
 		return true
 	}
+	if !openingTails[tail(out)] {
+		return false
+	}
 	for _, o := range openings {
 		end := out[max(0, len(out)-len(o)):]
 		if i := bytes.LastIndex(end, o[:openingAtLeast]); i >= 0 && bytes.HasPrefix(o, end[i:]) {
@@ -54,6 +57,16 @@ const openingAtLeast = len("recipient a")
 
 // openings are what servers say before the reason, whatever it is.
 var openings = asBytes("recipient address rejected", "requested action not taken", "requested mail action not taken", "requested mail action aborted")
+
+// openingTails are the tails of what may be left of an opening: few texts end in one.
+var openingTails = func() (set [tails]bool) {
+	for _, o := range openings {
+		for n := openingAtLeast; n <= len(o); n++ {
+			set[tail(o[:n])] = true
+		}
+	}
+	return set
+}()
 
 // dangling are words that end no sentence.
 var dangling = func() map[string]bool {

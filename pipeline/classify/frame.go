@@ -114,16 +114,16 @@ func lastPart(text []byte, i int) (start int, kind frame) {
 // apart is where a client's address or a host begins that stands for itself at the end of a text: Unknown user 192.0.2.1, Unknown user -- mx3.example.org.
 func apart(t []byte) (int, frame) {
 	i := bytes.LastIndexByte(t, ' ') + 1
+	last := t[i:]
+	if string(last) != "host" && string(last) != "#ip" {
+		return 0, noFrame
+	}
 	before := bytes.TrimRight(t[:i], " ")
-	switch {
-	case bytes.HasSuffix(before, []byte(" -")) || bytes.HasSuffix(before, []byte("--")):
-		if string(t[i:]) == "host" {
-			return i, courtesy
-		}
-	case string(t[i:]) == "#ip":
-		if standsAlone(t[:i]) {
-			return i, addressFrame
-		}
+	switch behindDash := bytes.HasSuffix(before, []byte(" -")) || bytes.HasSuffix(before, []byte("--")); {
+	case last[0] == 'h' && behindDash:
+		return i, courtesy
+	case last[0] == '#' && !behindDash && standsAlone(t[:i]):
+		return i, addressFrame
 	}
 	return 0, noFrame
 }
