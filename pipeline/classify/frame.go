@@ -1,6 +1,9 @@
 package classify
 
-import "bytes"
+import (
+	"bytes"
+	"slices"
+)
 
 // A frame is what servers put behind the reason that is none: that they close the connection, whom to ask, the client's address. What the reason
 // says goes before what the frame says. IDs and fields of the session, which say nothing at all, are cut off.
@@ -307,6 +310,9 @@ var (
 			for _, again := range []string{"try again", "try again later", "try later", "retry", "retry later", "come back later"} {
 				add(please + " " + again)
 			}
+		}
+		for _, parts := range table { // the longest first, of which others are the end
+			slices.SortStableFunc(parts, func(a, b part) int { return len(b.words) - len(a.words) })
 		}
 		return table
 	}()
