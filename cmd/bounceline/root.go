@@ -6,6 +6,7 @@ import (
 	"io"
 	"log/slog"
 	"os"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -58,6 +59,20 @@ func noCommand(cmd *cobra.Command, args []string) error {
 	return usagef("%s no command %q%s; see %s --help", where, args[0], didYouMean(args[0], names), cmd.CommandPath())
 }
 
+// commandPath is the Args of help: the name of a command, and of one below it. The command library says of another that it is unknown and
+// succeeds.
+func commandPath(cmd *cobra.Command, args []string) error {
+	at := cmd.Root()
+	for _, name := range args {
+		i := slices.IndexFunc(at.Commands(), func(c *cobra.Command) bool { return c.Name() == name && !c.Hidden })
+		if i < 0 {
+			return noCommand(at, []string{name})
+		}
+		at = at.Commands()[i]
+	}
+	return nil
+}
+
 // newRootCommand is the whole command line: the one list of commands.
 func newRootCommand(stdin io.Reader, stdout, stderr io.Writer) *cobra.Command {
 	var level, format string
@@ -107,6 +122,8 @@ failure, and keeps one row for each recipient and attempt in ClickHouse: in the 
 		newVersionCommand(),
 	)
 	root.InitDefaultHelpCmd()
+	help, _, _ := root.Find([]string{"help"})
+	help.Args = commandPath
 	root.InitDefaultCompletionCmd()
 	checkArguments(root)
 	return root

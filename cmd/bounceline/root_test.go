@@ -32,6 +32,10 @@ func TestUsageErrors(t *testing.T) {
 		{"checkpoint lst", "checkpoint has no command \"lst\" (did you mean list?); see bounceline checkpoint --help"},
 		{"dlq zzzzzz", `dlq has no command "zzzzzz"; see`},
 		{"rules lnt", "did you mean lint?"},
+		{"help imprt", `there is no command "imprt" (did you mean import?); see bounceline --help`},
+		{"help rules lnt", `rules has no command "lnt" (did you mean lint?); see bounceline rules --help`},
+		{"help import x", `import has no command "x"; see bounceline import --help`},
+		{"help engine-child", `there is no command "engine-child"`},
 		{"health", "health takes one argument: the HOST:PORT"},
 		{"validate a b", "validate takes one argument: a configuration file"},
 		{"report --sinse 7d", "did you mean --since?"},
@@ -73,6 +77,11 @@ func TestHelpAndVersion(t *testing.T) {
 	code, out, _ := call(t, "--help")
 	if code != exitOK || !strings.Contains(out, "bounceline import /var/log/mail.log*") || strings.Contains(out, "engine-child") {
 		t.Errorf("help: exit %d\n%s", code, out)
+	}
+	for args, want := range map[string]string{"help": "bounceline [command]", "help import": "bounceline import FILES", "help rules lint": "bounceline rules lint", "help help": "bounceline help"} {
+		if code, out, errs := call(t, strings.Fields(args)...); code != exitOK || errs != "" || !strings.Contains(out, want) {
+			t.Errorf("%s: exit %d, %q, %s", args, code, errs, out)
+		}
 	}
 	commands := newRootCommand(nil, nil, nil).Commands()
 	for _, c := range commands {
