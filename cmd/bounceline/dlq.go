@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"bounceline/pipeline/dlq"
+	"bounceline/pipeline/spell"
 )
 
 // deadLetters is the dead-letter file of a state directory.
@@ -245,7 +246,7 @@ func newDLQRemoveCommand() *cobra.Command {
 			if err := letters.file().Remove(chosen); err != nil {
 				return err
 			}
-			_, err = fmt.Fprintf(cmd.OutOrStdout(), "%d dead letters are removed\n", len(chosen))
+			_, err = fmt.Fprintf(cmd.OutOrStdout(), "%s removed\n", spell.Count(len(chosen), "dead letter", "dead letters"))
 			return err
 		},
 	}

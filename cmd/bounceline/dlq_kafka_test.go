@@ -69,7 +69,7 @@ func TestUnreadableRecords(t *testing.T) {
 	}
 	bounceline(t, "verify", "--state-dir", s.dir)
 	out, _ := command("dlq", "replay", "--state-dir", s.dir, "--all").CombinedOutput()
-	for _, want := range []string{"1 of 5 dead letters are stored", "there is no line in it", "it cannot be read: no known envelope", "its header does not belong to it"} {
+	for _, want := range []string{"1 of 5 dead letters stored", "there is no line in it", "it cannot be read: no known envelope", "its header does not belong to it"} {
 		if !strings.Contains(string(out), want) {
 			t.Errorf("replay: %s, want %s", out, want)
 		}
@@ -78,7 +78,7 @@ func TestUnreadableRecords(t *testing.T) {
 		t.Errorf("%d rows after the replay", n)
 	}
 	bounceline(t, "verify", "--state-dir", s.dir)
-	if out := bounceline(t, "dlq", "remove", "--state-dir", s.dir, got[topic+"/0@2"][0]); !strings.Contains(out, "1 dead letters are removed") || len(letters()) != 3 {
+	if out := bounceline(t, "dlq", "remove", "--state-dir", s.dir, got[topic+"/0@2"][0]); !strings.Contains(out, "1 dead letter removed") || len(letters()) != 3 {
 		t.Errorf("remove: %s", out)
 	}
 }
@@ -111,7 +111,7 @@ func TestRefusedLinesReplayed(t *testing.T) {
 		t.Fatal(err)
 	}
 	write(t, carried, data)
-	if out := bounceline(t, "dlq", "replay", "--state-dir", s.dir, "--file", carried, "--all"); !strings.Contains(out, "1 of 1 dead letters are stored") {
+	if out := bounceline(t, "dlq", "replay", "--state-dir", s.dir, "--file", carried, "--all"); !strings.Contains(out, "1 of 1 dead letter stored") {
 		t.Errorf("replay: %s", out)
 	}
 	if n := s.rows(t); n != 4 {
@@ -125,7 +125,7 @@ func TestRefusedLinesReplayed(t *testing.T) {
 	bounceline(t, "import", "--state-dir", imported.dir, log)
 	write(t, carried, data)
 	out := bounceline(t, "dlq", "replay", "--state-dir", imported.dir, "--file", carried, "--all")
-	if n := imported.rows(t); n != 4 || !strings.Contains(out, "1 of 1 dead letters are stored") {
+	if n := imported.rows(t); n != 4 || !strings.Contains(out, "1 of 1 dead letter stored") {
 		t.Errorf("replayed where the file was imported: %d rows of 4 lines: %s", n, out)
 	}
 	bounceline(t, "verify", "--state-dir", imported.dir)
@@ -161,7 +161,7 @@ func TestRefusedRowsOfTopics(t *testing.T) {
 		}
 	}
 	s.exec(t, "ALTER TABLE delivery_events DROP CONSTRAINT good")
-	if out := bounceline(t, "dlq", "replay", "--state-dir", s.dir, "--all"); !strings.Contains(out, "2 of 2 dead letters are stored") {
+	if out := bounceline(t, "dlq", "replay", "--state-dir", s.dir, "--all"); !strings.Contains(out, "2 of 2 dead letters stored") {
 		t.Errorf("replay: %s", out)
 	}
 	if n := s.number(t, "SELECT count() FROM delivery_events WHERE startsWith(recipient, 'refused') AND toHour(event_time, 'UTC') = 20 AND toDate(event_time, 'UTC') = '2026-11-21'"); n != 2 {

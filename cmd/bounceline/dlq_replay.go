@@ -18,6 +18,7 @@ import (
 	"bounceline/pipeline/shipped"
 	"bounceline/pipeline/source/content"
 	"bounceline/pipeline/source/kafka"
+	"bounceline/pipeline/spell"
 )
 
 // A replayer stores dead letters.
@@ -56,7 +57,7 @@ func (r *replayer) run(ctx context.Context, letters []dlq.Entry) error {
 		}
 		stored += len(done)
 	}
-	if _, err := fmt.Fprintf(r.out, "%d of %d dead letters are stored\n", stored, len(letters)); err != nil {
+	if _, err := fmt.Fprintf(r.out, "%d of %s stored\n", stored, spell.Count(len(letters), "dead letter", "dead letters")); err != nil {
 		return err
 	}
 	return errors.Join(append(failed, context.Cause(ctx))...)

@@ -55,11 +55,11 @@ func TestPoison(t *testing.T) {
 		out, _ := command("dlq", "replay", "--state-dir", s.dir, "--rules", rules, "--all").CombinedOutput()
 		return string(out)
 	}
-	if out := replay(); !strings.Contains(out, "0 of 14 dead letters are stored") {
+	if out := replay(); !strings.Contains(out, "0 of 14 dead letters stored") {
 		t.Errorf("replay while the cause is there: %s", out)
 	}
 	s.exec(t, "ALTER TABLE delivery_events DROP CONSTRAINT good")
-	if out := replay(); !strings.Contains(out, fmt.Sprintf("%d of 14 dead letters are stored", refused)) {
+	if out := replay(); !strings.Contains(out, fmt.Sprintf("%d of 14 dead letters stored", refused)) {
 		t.Errorf("replay: %s", out)
 	}
 	if n := s.rows(t); n != 1000-outOfTime {
@@ -69,7 +69,7 @@ func TestPoison(t *testing.T) {
 		t.Errorf("%d of the refused are stored", n)
 	}
 	bounceline(t, "verify", "--state-dir", s.dir)
-	if out := replay(); !strings.Contains(out, "0 of 3 dead letters are stored") {
+	if out := replay(); !strings.Contains(out, "0 of 3 dead letters stored") {
 		t.Errorf("replay of what is left: %s", out)
 	}
 }

@@ -26,6 +26,7 @@ import (
 	qctx "bounceline/pipeline/context"
 	"bounceline/pipeline/source/content"
 	"bounceline/pipeline/source/stream"
+	"bounceline/pipeline/spell"
 	"bounceline/sinks/clickhouse"
 	"bounceline/sinks/clickhouse/local"
 )
@@ -245,7 +246,7 @@ func (im *importer) file(ctx context.Context, path string, followed bool) error 
 	}
 	already := linesOf(known.Ranges)
 	if !followed && in.size >= 0 && covers(s.Stored, 0, in.size) {
-		fmt.Fprintf(im.out, "%s: already stored: %d lines\n", escapeTerminal([]byte(path)), already)
+		fmt.Fprintf(im.out, "%s: already stored: %s\n", escapeTerminal([]byte(path)), spell.Count(already, "line", "lines"))
 		return store.Remove()
 	}
 	before := im.totals()
@@ -347,14 +348,14 @@ func (im *importer) totals() totals {
 func (im *importer) summary(path string, before totals, already uint64) {
 	t := im.totals()
 	if already > 0 {
-		fmt.Fprintf(im.out, "%s: already stored: %d lines\n", escapeTerminal([]byte(path)), already)
+		fmt.Fprintf(im.out, "%s: already stored: %s\n", escapeTerminal([]byte(path)), spell.Count(already, "line", "lines"))
 		if t.lines == before.lines {
 			return
 		}
 	}
-	fmt.Fprintf(im.out, "%s: %d lines, %d rows added (%d events, %d context, %d other, %d malformed)\n", escapeTerminal([]byte(path)),
-		t.lines-before.lines, t.rows-before.rows, t.events-before.events, t.context-before.context, t.other-before.other,
-		t.malformed-before.malformed)
+	fmt.Fprintf(im.out, "%s: %s, %s added (%s, %d context, %d other, %d malformed)\n", escapeTerminal([]byte(path)),
+		spell.Count(t.lines-before.lines, "line", "lines"), spell.Count(t.rows-before.rows, "row", "rows"), spell.Count(t.events-before.events, "event", "events"),
+		t.context-before.context, t.other-before.other, t.malformed-before.malformed)
 	if hint := unread(path, t.lines-before.lines, t.events-before.events+t.context-before.context, t.malformed-before.malformed); hint != "" && already == 0 {
 		fmt.Fprintln(im.progress, hint)
 	}

@@ -119,3 +119,27 @@ func TestRotatedWhileItIsLookedAt(t *testing.T) {
 		t.Errorf("got %v", err)
 	}
 }
+
+// TestOneLine: what is there once is not said in the plural.
+func TestOneLine(t *testing.T) {
+	t.Parallel()
+	if code, _, errs := callWith(t, delivery(1), "parse"); code != exitOK || errs != "1 line: 1 event, 0 context, 0 other, 0 malformed; 1 row\n" {
+		t.Errorf("parse: exit %d, %q", code, errs)
+	}
+	s := newStore(t)
+	log := write(t, filepath.Join(t.TempDir(), "mail.log"), []byte(delivery(1)))
+	for _, want := range []string{": 1 line, 1 row added (1 event, 0 context, 0 other, 0 malformed)\n", ": already stored: 1 line\n"} {
+		if out := bounceline(t, "import", "--state-dir", s.dir, log); out != log+want {
+			t.Errorf("import says %q", out)
+		}
+	}
+	for _, c := range []struct{ command, want string }{
+		{"verify", "all is well: 1 row, 1 range of 1 stream;"},
+		{"report", "zone UTC. 1 row."},
+		{"report", "of 1 recipient whose delivery"},
+	} {
+		if out := bounceline(t, c.command, "--state-dir", s.dir); !strings.Contains(out, c.want) {
+			t.Errorf("%s says %s, not %s", c.command, out, c.want)
+		}
+	}
+}

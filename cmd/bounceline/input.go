@@ -12,6 +12,7 @@ import (
 	"golang.org/x/term"
 
 	"bounceline/pipeline/source/content"
+	"bounceline/pipeline/spell"
 )
 
 // An input is a finished file, or standard input, that can be read from its start more than once.
@@ -182,7 +183,7 @@ func (im *importer) showProgress(in *input) (stop func()) {
 			case <-tick.C:
 				c := im.runner.Counts
 				rate := float64(c.Lines.Load()-lines) / time.Since(begun).Seconds()
-				bar.Describe(fmt.Sprintf("%s  %.0f lines/s  %d rows", escapeTerminal([]byte(sourceName(in.path))), rate, c.Rows.Load()))
+				bar.Describe(fmt.Sprintf("%s  %.0f lines/s  %s", escapeTerminal([]byte(sourceName(in.path))), rate, spell.Count(c.Rows.Load(), "row", "rows")))
 				_ = bar.Set64(in.file.BytesIn())
 			}
 		}

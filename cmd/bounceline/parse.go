@@ -22,6 +22,7 @@ import (
 	"bounceline/pipeline/record"
 	"bounceline/pipeline/source/content"
 	"bounceline/pipeline/source/stream"
+	"bounceline/pipeline/spell"
 )
 
 // contextMemory bounds what is remembered of messages in the queue.
@@ -95,8 +96,9 @@ func (o *parseOptions) run(cmd *cobra.Command, args []string) error {
 	if err := p.end(); err != nil {
 		return err
 	}
-	fmt.Fprintf(cmd.ErrOrStderr(), "%d lines: %d events, %d context, %d other, %d malformed; %d rows\n",
-		p.lines, p.classes[record.Event], p.classes[record.Context], p.classes[record.Other], p.classes[record.Malformed], p.rows)
+	fmt.Fprintf(cmd.ErrOrStderr(), "%s: %s, %d context, %d other, %d malformed; %s\n", spell.Count(p.lines, "line", "lines"),
+		spell.Count(p.classes[record.Event], "event", "events"), p.classes[record.Context], p.classes[record.Other], p.classes[record.Malformed],
+		spell.Count(p.rows, "row", "rows"))
 	told := p.classes[record.Event] + p.classes[record.Context]
 	if hint := unread(strings.Join(args, " "), int64(p.lines), int64(told), int64(p.classes[record.Malformed])); hint != "" && !o.malformed && !p.splitOnly {
 		fmt.Fprintln(cmd.ErrOrStderr(), hint)

@@ -166,7 +166,7 @@ func (r *report) describe() string {
 
 // span says which rows there are.
 func (r *report) span(o *overview) string {
-	return fmt.Sprintf("%s to %s, zone %s. %s rows.%s", o.first.In(r.zone).Format(time.DateTime), o.last.In(r.zone).Format(time.DateTime), r.zone, thousands(o.rows), r.describe())
+	return fmt.Sprintf("%s to %s, zone %s. %s.%s", o.first.In(r.zone).Format(time.DateTime), o.last.In(r.zone).Format(time.DateTime), r.zone, plural(o.rows, "row", "rows"), r.describe())
 }
 
 // headline is the rate of all rows.
@@ -174,7 +174,7 @@ func (o *overview) headline() string {
 	if o.rate == nil {
 		return "Bounce rate: none, because no delivery has ended."
 	}
-	return fmt.Sprintf("BOUNCE RATE %.2f %%: of %s recipients whose delivery has ended, %s did not get the message.", *o.rate, thousands(o.final()), thousands(o.failed()))
+	return fmt.Sprintf("BOUNCE RATE %.2f %%: of %s whose delivery has ended, %s did not get the message.", *o.rate, plural(o.final(), "recipient", "recipients"), thousands(o.failed()))
 }
 
 func (r *report) screen(out *screen, o *overview) {

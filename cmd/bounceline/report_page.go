@@ -69,8 +69,8 @@ type pageLeft struct{ Name, Rows, Meaning string }
 // page writes the overview as one HTML file that needs nothing else.
 func (r *report) page(ctx context.Context, out *screen, o *overview) error {
 	layout := "2006-01-02 15:04"
-	p := page{Final: thousands(o.final()), Failed: thousands(o.failed()), From: o.first.In(r.zone).Format(layout), To: o.last.In(r.zone).Format(layout),
-		Zone: r.zone.String(), Rows: thousands(o.rows), Only: r.describe(), Deferrals: thousands(o.deferrals), Unit: "hour"}
+	p := page{Final: plural(o.final(), "recipient", "recipients"), Failed: thousands(o.failed()), From: o.first.In(r.zone).Format(layout), To: o.last.In(r.zone).Format(layout),
+		Zone: r.zone.String(), Rows: plural(o.rows, "row", "rows"), Only: r.describe(), Deferrals: plural(o.deferrals, "deferral", "deferrals"), Unit: "hour"}
 	if o.rate != nil {
 		p.Rate = strconv.FormatFloat(*o.rate, 'f', 2, 64)
 	}
@@ -89,7 +89,7 @@ func (r *report) page(ctx context.Context, out *screen, o *overview) error {
 	}
 	if len(times) > 1 {
 		most := mostFailures(times)
-		p.Most, p.FirstTime, p.LastTime = thousands(most), times[0].name, times[len(times)-1].name
+		p.Most, p.FirstTime, p.LastTime = plural(most, "failure", "failures"), times[0].name, times[len(times)-1].name
 		for _, t := range times {
 			p.Times = append(p.Times, pageTime{t.name + ": " + thousands(t.failed()) + " of " + thousands(t.final()) + " failed", parts(&t.counts, 100/float64(most))})
 		}

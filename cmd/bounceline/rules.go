@@ -11,6 +11,7 @@ import (
 
 	"bounceline/configs"
 	"bounceline/pipeline/classify"
+	"bounceline/pipeline/spell"
 )
 
 // ruleFlags say which rules replies are classified by.
@@ -170,7 +171,7 @@ change the exit code.`,
 			if len(args) > 0 && !slices.ContainsFunc(engine.Rules(), func(r classify.Rule) bool { return r.User }) {
 				fmt.Fprintf(out, "%s: no rule in it\n", escapeTerminal([]byte(strings.Join(args, ", "))))
 			}
-			fmt.Fprintf(out, "%d rules, %d warnings, rule set %s\n", len(engine.Rules()), len(warnings), engine.Version())
+			fmt.Fprintf(out, "%s, %s, rule set %s\n", spell.Count(len(engine.Rules()), "rule", "rules"), spell.Count(len(warnings), "warning", "warnings"), engine.Version())
 			return out.Flush()
 		},
 	}
@@ -224,12 +225,13 @@ retry_after:
 					}
 				}
 			}
-			fmt.Fprintf(out, "%d rules, %d samples as they must be; %d cases, %d not as expected\n", len(engine.Rules()), samples, total, failed)
+			fmt.Fprintf(out, "%s, %s as they must be; %s, %d not as expected\n", spell.Count(len(engine.Rules()), "rule", "rules"),
+				spell.Count(samples, "sample", "samples"), spell.Count(total, "case", "cases"), failed)
 			if err := out.Flush(); err != nil {
 				return err
 			}
 			if failed > 0 {
-				return fmt.Errorf("%d of %d cases are not as expected", failed, total)
+				return fmt.Errorf("not as expected: %d of %s", failed, spell.Count(total, "case", "cases"))
 			}
 			return nil
 		},

@@ -24,6 +24,7 @@ import (
 	"bounceline/pipeline/source/content"
 	"bounceline/pipeline/source/stream"
 	"bounceline/pipeline/source/tail"
+	"bounceline/pipeline/spell"
 	"bounceline/sinks/kafka"
 )
 
@@ -233,7 +234,7 @@ func shipFile(ctx context.Context, s *kafka.Shipper, spool *importer, path strin
 	if err := pipeline.Pump(ctx, source, s.Run, s.Buffers); err != nil {
 		return err
 	}
-	fmt.Fprintf(out, "%s: %d lines sent", escapeTerminal([]byte(path)), s.Counts.Lines.Load()-before)
+	fmt.Fprintf(out, "%s: %s sent", escapeTerminal([]byte(path)), spell.Count(s.Counts.Lines.Load()-before, "line", "lines"))
 	if n := s.Counts.Dead.Load() - dead; n > 0 {
 		fmt.Fprintf(out, ", %d of them refused by the brokers and kept: see bounceline dlq list", n)
 	}

@@ -15,6 +15,7 @@ import (
 	"bounceline/pipeline"
 	"bounceline/pipeline/batch"
 	"bounceline/pipeline/source/content"
+	"bounceline/pipeline/spell"
 	"bounceline/sinks/clickhouse"
 )
 
@@ -107,7 +108,7 @@ type errNotWell struct {
 }
 
 func (e errNotWell) Error() string {
-	return fmt.Sprintf("%d problems found: %s", e.problems, e.hint)
+	return fmt.Sprintf("%s found: %s", spell.Count(e.problems, "problem", "problems"), e.hint)
 }
 
 // run verifies and prints.
@@ -147,7 +148,7 @@ func (v *verifier) repair(ctx context.Context, im *importer, files []string) err
 	}
 	fixed := wrong - faults(left)
 	if v.output == "table" && fixed > 0 {
-		if _, err := fmt.Fprintf(v.out, "%d of %d problems were mended\n", fixed, wrong); err != nil {
+		if _, err := fmt.Fprintf(v.out, "%d of %s mended\n", fixed, spell.Count(wrong, "problem", "problems")); err != nil {
 			return err
 		}
 	}
@@ -185,8 +186,8 @@ func (v *verifier) print(found []clickhouse.Finding, extent clickhouse.Extent) e
 		return err
 	}
 	if v.output == "table" && faults(found) == 0 {
-		_, err := fmt.Fprintf(v.out, "all is well: %d rows, %d ranges of %d streams; no gap, no overlap, no duplicate; ledger, rows and rollups agree\n",
-			extent.Rows, extent.Ranges, extent.Streams)
+		_, err := fmt.Fprintf(v.out, "all is well: %s, %s of %s; no gap, no overlap, no duplicate; ledger, rows and rollups agree\n",
+			spell.Count(extent.Rows, "row", "rows"), spell.Count(extent.Ranges, "range", "ranges"), spell.Count(extent.Streams, "stream", "streams"))
 		if err != nil || len(found) == 0 {
 			return err
 		}

@@ -73,7 +73,7 @@ func TestMonthsThatAreNoLongerKept(t *testing.T) {
 	bounceline(t, "import", "--state-dir", s.dir, whole)
 	s.exec(t, "ALTER TABLE delivery_events DROP PARTITION 202501")
 	for range 2 {
-		if out := bounceline(t, "verify", "--state-dir", s.dir); !strings.Contains(out, "1 ranges have rows from before 2026-") || !strings.Contains(out, "all is well") {
+		if out := bounceline(t, "verify", "--state-dir", s.dir); !strings.Contains(out, "1 range has rows from before 2026-") || !strings.Contains(out, "all is well") {
 			t.Errorf("verify says %s", out)
 		}
 		for output, want := range map[string]string{

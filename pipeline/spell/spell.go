@@ -1,4 +1,4 @@
-// Package spell finds what a mistyped word may have meant.
+// Package spell is about words for people: what a mistyped one may have meant, and which form goes with a number.
 package spell
 
 import "strings"

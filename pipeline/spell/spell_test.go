@@ -10,3 +10,11 @@ func TestNearest(t *testing.T) {
 		}
 	}
 }
+
+func TestCount(t *testing.T) {
+	for n, want := range map[int]string{0: "0 lines", 1: "1 line", 2: "2 lines", 1001: "1001 lines"} {
+		if got := Count(n, "line", "lines"); got != want {
+			t.Errorf("%q, want %q", got, want)
+		}
+	}
+}

@@ -13,6 +13,7 @@ import (
 
 	"bounceline/pipeline"
 	"bounceline/pipeline/batch"
+	"bounceline/pipeline/spell"
 )
 
 // insertDeadline is how long one insert may take. An insert that has not been answered by then is in doubt.
@@ -68,10 +69,10 @@ func (d *DB) insert(ctx context.Context, table string, b *batch.Batch, from, to 
 		}})
 	if err != nil {
 		d.hangUp() // whatever state the connection is in
-		return fmt.Errorf("insert %d rows: %w", to-from, explain(err))
+		return fmt.Errorf("insert %s: %w", spell.Count(to-from, "row", "rows"), explain(err))
 	}
 	if known {
-		return fmt.Errorf("insert %d rows: %w", to-from, pipeline.ErrKnown)
+		return fmt.Errorf("insert %s: %w", spell.Count(to-from, "row", "rows"), pipeline.ErrKnown)
 	}
 	return nil
 }

@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"github.com/ClickHouse/clickhouse-go/v2"
+
+	"bounceline/pipeline/spell"
 )
 
 // A Finding is one thing that is wrong with what is stored.
@@ -42,30 +44,31 @@ const (
 
 // String says in words what is wrong.
 func (f Finding) String() string {
+	count := func(one, many string) string { return spell.Count(f.Count, one, many) }
 	switch f.Problem {
 	case Gap:
-		return fmt.Sprintf("%d positions between two stored ranges are not in the ledger", f.Count)
+		return count("position between two stored ranges is", "positions between two stored ranges are") + " not in the ledger"
 	case Loss:
-		return fmt.Sprintf("%d positions were lost before they could be read: %s", f.Count, f.Reason)
+		return count("position was lost before it", "positions were lost before they") + " could be read: " + f.Reason
 	case Overlap:
-		return fmt.Sprintf("%d positions are in the ledger twice: two writers at once, or a damaged checkpoint", f.Count)
+		return count("position is", "positions are") + " in the ledger twice: two writers at once, or a damaged checkpoint"
 	case Duplicate:
-		return fmt.Sprintf("%d rows are second copies", f.Count)
+		return count("row is a second copy", "rows are second copies")
 	case Missing:
-		return fmt.Sprintf("%d event lines that the ledger counts have no row", f.Count)
+		return count("event line that the ledger counts has", "event lines that the ledger counts have") + " no row"
 	case Excess:
-		return fmt.Sprintf("%d lines have rows that the ledger does not count", f.Count)
+		return count("line has rows", "lines have rows") + " that the ledger does not count"
 	case Unledgered:
-		return fmt.Sprintf("%d rows are of no range in the ledger", f.Count)
+		return count("row is", "rows are") + " of no range in the ledger"
 	case Rollup:
 		if f.Count < 0 {
-			return fmt.Sprintf("%d rows are missing from the sums", -f.Count)
+			return spell.Count(-f.Count, "row is", "rows are") + " missing from the sums"
 		}
-		return fmt.Sprintf("the sums hold %d rows too many, or rows in the wrong group", f.Count)
+		return "the sums hold " + count("row", "rows") + " too many, or rows in the wrong group"
 	case TwoLogs:
-		return fmt.Sprintf("%d events are in %s, too, and count again", f.Count, f.Reason)
+		return count("event is", "events are") + " in " + f.Reason + ", too: counted twice"
 	case NotKept:
-		return fmt.Sprintf("%d ranges have rows from before %s, which are no longer kept: these are not compared", f.Count, f.Hour.Format("2006-01"))
+		return count("range has", "ranges have") + " rows from before " + f.Hour.Format("2006-01") + ": no longer kept, not compared"
 	}
 	return string(f.Problem)
 }

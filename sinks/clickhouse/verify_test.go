@@ -165,7 +165,7 @@ func TestWhatIsNoLongerKeptIsTold(t *testing.T) {
 		if ext.Dropped != c.dropped || ext.Oldest != c.oldest || (len(found) == 0) != (c.oldest > 0) {
 			t.Errorf("without %s: %+v, %d findings", c.drop, ext, len(found))
 		}
-		if f, ok := ext.NotKept(); ok != (c.dropped > 0) || ok && (f.Count != 3 || !strings.HasPrefix(f.String(), "3 ranges have rows from before 2026-12,")) {
+		if f, ok := ext.NotKept(); ok != (c.dropped > 0) || ok && (f.Count != 3 || !strings.HasPrefix(f.String(), "3 ranges have rows from before 2026-12:")) {
 			t.Errorf("without %s: %v, %q", c.drop, ok, f)
 		}
 	}
@@ -222,5 +222,19 @@ func TestRemove(t *testing.T) {
 		if got := scalar[uint64](t, d, sql); got != want {
 			t.Errorf("%s: %d, want %d", sql, got, want)
 		}
+	}
+}
+
+// TestFindingsOfOneAndMany: what a finding says has the number that it has.
+func TestFindingsOfOneAndMany(t *testing.T) {
+	for _, p := range []Problem{Gap, Loss, Overlap, Duplicate, Missing, Excess, Unledgered, Rollup, TwoLogs, NotKept} {
+		one, two := Finding{Problem: p, Count: 1}.String(), Finding{Problem: p, Count: 2}.String()
+		word := strings.Fields(two[strings.Index(two, "2 "):])[1] // event lines, ranges, rows
+		if !strings.Contains(one, "1 "+strings.TrimSuffix(word, "s")+" ") || strings.Contains(one, " are ") || strings.Contains(one, " have ") {
+			t.Errorf("%s, %s", one, two)
+		}
+	}
+	if s := (Finding{Problem: Rollup, Count: -1}).String(); s != "1 row is missing from the sums" {
+		t.Error(s)
 	}
 }
