@@ -110,13 +110,13 @@ func ship(ctx context.Context, d *daemon) error {
 	if err != nil {
 		return err
 	}
-	defer store.Close()
 	store.WhenFull(waitForRoom(ctx))
 	follower := tail.New(tail.Config{Inputs: inputs, Ledger: kafka.Ledger{Store: store}, Store: store, Buffers: d.buffers, Watch: true, Log: slog.Default(),
 		Lock: func(string) (func(), error) { return func() {}, nil }, // the checkpoint's keeps other shippers out
 		Same: func(context.Context, io.Reader, parsers.Options, string) (bool, error) { return false, nil },
 		Poll: time.Duration(d.config.Poll), RotateWait: time.Duration(d.config.RotateWait), Horizon: kafka.Horizon})
-	defer follower.Close()
+	d.opened = append(d.opened, follower, store)
+	defer d.close()
 	end := hold(ctx, follower)
 	s, err := openShipper(ctx, d.config, store, d.buffers)
 	end()
