@@ -186,14 +186,12 @@ func (im *importer) tellTwoLogs(ctx context.Context) error {
 	if im.added == nil {
 		return nil
 	}
-	found, err := im.db.TwoLogs(ctx)
+	found, err := im.db.TwoLogs(ctx, im.added...)
 	if err != nil {
 		return fmt.Errorf("all is stored, but: %w", err)
 	}
 	for _, f := range found {
-		if slices.Contains(im.added, f.Stream) || slices.Contains(im.added, f.Other) {
-			fmt.Fprintf(im.progress, "%s: %s; count one of the two with report --source, or store only one\n", escapeTerminal([]byte(f.Source)), escapeTerminal([]byte(f.String())))
-		}
+		fmt.Fprintf(im.progress, "%s: %s; count one of the two with report --source, or store only one\n", escapeTerminal([]byte(f.Source)), escapeTerminal([]byte(f.String())))
 	}
 	return nil
 }

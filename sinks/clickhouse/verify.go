@@ -23,6 +23,7 @@ type Finding struct {
 	Table    string    // and the hour, where it is one of a rollup
 	Hour     time.Time //
 	Count    int64     // how many rows, lines or positions; of a rollup, rows too many or, below zero, too few
+	Estimate bool      // the count is reckoned from a part of the rows
 }
 
 // Problem is a kind of finding.
@@ -66,7 +67,11 @@ func (f Finding) String() string {
 		}
 		return "the sums hold " + count("row", "rows") + " too many, or rows in the wrong group"
 	case TwoLogs:
-		return count("event is", "events are") + " in " + f.Reason + ", too: counted twice"
+		about := ""
+		if f.Estimate {
+			about = "about "
+		}
+		return about + count("event is", "events are") + " in " + f.Reason + ", too: counted twice"
 	case NotKept:
 		return count("range has", "ranges have") + " rows from before " + f.Hour.Format("2006-01") + ": no longer kept, not compared"
 	}
