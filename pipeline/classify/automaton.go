@@ -9,14 +9,15 @@ import (
 )
 
 // An automaton finds all of a set of literals in one pass over a text (Aho and Corasick, 1975). It knows of each literal only the
-// beginning that no other one shares: where that stands in the text, the rest is compared. So it has a few states for each
-// literal and not one for each byte of it. States are numbered by depth, so that those which texts are mostly in lie together.
+// beginning that few others share: where that stands in the text, the rests of all that share it are compared. So it has about one
+// state for each literal and not one for each byte of it. States are numbered by depth, so that those which texts are mostly in lie
+// together.
 //
 // By the bytes that are common in literals each state has a row of its own, which is a line of the processor's cache. By the
 // others most states lead where their suffixes do, and share their rows.
 type automaton struct {
 	column  [256]uint16 // from 1; those from line on are rare, and that of line itself is of bytes that no beginning holds
-	common  []uint16    // state*line + column: the state that follows; in column 0 the literal whose beginning ends there
+	common  []uint16    // state*line + column: the state that follows; in column 0 a literal whose beginning ends there
 	rare    []uint16    // rareRow[state]*width + column-line: the state that follows
 	rareRow []uint16    // by state
 	width   int
@@ -28,15 +29,18 @@ type automaton struct {
 const line = 32
 
 // An end is what is to be done where the beginning of a literal ends: compare what follows with a part of rests, then go on to
-// the literal with the next shorter of the beginnings that end there, 0 if there is none.
+// the next literal with this beginning, or with the next shorter of those that end there; 0 if there is none.
 type end struct {
-	rest            uint32
-	length, shorter uint16
+	rest         uint32
+	length, next uint16
 }
 
 // newAutomaton builds the automaton of distinct literals, which hold no capital letters of ASCII; texts are folded while they
 // are read. It fails where the literals are too many for the table.
 func newAutomaton(literals []string) (*automaton, error) {
+	if len(literals) > math.MaxUint16 {
+		return nil, fmt.Errorf("rules: %d literals are more than %d: use fewer", len(literals), math.MaxUint16)
+	}
 	a := &automaton{ends: make([]end, len(literals)+1)}
 	order := make([]int32, len(literals))
 	for n := range literals {
@@ -45,20 +49,16 @@ func newAutomaton(literals []string) (*automaton, error) {
 	slices.SortFunc(order, func(i, j int32) int { return strings.Compare(literals[i], literals[j]) })
 	beginnings := make([]string, len(literals))
 	var rests strings.Builder
-	shared := 0 // with the literal before
+	byOne, byMore := shared(literals, order, 1), shared(literals, order, sharers)
 	for i, n := range order {
-		l, next := literals[n], 0
-		if i+1 < len(order) {
-			next = common(l, literals[order[i+1]])
-		}
-		keep := min(len(l), max(shared, next)+1)
+		l := literals[n]
+		keep := min(len(l), byOne[i]+1, max(byMore[i]+1, alone))
 		if len(l)-keep > math.MaxUint16 {
 			return nil, fmt.Errorf("rules: literal %.20q... is longer than %d bytes", l, math.MaxUint16)
 		}
 		beginnings[n] = l[:keep]
 		a.ends[n+1] = end{rest: uint32(rests.Len()), length: uint16(len(l) - keep)}
 		rests.WriteString(l[keep:])
-		shared = next
 	}
 	a.rests = rests.String()
 	a.columns(beginnings)
@@ -68,6 +68,25 @@ func newAutomaton(literals []string) (*automaton, error) {
 	}
 	a.link(t)
 	return a, nil
+}
+
+// At most sharers literals share a beginning, and none one that is shorter than alone: texts hold short beginnings so often that it takes longer
+// to compare rests there than it takes to have more states.
+const (
+	sharers = 4
+	alone   = 6
+)
+
+// shared is how many bytes of its beginning each literal, in order, shares with so many others.
+func shared(literals []string, order []int32, others int) []int {
+	out := make([]int, len(order))
+	for i := 0; i+others < len(order); i++ {
+		c := common(literals[order[i]], literals[order[i+others]])
+		for k := range others + 1 {
+			out[i+k] = max(out[i+k], c)
+		}
+	}
+	return out
 }
 
 // common is the length of the longest common beginning.
@@ -111,7 +130,7 @@ func (a *automaton) columns(beginnings []string) {
 type trie struct {
 	parent []uint16
 	by     []uint16 // the column by which a state is reached from its parent
-	end    []uint16 // the literal whose beginning ends in a state, counted from 1; 0 is none
+	end    []uint16 // a literal whose beginning ends in a state, counted from 1; 0 is none. The others with that beginning follow as next
 }
 
 // grow makes the trie, depth by depth, of beginnings in order.
@@ -133,6 +152,7 @@ func (a *automaton) grow(beginnings []string, order []int32) (*trie, error) {
 			if depth+1 < len(b) {
 				deeper = append(deeper, n)
 			} else {
+				a.ends[n+1].next = t.end[last]
 				t.end[last] = uint16(n + 1)
 			}
 		}
@@ -157,7 +177,11 @@ func (a *automaton) link(t *trie) {
 			a.rareRow[s] = a.rareRow[suffix[s]]
 		}
 		if n := t.end[s]; n > 0 {
-			a.ends[n].shorter = row[0]
+			last := n
+			for a.ends[last].next > 0 {
+				last = a.ends[last].next
+			}
+			a.ends[last].next = row[0]
 			row[0] = n
 		}
 		own := s == 0 // has a row of its own for rare bytes
@@ -203,7 +227,7 @@ func (a *automaton) scan(text []byte, f *found) {
 		} else {
 			state = int(a.rare[int(a.rareRow[state])*a.width+c-line])
 		}
-		for o := common[state*line]; o != 0; o = ends[o].shorter {
+		for o := common[state*line]; o != 0; o = ends[o].next {
 			n := int32(o) - 1
 			if bit := uint64(1) << (n & 63); f.bits[n>>6]&bit == 0 && a.goesOn(text[i+1:], &ends[o]) {
 				f.bits[n>>6] |= bit

@@ -107,6 +107,22 @@ func TestAutomatonFindsWhatSearchFinds(t *testing.T) {
 	}
 }
 
+// TestAutomatonRefusesWhatItCannotNumber: more literals than there are numbers for, or more states.
+func TestAutomatonRefusesWhatItCannotNumber(t *testing.T) {
+	short, long := make([]string, math.MaxUint16+1), make([]string, math.MaxUint16)
+	for i := range short {
+		short[i] = fmt.Sprintf("%04x", i)
+	}
+	for i := range long {
+		long[i] = fmt.Sprintf("%05d", i)
+	}
+	for _, literals := range [][]string{short, long} {
+		if _, err := newAutomaton(literals); err == nil || !strings.Contains(err.Error(), "use fewer") {
+			t.Errorf("%d literals from %s on: %v", len(literals), literals[0], err)
+		}
+	}
+}
+
 // TestWrongRulesAreRefused: each with file, line and reason.
 func TestWrongRulesAreRefused(t *testing.T) {
 	for text, want := range map[string]string{
