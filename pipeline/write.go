@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"math/rand/v2"
 	"time"
 
@@ -12,8 +13,12 @@ import (
 	"bounceline/pipeline/fulldisk"
 )
 
-// maxRounds is how often rows that a sink has acknowledged are sent again because they are not there.
-const maxRounds = 5
+// How often rows that a sink has acknowledged are sent again because they are not there: as new ones, and under tokens that it knew
+// from before, each of which stands for a time that they were stored and removed again.
+const (
+	maxRounds = 5
+	maxKnown  = 100
+)
 
 // write makes one batch durable, however often it must be tried.
 func (r *Runner) write(ctx context.Context, b *batch.Batch) error {
@@ -55,6 +60,7 @@ func (r *Runner) store(ctx context.Context, b *batch.Batch) error {
 	if err := r.leaveOut(ctx, b); err != nil || b.Rows == 0 && !doubt {
 		return err
 	}
+	taken, known := 0, false // rounds in which the rows were new to the sink; whether the last one was no such
 	for round := 0; ; round++ {
 		if doubt {
 			if err := r.keepMissing(ctx, b); err != nil {
@@ -64,16 +70,21 @@ func (r *Runner) store(ctx context.Context, b *batch.Batch) error {
 				break
 			}
 		}
-		if round > maxRounds {
-			return fmt.Errorf("insert: %d rows of batch %s are not there although the server acknowledged them %d times", b.Rows, b.ID, maxRounds)
+		if taken > maxRounds || round-taken > maxKnown {
+			return fmt.Errorf("insert: %d rows of batch %s are not there although the server acknowledged them %d times", b.Rows, b.ID, round)
 		}
 		token := b.ID + r.Attempt
 		if round > 0 {
 			token = fmt.Sprintf("%s/r%d", token, round)
 			r.Counts.Healed.Add(int64(b.Rows))
-			r.Log.Warn("rows that the sink had acknowledged are not there; they are sent again", "batch", b.ID, "rows", b.Rows, "round", round)
+			level := slog.LevelWarn
+			if known { // most likely they were taken out on purpose
+				level = slog.LevelInfo
+			}
+			r.Log.Log(ctx, level, "rows that the sink had acknowledged are not there; they are sent again", "batch", b.ID, "rows", b.Rows, "round", round)
 		}
-		known, unknown := false, false
+		unknown := false
+		known = false
 		doubtful, err := r.retry(ctx, "insert", r.Retryable, func() error {
 			if unknown && r.Audit != nil { // it may be there, and its token be forgotten by now
 				if err := r.keepMissing(ctx, b); err != nil || b.Rows == 0 {
@@ -105,6 +116,9 @@ func (r *Runner) store(ctx context.Context, b *batch.Batch) error {
 		}
 		if b.Rows == 0 {
 			break
+		}
+		if !known {
+			taken++
 		}
 		doubt = doubt || (doubtful || known) && r.Audit != nil
 		if !doubt {

@@ -307,7 +307,14 @@ func (d *database) prepare(ctx context.Context, readOnly bool) error {
 	if readOnly {
 		return nil
 	}
-	return d.Check(ctx)
+	if err := d.Check(ctx); err != nil {
+		return err
+	}
+	streams, err := d.FinishRemovals(ctx)
+	for _, s := range streams {
+		slog.Info("a removal that was interrupted is finished", "stream", s)
+	}
+	return err
 }
 
 func newMigrateCommand() *cobra.Command {

@@ -55,8 +55,8 @@ the delivery events in them. A file is known by its content: what is stored alre
 is called, however it is compressed, and whoever stored it. A file that has grown adds its tail. An import that was
 interrupted is finished by running it again.
 
-With --again the rows of these files, and no others, are removed and stored anew: for other rules, or another time zone. If
-it is interrupted, run it again with --again.`,
+With --again the rows of these files, and no others, are removed and stored anew: for other rules, or another time zone. An
+interrupted one is finished in the same way: by running it again.`,
 		Example: `  bounceline import /var/log/mail.log*
   zcat mail.log.*.gz | bounceline import -
   bounceline import --again --log-zone Europe/Berlin mail.log.3.gz

@@ -14,6 +14,7 @@ import (
 	"strconv"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"testing"
 	"time"
 
@@ -300,4 +301,35 @@ func TestKilledAnywhere(t *testing.T) {
 		a.last.stop(t)
 		s.holds(t, lines)
 	})
+}
+
+// TestRemovalsAreFinished kills an import that stores anew at each point of taking out what is stored: whoever opens the database
+// next finishes that, and the same import run again stores the file.
+func TestRemovalsAreFinished(t *testing.T) {
+	t.Parallel()
+	program := buildWithFaults(t)
+	s := newStore(t)
+	dir := t.TempDir()
+	log := write(t, filepath.Join(dir, "mail.log"), demoLog(t, "postfix.log.zst"))
+	other := write(t, filepath.Join(dir, "mainlog"), demoLog(t, "exim.log.zst"))
+	bounceline(t, "import", "--state-dir", s.dir, log, other)
+	rows, sum := s.rows(t), s.number(t, wholeContents)
+	finishers := [][]string{{"import", log}, {"import", other}, {"verify", "--repair"}}
+	for i, point := range fault.Removing {
+		for _, next := range [][]string{{"import", "--again", log}, finishers[i%len(finishers)]} {
+			p := startFaulty(t, program, point+"=kill@1", "import", "--state-dir", s.dir, "--again", log)
+			if err := p.Wait(); err == nil || p.ProcessState.Sys().(syscall.WaitStatus).Signal() != syscall.SIGKILL {
+				t.Fatalf("%s: it was not killed: %v", point, err)
+			}
+			bounceline(t, append(next, "--state-dir", s.dir)...)
+			bounceline(t, "verify", "--state-dir", s.dir)
+			if n := s.number(t, "SELECT count() FROM ingest_removals"); n != 0 {
+				t.Errorf("%s, %v: %d removals are left", point, next, n)
+			}
+			bounceline(t, "import", "--state-dir", s.dir, log)
+			if n := s.rows(t); n != rows || s.number(t, wholeContents) != sum {
+				t.Errorf("%s, %v: there are %d rows of %d, or others", point, next, n, rows)
+			}
+		}
+	}
 }

@@ -21,6 +21,11 @@ const (
 	CheckpointLinked  = "checkpoint-linked"  // the copy of the old one is there
 	CheckpointRenamed = "checkpoint-renamed" // the new one is at its place, and the directory is not synced
 
+	RemovalNoted  = "removal-noted"  // of a stream: the database knows that it is to go
+	LedgerRemoved = "ledger-removed" // the ledger does not have it any more
+	RowsRemoved   = "rows-removed"   // nor are its rows there
+	RollupsMended = "rollups-mended" // nor are they in the sums
+
 	RotationSeen  = "rotation-seen"  // a file has left its path
 	FileOpened    = "file-opened"    // a file was opened, and is in no checkpoint
 	FileNamed     = "file-named"     // it has a name, and is in no checkpoint
@@ -35,6 +40,7 @@ var (
 	Following = []string{CheckpointWritten, CheckpointSynced, CheckpointLinked, CheckpointRenamed,
 		RotationSeen, FileOpened, FileNamed, FileSaved, FileTruncated, FileDone}
 	Shipping = []string{BeforeSend, AfterSend}
+	Removing = []string{RemovalNoted, LedgerRemoved, RowsRemoved, RollupsMended}
 )
 
 // Around calls f between two points.

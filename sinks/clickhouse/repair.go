@@ -72,23 +72,6 @@ func (d *DB) Forget(ctx context.Context, stream string, from, to int64) error {
 	return explain(err)
 }
 
-// Remove takes all of the stream before the position out of the ledger, the rows and the rollups: as if it had never been
-// stored. It is not one step: if it is cut off, Remove it again. No pipeline may write the stream meanwhile.
-func (d *DB) Remove(ctx context.Context, stream string, to int64) error {
-	var first, last time.Time
-	var rows uint64
-	err := d.conn.QueryRow(ctx, "SELECT count(), min(event_time), max(event_time) FROM delivery_events WHERE stream = ? AND pos < ?", stream, uint64(to)).
-		Scan(&rows, &first, &last)
-	if err != nil {
-		return explain(err)
-	}
-	if err := d.Forget(ctx, stream, 0, to); err != nil || rows == 0 {
-		return err
-	}
-	err = d.conn.Exec(ctx, "ALTER TABLE delivery_events DELETE WHERE stream = ? AND pos < ? SETTINGS mutations_sync = 2", stream, uint64(to))
-	return errors.Join(explain(err), d.Mend(ctx, first.UnixMilli(), last.UnixMilli()))
-}
-
 // Revived corrects what the ledger says of the range that holds the position, after a dead line there was stored. Unread says that
 // the ledger has it not among the events.
 func (d *DB) Revived(ctx context.Context, stream string, pos int64, unread bool) error {

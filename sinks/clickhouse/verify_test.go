@@ -205,26 +205,6 @@ func TestLossesAreToldFromGaps(t *testing.T) {
 	}
 }
 
-// TestRemove: what is removed leaves nothing, neither does it take other streams' rows.
-func TestRemove(t *testing.T) {
-	d := migrated(t)
-	d.refill(t)
-	d.must(t, "INSERT INTO delivery_events (event_time, stream, pos) VALUES ('2026-11-30 23:10:00', 'kafka-y', 7)")
-	if err := d.Remove(t.Context(), "file-x-0", 3000); err != nil {
-		t.Fatal(err)
-	}
-	for sql, want := range map[string]uint64{
-		"SELECT count() FROM delivery_events":          51,
-		"SELECT sum(events) FROM rollup_domain_hourly": 51,
-		"SELECT sum(events) FROM rollup_sender_hourly": 51,
-		"SELECT sum(rows) FROM ingest_batches FINAL":   50,
-	} {
-		if got := scalar[uint64](t, d, sql); got != want {
-			t.Errorf("%s: %d, want %d", sql, got, want)
-		}
-	}
-}
-
 // TestFindingsOfOneAndMany: what a finding says has the number that it has.
 func TestFindingsOfOneAndMany(t *testing.T) {
 	for _, p := range []Problem{Gap, Loss, Overlap, Duplicate, Missing, Excess, Unledgered, Rollup, TwoLogs, NotKept} {
