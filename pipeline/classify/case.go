@@ -29,7 +29,7 @@ func (c Case) Row() record.Row {
 	if inner, ok := c.ofEvent(); ok {
 		return inner.Row()
 	}
-	text := withoutPrelude(withoutLine(logged(unfold(c.Text))))
+	text := withoutPrelude(withoutGoAhead(withoutLine(logged(unfold(c.Text)))))
 	if inner, ok := passedOn(text); ok {
 		text, c.SMTPCode, c.EnhancedCode = inner, 0, ""
 	}

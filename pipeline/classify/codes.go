@@ -119,6 +119,11 @@ func (c *EnhancedCode) acquits() bool {
 	return c.precise() && c.Category != "other" && !aboutRecipient(c.Category)
 }
 
+// yields reports whether a sentence that the recipient is unknown is to be believed against the code, which is about the server or the way to it.
+func (c *EnhancedCode) yields() bool {
+	return c.Code == "3.2" || c.Code == "4.5" || c.Code == "4.6"
+}
+
 // EnhancedCodes is the whole registry, in its order. RFC 3463 where no other document is named.
 var EnhancedCodes = []EnhancedCode{
 	{"0.0", "other", false, "other undefined status", "RFC 3463"},

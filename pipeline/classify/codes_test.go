@@ -17,7 +17,7 @@ var update = flag.Bool("update", false, "write the expected files anew")
 // TestCodesOfTheStandards: each code that servers give most has the meaning that the documents give it, and its default.
 func TestCodesOfTheStandards(t *testing.T) {
 	for code, want := range map[uint16]string{421: "system_error soft", 450: "other soft", 451: "system_error soft", 452: "system_full soft", 550: "user_unknown hard", 552: "mailbox_full soft",
-		553: "bad_address_syntax hard", 554: "policy_rejected block", 521: "null_mx hard", 556: "null_mx hard", 503: "protocol_error block", 535: "smtp_auth_required block"} {
+		553: "bad_address_syntax hard", 554: "policy_rejected block", 521: "null_mx hard", 556: "null_mx hard", 571: "policy_rejected block", 503: "protocol_error block", 535: "smtp_auth_required block"} {
 		row := record.Row{EventType: record.Attempt, Outcome: record.Bounced, SMTPCode: code}
 		c := byCodes(&row)
 		if got := c.Category + " " + c.BounceType; got != want || c.Confidence != ByCode {

@@ -217,7 +217,7 @@ func (f *finding) verdict(r *record.Row) (c record.Class) {
 		}
 	}
 	if f.rule.accuses {
-		if code, ok := lookupEnhanced(r.EnhancedCode); ok && code.acquits() {
+		if code, ok := lookupEnhanced(r.EnhancedCode); ok && code.acquits() && (f.rule.Vague || !code.yields()) {
 			return byCodes(r)
 		}
 		if code := LookupBasic(r.SMTPCode); code != nil && code.acquits() {
@@ -227,6 +227,9 @@ func (f *finding) verdict(r *record.Row) (c record.Class) {
 	category := f.rule.category
 	if other := notOfRecipient(r, category.Name); other != "" && len(f.rule.Commands) == 0 {
 		category = Lookup(other)
+	}
+	if category.Name == "domain_not_found" && r.SMTPCode == 0 && namesRelay(r.ResponseText) {
+		category = Lookup("dns_failure")
 	}
 	c = category.class(r, f.rule.ID, confidence)
 	c.Provider = f.rule.Provider
@@ -271,8 +274,10 @@ func (j *judge) search(s *scratch) finding {
 		refused = j.look(s, &f)
 	}
 	if f.rule == nil || !refused && f.rule.outvotable && (f.rule.Vague || j.doubtful(f.rule, &s.found)) {
-		f.likely = j.weights.weigh(s.n.reason(), &s.in, f.rule)
 		f.said = f.rule == nil && saysAnything(s.n.text)
+		if f.rule != nil || f.said {
+			f.likely = j.weights.weigh(s.n.reason(), &s.in, f.rule)
+		}
 		f.elsewhere = j.rules.acquitting.first(&s.found) >= 0
 	}
 	if f.may(func(c *Category) bool { return c.Lists }) {

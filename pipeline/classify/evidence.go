@@ -13,6 +13,8 @@ func byCodes(r *record.Row) record.Class {
 	code, known := lookupEnhanced(r.EnhancedCode)
 	known = known && code.Category != "other" && notOfRecipient(r, code.Category) == ""
 	switch {
+	case known && code.Code == "3.2" && byBasic(r) == "null_mx": // a host that never takes mail is also one that does not take it now (RFC 7504, section 5)
+		return class(r, "null_mx", "code", ByCode)
 	case known && code.Proves():
 		return class(r, code.Category, "dsn", ByDSN)
 	case known && code.precise():
@@ -72,6 +74,14 @@ func notOfRecipient(r *record.Row, category string) string {
 	return ""
 }
 
+// namesRelay reports whether the name that a program did not find is that of a host to connect to, such as the relay that it hands all mail to: it
+// is no proof that the recipient's domain does not exist.
+func namesRelay(text []byte) bool {
+	return containsOne(text, relayNames)
+}
+
+var relayNames = asBytes("dial tcp: lookup ", " smtp.", "=smtp.", " relay.", "=relay.", " smarthost.", "=smarthost.", " smtp-relay.", "=smtp-relay.")
+
 // acquitted reports whether the reply has a code that servers only give for something else than a bad address of the recipient.
 func acquitted(r *record.Row) bool {
 	if code, ok := lookupEnhanced(r.EnhancedCode); ok && code.acquits() {
@@ -84,6 +94,9 @@ func acquitted(r *record.Row) bool {
 // byBasic is what a basic code means, for the command that it answered.
 func byBasic(r *record.Row) string {
 	c := LookupBasic(r.SMTPCode)
+	if r.SMTPCode == 571 { // in no document: the digits of 5.7.1
+		return "policy_rejected"
+	}
 	if c == nil {
 		return "other"
 	}

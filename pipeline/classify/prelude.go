@@ -18,6 +18,19 @@ func withoutPrelude(text string) string {
 	}
 }
 
+// withoutGoAhead cuts the reply to DATA that lets the client go on, where the one to the message follows it.
+func withoutGoAhead(text string) string {
+	if !strings.HasPrefix(text, "354") {
+		return text
+	}
+	if at := failureBehind.FindStringSubmatchIndex(text); at != nil {
+		return text[at[2]:]
+	}
+	return text
+}
+
+var failureBehind = regexp.MustCompile(`^354[ -].*?(?:[^\w.:]|\\[nr])(` + failureCode + `[ -].*)$`)
+
 // behindPrelude is what follows the sentence that a text begins with. One that is cut must have that many bytes at least.
 func behindPrelude(text string, least int) (rest string, ok bool) {
 	for _, p := range preludes {
