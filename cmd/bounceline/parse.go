@@ -45,7 +45,7 @@ func newParseCommand() *cobra.Command {
 Nothing is stored and no database is needed.`,
 		Example: `  bounceline parse /var/log/mail.log
   bounceline parse --output ndjson /var/log/mail.log.2.gz | jq -r .recipient
-  journalctl -u postfix -o short-iso | bounceline parse -
+  journalctl -fu postfix -o short-iso | bounceline parse -
   bounceline parse --malformed /var/log/exim4/mainlog     lines that were not understood, and why
   bounceline parse --all --output ndjson mail.log         one object for every line`,
 		RunE: func(cmd *cobra.Command, args []string) error { return o.run(cmd, args) },
@@ -89,6 +89,7 @@ func (o *parseOptions) run(cmd *cobra.Command, args []string) error {
 		p.table = newTable(screenOf(cmd.OutOrStdout(), out), eventForm, "time (UTC)", "queue id", "recipient", "relay", "outcome", "type", "category", "code", "reply")
 	}
 	for _, path := range args {
+		p.live = isLive(path, cmd.InOrStdin())
 		if err := p.file(cmd.Context(), path, options, standardInput(cmd)); err != nil {
 			return errors.Join(p.end(), err)
 		}
@@ -117,6 +118,9 @@ type printer struct {
 	buf     []byte
 
 	silent, splitOnly bool // what --output says
+
+	live  bool      // more may come at any time
+	since time.Time // when the first row came that the table holds back
 
 	lines, rows int
 	classes     [5]int
@@ -183,19 +187,59 @@ func (p *printer) file(ctx context.Context, path string, options parsers.Options
 	return nil
 }
 
-// next returns the next chunk. Where none is there yet it lets out what there is, for whoever waits behind a pipe; not of a table,
-// whose columns are as wide as all of it needs.
+// How long rows of a table are held back, whose columns are as wide as all of it needs: until nothing more comes for a while, or for
+// as long as people wait.
+const (
+	lull     = 200 * time.Millisecond
+	patience = time.Second
+)
+
+// next returns the next chunk. Where none is there yet it lets out what there is, for whoever waits behind a pipe; the rows of a table
+// soon after.
 func (p *printer) next(chunks <-chan pipeline.Chunk) (pipeline.Chunk, bool, error) {
-	select {
-	case c, ok := <-chunks:
-		return c, ok, nil
-	default:
+	var held time.Duration
+	holds := p.live && p.table != nil && len(p.table.rows) > 0
+	if holds {
+		held = time.Since(p.since)
+	}
+	if held < patience {
+		select {
+		case c, ok := <-chunks:
+			return c, ok, nil
+		default:
+		}
 	}
 	if err := p.out.Flush(); err != nil {
 		return pipeline.Chunk{}, false, err
 	}
+	if holds {
+		timer := time.NewTimer(min(lull, patience-held))
+		defer timer.Stop()
+		select {
+		case c, ok := <-chunks:
+			return c, ok, nil
+		case <-timer.C:
+		}
+		if err := errors.Join(p.table.Flush(), p.out.Flush()); err != nil {
+			return pipeline.Chunk{}, false, err
+		}
+	}
 	c, ok := <-chunks
 	return c, ok, nil
+}
+
+// isLive reports whether the file, or standard input, is one that somebody may be writing to while it is read.
+func isLive(path string, stdin io.Reader) bool {
+	if path != "-" {
+		st, err := os.Stat(path)
+		return err == nil && !st.Mode().IsRegular()
+	}
+	f, ok := stdin.(*os.File)
+	if !ok {
+		return false
+	}
+	st, err := f.Stat()
+	return err == nil && !st.Mode().IsRegular()
 }
 
 func (p *printer) line(parser *parsers.Stream, s *pipeline.Stream, line []byte, at int64) error {
@@ -230,6 +274,9 @@ func (p *printer) line(parser *parsers.Stream, s *pipeline.Stream, line []byte, 
 	case p.o.all:
 		return p.object(res)
 	case p.table != nil:
+		if p.live && len(rows) > 0 && len(p.table.rows) == 0 {
+			p.since = time.Now()
+		}
 		for i := range rows {
 			if err := p.table.Write(eventCells(&rows[i])); err != nil {
 				return err

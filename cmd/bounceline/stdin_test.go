@@ -74,6 +74,7 @@ func TestAnswersWithoutWaiting(t *testing.T) {
 		{"classify", reply, 0},
 		{"parse --output ndjson", delivery(1), 0},
 		{"parse --malformed", "no log\n", 0},
+		{"parse", delivery(1), 3}, // a header
 	} {
 		cmd := command(strings.Fields(c.args)...)
 		in, err := cmd.StdinPipe()

@@ -3,6 +3,7 @@ package main
 import (
 	"bufio"
 	"cmp"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -107,17 +108,38 @@ type tableWriter struct {
 	w       io.Writer
 	form    tableForm
 	columns []string
-	rows    [][]string // nil is a line between rows
+	rows    [][]string // that are not printed yet; nil is a line between rows
 	numeric []bool
+	needs   []need // of the columns, in this table
+
+	shown   []int  // widths of the columns of the table that is open on the screen, nil where none is
+	bottom  string // what closes that
+	records int    // how many rows were printed as records
 }
+
+// A need is how wide a column's widest cell is, and its longest word.
+type need struct{ cell, word int }
 
 // newTable returns the writer of a table in the form.
 func newTable(w io.Writer, form tableForm, columns ...string) *tableWriter {
-	t := &tableWriter{w: w, form: form, numeric: make([]bool, len(columns))}
+	t := &tableWriter{w: w, form: form}
 	for _, c := range columns {
 		t.columns = append(t.columns, escapeTerminal([]byte(c)))
 	}
+	t.begin()
 	return t
+}
+
+// begin begins a table.
+func (t *tableWriter) begin() {
+	t.numeric, t.needs = make([]bool, len(t.columns)), make([]need, len(t.columns))
+	for i, c := range t.columns {
+		t.needs[i].grow(c)
+	}
+}
+
+func (n *need) grow(s string) {
+	n.cell, n.word = max(n.cell, text.StringWidth(s)), max(n.word, longestWord(s))
 }
 
 func (t *tableWriter) Write(values []any) error {
@@ -125,28 +147,75 @@ func (t *tableWriter) Write(values []any) error {
 	for i, v := range values {
 		t.numeric[i] = isNumber(v) || t.numeric[i] && v == nil
 		row[i] = escapeTerminal([]byte(formatValue(v)))
+		t.needs[i].grow(row[i])
 	}
 	t.rows = append(t.rows, row)
 	if len(t.rows) < tableRows {
 		return nil
 	}
-	err := t.Close()
-	t.rows = nil
-	clear(t.numeric)
-	return err
+	return t.Close()
 }
 
 // separate draws a line below the last row.
 func (t *tableWriter) separate() { t.rows = append(t.rows, nil) }
 
+// Flush prints the rows so far and leaves the table open for more. Where these need more room, a new one begins below.
+func (t *tableWriter) Flush() error { return t.print(true) }
+
+// Close prints the rows that are left and the end of the table. What is written then is another one.
 func (t *tableWriter) Close() error {
+	err := errors.Join(t.print(false), t.end())
+	t.begin()
+	return err
+}
+
+// print prints the rows so far. Open says that more may come: then the columns keep their widths.
+func (t *tableWriter) print(open bool) error {
 	if len(t.rows) == 0 {
 		return nil
 	}
+	defer func() { t.rows = nil }()
 	widths := t.layout(terminalWidth(t.w))
-	if widths == nil {
-		return t.records(terminalWidth(t.w))
+	if t.shown != nil && !slices.Equal(widths, t.shown) {
+		if err := t.end(); err != nil {
+			return err
+		}
 	}
+	if widths == nil {
+		return t.printRecords(terminalWidth(t.w))
+	}
+	lines := t.render(widths, open || t.shown != nil)
+	first := 0
+	if t.shown != nil {
+		first = 1 // behind the line above, which is the one below the header there
+	}
+	t.shown, t.bottom = widths, lines[len(lines)-1]
+	_, err := fmt.Fprintln(t.w, strings.Join(lines[first:len(lines)-1], "\n"))
+	return err
+}
+
+// end prints the end of the table that is open.
+func (t *tableWriter) end() error {
+	if t.shown == nil {
+		return nil
+	}
+	var left []string
+	for i, width := range t.shown {
+		if width == 0 {
+			left = append(left, t.columns[i])
+		}
+	}
+	t.shown = nil
+	if _, err := fmt.Fprintln(t.w, t.bottom); err != nil || left == nil {
+		return err
+	}
+	_, err := fmt.Fprintf(t.w, "A wider terminal shows more: %s.\n", strings.Join(left, ", "))
+	return err
+}
+
+// render returns the lines of a table of the rows, with the header unless it is on the screen already. Where the widths are fixed no
+// column is narrower.
+func (t *tableWriter) render(widths []int, fixed bool) []string {
 	p := table.NewWriter()
 	style := table.StyleLight
 	if plainTerminal(t.w) {
@@ -154,18 +223,19 @@ func (t *tableWriter) Close() error {
 	}
 	style.Format.Header = text.FormatDefault
 	p.SetStyle(style)
-	p.AppendHeader(cells(t.columns))
-	var left []string
+	if t.shown == nil {
+		p.AppendHeader(cells(t.columns))
+	}
 	var configs []table.ColumnConfig
 	for i, width := range widths {
 		c := table.ColumnConfig{Number: i + 1, WidthMax: width, WidthMaxEnforcer: text.WrapSoft, Hidden: width == 0}
+		if fixed {
+			c.WidthMin = width
+		}
 		if t.numeric[i] {
 			c.Align, c.AlignHeader = text.AlignRight, text.AlignRight
 		}
 		configs = append(configs, c)
-		if width == 0 {
-			left = append(left, t.columns[i])
-		}
 	}
 	p.SetColumnConfigs(configs)
 	for _, row := range t.rows {
@@ -175,11 +245,7 @@ func (t *tableWriter) Close() error {
 		}
 		p.AppendRow(cells(row))
 	}
-	if _, err := fmt.Fprintln(t.w, p.Render()); err != nil || left == nil {
-		return err
-	}
-	_, err := fmt.Fprintf(t.w, "A wider terminal shows more: %s.\n", strings.Join(left, ", "))
-	return err
+	return strings.Split(p.Render(), "\n")
 }
 
 func cells(row []string) table.Row {
@@ -243,12 +309,7 @@ func shrink(columns, least []int, width int) bool {
 // were left out. Words stay whole unless they are long.
 func (t *tableWriter) wants() (natural, roomy, narrow []int) {
 	for i, c := range t.columns {
-		widest, word := text.StringWidth(c), longestWord(c)
-		for _, row := range t.rows {
-			if row != nil {
-				widest, word = max(widest, text.StringWidth(row[i])), max(word, longestWord(row[i]))
-			}
-		}
+		widest, word := t.needs[i].cell, t.needs[i].word
 		most := widestCell
 		if n := t.form.widest[c]; n > 0 {
 			most = n
@@ -272,8 +333,8 @@ func longestWord(s string) int {
 	return longest
 }
 
-// records prints each row as lines, one for each column that has a value.
-func (t *tableWriter) records(width int) error {
+// printRecords prints each row as lines, one for each column that has a value.
+func (t *tableWriter) printRecords(width int) error {
 	out := newScreen(t.w)
 	line := "─"
 	if out.plain {
@@ -283,8 +344,9 @@ func (t *tableWriter) records(width int) error {
 	for _, c := range t.columns {
 		names = max(names, text.StringWidth(c))
 	}
-	for n, row := range slices.DeleteFunc(t.rows, func(row []string) bool { return row == nil }) {
-		head := line + line + " " + strconv.Itoa(n+1) + " "
+	for _, row := range slices.DeleteFunc(t.rows, func(row []string) bool { return row == nil }) {
+		t.records++
+		head := line + line + " " + strconv.Itoa(t.records) + " "
 		fmt.Fprintln(out, head+strings.Repeat(line, max(3, width-text.StringWidth(head))))
 		for i, s := range row {
 			if s != "" {

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"errors"
 	"io"
 	"slices"
 	"strings"
@@ -134,6 +135,87 @@ func TestPlainTable(t *testing.T) {
 		}
 		if got := b.String(); strings.ContainsFunc(got, func(r rune) bool { return r > 0x7f }) || !strings.Contains(got, "########========........") {
 			t.Errorf("width %d:\n%s", width, got)
+		}
+	}
+}
+
+// TestTableGoesOn: rows that come later stand below the ones before, and those that need more room below a new header.
+func TestTableGoesOn(t *testing.T) {
+	form := tableForm{optional: []string{"host"}}
+	for _, c := range []struct {
+		width int
+		want  string
+	}{
+		{0, `
+┌───────────────┬──────┐
+│ to            │ host │
+├───────────────┼──────┤
+│ a@example.org │ mx1  │
+│ b@example.net │      │
+│ c             │ mx2  │
+└───────────────┴──────┘
+┌─────────────────┬──────┐
+│ to              │ host │
+├─────────────────┼──────┤
+│ ann@example.org │ mx1  │
+│ d@example.org   │ mx1  │
+└─────────────────┴──────┘
+`},
+		{22, `
+┌───────────────┐
+│ to            │
+├───────────────┤
+│ a@example.org │
+│ b@example.net │
+│ c             │
+└───────────────┘
+A wider terminal shows more: host.
+┌─────────────────┐
+│ to              │
+├─────────────────┤
+│ ann@example.org │
+│ d@example.org   │
+└─────────────────┘
+A wider terminal shows more: host.
+`},
+		{8, `
+── 1 ───
+to    a@example.org
+host  mx1
+── 2 ───
+to    b@example.net
+── 3 ───
+to    c
+host  mx2
+── 4 ───
+to    ann@example.org
+host  mx1
+── 5 ───
+to    d@example.org
+host  mx1
+`},
+	} {
+		var b bytes.Buffer
+		out := newScreen(&b)
+		out.width = c.width
+		w := newTable(out, form, "to", "host")
+		for _, rows := range [][][]any{{{"a@example.org", "mx1"}, {"b@example.net", ""}}, {{"c", "mx2"}}, {}, {{"ann@example.org", "mx1"}}, {{"d@example.org", "mx1"}}} {
+			for _, r := range rows {
+				if err := w.Write(r); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if err := w.Flush(); err != nil {
+				t.Fatal(err)
+			}
+		}
+		for range 2 {
+			if err := errors.Join(w.Close(), out.Flush()); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if got := "\n" + b.String(); got != c.want {
+			t.Errorf("%d columns: %s, not %s", c.width, got, c.want)
 		}
 	}
 }
