@@ -20,6 +20,10 @@ func TestAcquittingWords(t *testing.T) {
 		{"550 5.7.1 Domain example.com not found in reputation database; mail refused for low reputation", "bad_reputation", ByText},
 		{"550 the account info@example.com you authenticated with does not exist any more", "policy_rejected", ByCode}, // no rule knows it: the words acquit of what the code says
 		{"550 5.1.1 xyzzy frobozz plugh: whitelist", "policy_rejected", ByCode},
+		{"554 5.3.0 mx.example.net: user of maildir is unknown", "system_error", ByCode},
+		{"550 sending from this mailbox has been disabled: invalid identity", "sender_rejected", ""},
+		{"550 Two To: headers, user unknown to parser", "malformed_message", ""},
+		{"550 5.7.1 Mailbox does not accept mailing list traffic", "recipient_refused", ""},
 		{"550 5.1.1 User unknown 554 5.7.1 no DKIM signature", "user_unknown", ByText},        // of another reply
 		{"550 5.1.1 User unknown, and our attachments filter is off", "user_unknown", ByText}, // the code says it too
 		{"550 5.1.1 User unknown, see https://example.org/dkim", "user_unknown", ByText},

@@ -60,6 +60,7 @@ func TestClients(t *testing.T) {
 		{text: "to=<ann@example.org>, mailer=esmtp, dsn=5.0.0, reply=550 No such user, stat=Service unavailable", code: 550, remote: "550 No such user"},
 		{text: "Failed address: ann@example.org --- Session Transcript --- --> RCPT To:<ann@example.org> <-- 550 No such user --- End Transcript ---", code: 550, remote: "550 No such user"},
 		{text: "Reason: Remote host said: 550 No such user -- The header and top 20 lines of the message follows --", code: 550, remote: "550 No such user"},
+		{text: "SMTP error from remote server for RCPT TO command, host: mx.example.org (192.0.2.17) reason: 550 No such user --- The header of the original message is following. ---", code: 550, remote: "550 No such user"},
 		{text: "Server Error: 550 Server Response: 550 No such user Server: 'mail.example.com' Windows Live Mail Error ID: 0x800CCC79", code: 550, remote: "550 No such user"},
 		{text: "<ann@example.org> (reason: 550 No such user) ----- Transcript of session follows -----", code: 550, remote: "550 No such user"},
 		{text: "hMailServer sent: RCPT TO:<ann@example.org> Remote server replied: 550 No such user hMailServer", code: 550, remote: "550 No such user"},

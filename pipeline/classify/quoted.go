@@ -371,7 +371,7 @@ func cutReport(b []byte) []byte {
 	return b
 }
 
-var reportWords = asBytes(" Giving up on ", " --- Below this line ", " --- Enclosed ", " ------ This is a copy ", " #SMTP#", " ##", " Original message headers:", " I'm not going to try again;", " (in reply to ", " <<< ", " Final-Recipient: ", "; from=<",
+var reportWords = asBytes(" Giving up on ", " --- Below this line ", " --- Enclosed ", " --- The header of ", " ------ This is a copy ", " #SMTP#", " ##", " Original message headers:", " I'm not going to try again;", " (in reply to ", " <<< ", " Final-Recipient: ", "; from=<",
 	" ----- Transcript ", " * RCPT failed: ", " --- End Transcript", " -- The header and top ", " Server: '", " Protocol: SMTP", " Last-Attempt-Date: ", " Reporting-MTA: ", " Remote-MTA: ")
 
 // reportLetters are their second bytes; the first is a blank or a semicolon.
