@@ -1,9 +1,9 @@
 package main
 
 import (
-	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -20,30 +20,20 @@ func TestTellsWhatIsNotNoted(t *testing.T) {
 		log := write(t, filepath.Join(dir, "mail.log"), []byte(delivery(1)))
 		state := filepath.Join(dir, "state")
 		p := launch(t, command(append(args, "--state-dir", state, log)...))
-		eventually(t, name+" holds the file", p.has(log))
+		holds := func(path string) func() bool {
+			return func() bool { return slices.Contains(openFiles(t, p.Process.Pid, log), path) }
+		}
+		eventually(t, name+" holds the file", holds(log))
 		if err := os.Mkdir(filepath.Join(state, name+".checkpoint.new"), 0o700); err != nil { // where the checkpoint is written first
 			t.Fatal(err)
 		}
 		if err := os.Remove(log); err != nil {
 			t.Fatal(err)
 		}
-		eventually(t, name+" holds what was deleted", p.has(log+" (deleted)"))
+		eventually(t, name+" holds what was deleted", holds(log+" (deleted)"))
 		p.stop(t)
 		if said := p.log.String(); !strings.Contains(said, "the checkpoint is not up to date") || !strings.Contains(said, "is a directory") {
 			t.Errorf("%s says %s", name, said)
 		}
-	}
-}
-
-// has reports whether the process has the file open.
-func (p *process) has(path string) func() bool {
-	return func() bool {
-		open, _ := filepath.Glob(fmt.Sprintf("/proc/%d/fd/*", p.Process.Pid))
-		for _, fd := range open {
-			if at, err := os.Readlink(fd); err == nil && at == path {
-				return true
-			}
-		}
-		return false
 	}
 }

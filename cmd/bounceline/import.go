@@ -191,7 +191,7 @@ func (im *importer) tellTwoLogs(ctx context.Context) error {
 		return fmt.Errorf("all is stored, but: %w", err)
 	}
 	for _, f := range found {
-		fmt.Fprintf(im.progress, "%s: %s; count one of the two with report --source, or store only one\n", escapeTerminal([]byte(f.Source)), escapeTerminal([]byte(f.String())))
+		fmt.Fprintf(im.progress, "%s: %s; count one of the two with report --source, or take one out with bounceline forget\n", escapeTerminal([]byte(f.Source)), escapeTerminal([]byte(f.String())))
 	}
 	return nil
 }

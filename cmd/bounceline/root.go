@@ -111,6 +111,7 @@ failure, and keeps one row for each recipient and attempt in ClickHouse: in the 
 		newRulesCommand(),
 		newDLQCommand(),
 		newEngineCommand(),
+		newForgetCommand(),
 		newEngineChildCommand(),
 		newMigrateCommand(),
 		newQueryCommand(),

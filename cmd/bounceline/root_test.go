@@ -61,6 +61,8 @@ func TestUsageErrors(t *testing.T) {
 		{"query top_reasons --param limit=many", "whole number"},
 		{"query top_reasons --param x", "write name=value"},
 		{"query a b", "put SQL in quotes"},
+		{"forget", "name files, or what they were read as with --source, or streams with --stream"},
+		{"forget -", "standard input is not read"},
 		{"version --log-level loud", "debug, info, warn or error"},
 		{"version --log-format xml", "text or json"},
 	}

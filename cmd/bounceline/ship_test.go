@@ -339,7 +339,7 @@ func TestShippedRows(t *testing.T) {
 	}
 	bounceline(t, append([]string{"ship", "--once", "--state-dir", t.TempDir(), "--kafka-brokers", b.Addr, "--kafka-topic", topic, "--host", "mx1", last}, files...)...)
 	const (
-		all   = "SELECT sum(cityHash64(tuple(* EXCEPT (ingest_time, stream)))) FROM delivery_events WHERE source != 'last.log'"
+		all   = "SELECT sum(cityHash64(toString(tuple(* EXCEPT (ingest_time, stream))))) FROM delivery_events WHERE source != 'last.log'"
 		ended = "SELECT count() FROM delivery_events WHERE source = 'last.log'"
 	)
 	imported, shipped := newStore(t), newStore(t)

@@ -33,7 +33,7 @@ twice, ledger and rows agree, and the rollups are the sums of the rows. It may r
 dropped because nobody keeps them that long are no loss: what is older than the oldest rows is not compared. That is said; to
 programs by a finding of its own, not_kept, which like a loss is no problem. Nor is two_logs: events that two logs have, as where
 syslog writes mail into a file of its own and into the common one. Each line is stored once, but such events count again. Count
-one of the logs with report --source, or store only one in another state directory.
+one of the logs with report --source, or take the other one out with forget.
 
 With --repair second copies are removed and rollups mended. Rows that are missing, and ranges that the ledger has twice or
 not at all, need the log files with the lines: name them, compressed or not, and what is missing of them is stored, classified
@@ -251,16 +251,24 @@ func (im *importer) forgotten(ctx context.Context, in *input, known content.Know
 	return again, twins, err
 }
 
+// within returns an error if more is stored than a content of that size has.
+func within(ranges []batch.Range, size int64) error {
+	for _, r := range ranges {
+		if r.To > size {
+			return fmt.Errorf("this is an earlier, shorter copy of what is stored (%d of %d bytes): name the longest one", size, r.To)
+		}
+	}
+	return nil
+}
+
 // removed takes the file's content out of the database, under all of its names, to be stored anew.
 func (im *importer) removed(ctx context.Context, in *input, known content.Known) (content.Known, error) {
 	size, err := in.length()
 	if err != nil {
 		return known, err
 	}
-	for _, r := range known.Ranges {
-		if r.To > size {
-			return known, fmt.Errorf("this is an earlier, shorter copy of what is stored (%d of %d bytes): name the longest one", size, r.To)
-		}
+	if err := within(known.Ranges, size); err != nil {
+		return known, err
 	}
 	for _, name := range known.Parts {
 		if err := im.db.Remove(ctx, name, max(size, known.Doubt)); err != nil {

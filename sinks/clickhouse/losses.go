@@ -28,6 +28,11 @@ func (d *DB) Lose(ctx context.Context, losses ...checkpoint.Loss) error {
 	return nil
 }
 
+// DropLosses forgets what was noted to be lost of the stream.
+func (d *DB) DropLosses(ctx context.Context, stream string) error {
+	return explain(d.conn.Exec(ctx, "ALTER TABLE ingest_losses DELETE WHERE stream = ? SETTINGS mutations_sync = 2", stream))
+}
+
 // losses finds what was lost and noted, but for what was stored after all.
 func (d *DB) losses(ctx context.Context) ([]Finding, error) {
 	rows, err := d.conn.Query(ctx, fmt.Sprintf(`SELECT l.stream, l.from_pos, l.to_pos, any(l.reason),

@@ -89,6 +89,12 @@ func named(prefix, name string) bool {
 	return ok && counted
 }
 
+// IsName reports whether the name is one that whoever reads files gives a stream.
+func IsName(name string) bool {
+	prefix, ok := PrefixOf(name)
+	return ok && named(prefix, name)
+}
+
 // Name is the name of the stream with that prefix, which may have a tag behind it, and counter.
 func Name(prefix string, counter int) string { return fmt.Sprintf("%s%d", prefix, counter) }
 
