@@ -245,6 +245,7 @@ func TestConditions(t *testing.T) {
 func FuzzClassify(f *testing.F) {
 	e := engine(f)
 	f.Add("550 5.1.1 <ann@example.org>: User unknown", uint8(1))
+	f.Add("451 - Please try again later.", uint8(2))
 	f.Add("http://\x00@::1.2.3.4 5.. (#5.1.1) \xff", uint8(3))
 	f.Fuzz(func(t *testing.T, text string, outcome uint8) {
 		r := answer(text)

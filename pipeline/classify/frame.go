@@ -107,7 +107,7 @@ func lastPart(text []byte, i int) (start int, kind frame) {
 	if start <= i {
 		return 0, noFrame
 	}
-	start = len(trimBetween(t[:start]))
+	start = max(i, len(trimBetween(t[:start])))                                                                                                                                      // what stands between may go on from the codes: 451 - Please try again later
 	if kind == laterFrame && (bytes.HasSuffix(t[:start], []byte(":")) || bytes.HasSuffix(t[:start], []byte("host not found")) || bytes.Contains(t[:start], []byte("unavailable"))) { // it is the reason, or a part of it
 		return 0, noFrame
 	}

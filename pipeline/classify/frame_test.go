@@ -57,6 +57,24 @@ func TestFrame(t *testing.T) {
 	}
 }
 
+// TestFrameAfterDash: where a dash stands between the codes and what a server says at last, nothing of the codes is cut.
+func TestFrameAfterDash(t *testing.T) {
+	e := engine(t)
+	for text, want := range map[string]string{
+		"451 - Please try again later.":   "system_error",
+		"550 5.7.1 - Goodbye":             "policy_rejected",
+		"421 -- closing connection":       "connection_failed",
+		"552 5.2.2 - message refused":     "mailbox_full",
+		"450 - 192.0.2.1":                 "other",
+		"554 5.7.1 - (queue id 4XyZ12ab)": "policy_rejected",
+	} {
+		row := Case{Text: text}.Row()
+		if v := e.Classify(&row); v.Category != want {
+			t.Errorf("%s\n got %s by %s\nwant %s", text, v.Category, v.Rule, want)
+		}
+	}
+}
+
 // TestFrameAsReason: where nothing else is said, the words of a frame are the reason, and an address tells who is refused.
 func TestFrameAsReason(t *testing.T) {
 	e := engine(t)

@@ -245,6 +245,9 @@ func (w *normaliser) codes(text []byte, n, start int) bool {
 		} else if n == 4 {
 			w.out[start+3] = ' '
 		}
+	case len(w.code) > 0 && n == 3 && replyCode(text) && fromNextHop(w.out[:start]):
+		w.inner, w.out = text, append(w.out[:1], word...)
+		w.code, w.enhanced, w.cut = text[:3], nil, 0
 	case len(w.code) > 0 && w.enhanced == nil && start == 5 && word[1] == '.':
 		w.enhanced = word
 	case len(w.code) > 0 && n == 3 && bytes.Equal(word, w.code) && !w.another(text), len(w.code) > 0 && n == 4 && word[3] == '-' && bytes.Equal(word[:3], w.code),
@@ -318,6 +321,14 @@ func reported(before []byte) bool {
 	before = bytes.TrimRight(before, " :'\"(<#")
 	return endsWithOne(before, reports)
 }
+
+// fromNextHop reports whether what stands before a second reply are the words of amavis about the server to which it passes mail on:
+// 554 5.7.0 Reject, id=1-2 - Rejected by next-hop MTA on relaying, from MTA(smtp:[127.0.0.1]:10025): 550 5.1.1 User unknown.
+func fromNextHop(before []byte) bool {
+	return bytes.HasSuffix(before, behindNextHop) && bytes.Contains(before, nextHop)
+}
+
+var nextHop, behindNextHop = []byte(" from mta("), []byte("): ")
 
 var reports = asBytes("smtp;", " said", " was", " returned", " answered", " replied", " responded", " responded with", " replied with")
 
