@@ -3,7 +3,9 @@ package classify
 import (
 	"cmp"
 	"fmt"
+	"iter"
 	"math"
+	mathbits "math/bits"
 	"slices"
 	"strings"
 )
@@ -217,8 +219,47 @@ func (f *found) clear() {
 	f.list = f.list[:0]
 }
 
-// scan adds each literal that the text holds.
-func (a *automaton) scan(text []byte, f *found) {
+// members are literals of a set, those whose bits stand in one word of a found's.
+type members struct {
+	mask uint64
+	word int32
+	last bool // of the set
+}
+
+func membersOf(set []int32) (all []members) {
+	for _, n := range slices.Sorted(slices.Values(set)) {
+		if len(all) == 0 || all[len(all)-1].word != n>>6 {
+			all = append(all, members{word: n >> 6})
+		}
+		all[len(all)-1].mask |= 1 << (n & 63)
+	}
+	if len(all) > 0 {
+		all[len(all)-1].last = true
+	}
+	return all
+}
+
+// of goes through the literals of a set that are found.
+func (f *found) of(set []members) iter.Seq[int32] {
+	return func(yield func(int32) bool) {
+		for _, m := range set {
+			for bits := f.bits[m.word] & m.mask; bits != 0; bits &= bits - 1 {
+				if !yield(m.word<<6 + int32(mathbits.TrailingZeros64(bits))) {
+					return
+				}
+			}
+		}
+	}
+}
+
+// scan adds each literal that the text holds, in small letters or capitals.
+func (a *automaton) scan(text []byte, f *found) { a.pass(text, false, f) }
+
+// scanFolded does so for a text without capitals, as a normalised one is.
+func (a *automaton) scanFolded(text []byte, f *found) { a.pass(text, true, f) }
+
+// pass is a scan of a text that is folded already, or is not.
+func (a *automaton) pass(text []byte, folded bool, f *found) {
 	state := 0
 	common, ends := a.common, a.ends
 	for i, b := range text {
@@ -229,7 +270,7 @@ func (a *automaton) scan(text []byte, f *found) {
 		}
 		for o := common[state*line]; o != 0; o = ends[o].next {
 			n := int32(o) - 1
-			if bit := uint64(1) << (n & 63); f.bits[n>>6]&bit == 0 && a.goesOn(text[i+1:], &ends[o]) {
+			if bit := uint64(1) << (n & 63); f.bits[n>>6]&bit == 0 && a.goesOn(text[i+1:], folded, &ends[o]) {
 				f.bits[n>>6] |= bit
 				f.list = append(f.list, n)
 			}
@@ -238,10 +279,10 @@ func (a *automaton) scan(text []byte, f *found) {
 }
 
 // goesOn reports whether a literal whose beginning was found stands there as a whole; text is what follows.
-func (a *automaton) goesOn(text []byte, e *end) bool {
+func (a *automaton) goesOn(text []byte, folded bool, e *end) bool {
 	if e.length == 0 {
 		return true
 	}
 	rest := a.rests[e.rest:][:e.length]
-	return len(rest) <= len(text) && (string(text[:len(rest)]) == rest || equalFold(text[:len(rest)], rest))
+	return len(rest) <= len(text) && (string(text[:len(rest)]) == rest || !folded && equalFold(text[:len(rest)], rest))
 }

@@ -55,6 +55,16 @@ func (m *markers) add(literals []int32, value int) {
 	}
 }
 
+// any reports whether a found literal names an entry.
+func (m *markers) any(f *found) bool {
+	for i, mask := range m.mask {
+		if f.bits[i]&mask != 0 {
+			return true
+		}
+	}
+	return false
+}
+
 // first is the first entry of the table that a found literal names, -1 if there is none.
 func (m *markers) first(f *found) int32 {
 	for i, mask := range m.mask {
@@ -136,7 +146,9 @@ func compile(program string, sources []source, names *nameTables) (*ruleSet, err
 	if set.automaton, err = newAutomaton(set.literals); err != nil {
 		return nil, err
 	}
-	set.screen = newScreen(set.rules, set.literals)
+	if set.screen, err = newScreen(set.rules, set.literals); err != nil {
+		return nil, err
+	}
 	return set, nil
 }
 
@@ -221,7 +233,7 @@ func (s *ruleSet) number(v vocabulary, names *nameTables) {
 			r.all = append(r.all, spellings(w))
 		}
 		r.yields = r.bad && !r.User && r.Provider == "" && len(r.Enhanced) == 0 && !r.asksFor(v.acquitting)
-		r.own = slices.Compact(slices.Sorted(slices.Values(slices.Concat(slices.Concat(r.all...), r.any, r.with))))
+		r.own = membersOf(slices.Concat(slices.Concat(r.all...), r.any, r.with))
 	}
 }
 

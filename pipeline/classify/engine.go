@@ -278,7 +278,7 @@ func (j *judge) search(s *scratch) finding {
 		if f.rule != nil || f.said {
 			f.likely = j.weights.weigh(s.n.reason(), &s.in, f.rule)
 		}
-		f.elsewhere = j.rules.acquitting.first(&s.found) >= 0
+		f.elsewhere = j.rules.acquitting.any(&s.found)
 	}
 	if f.may(func(c *Category) bool { return c.Lists }) {
 		f.list = int16(j.rules.lists.first(&s.found))
@@ -294,10 +294,10 @@ func (j *judge) search(s *scratch) finding {
 // somebody is refused, and the frame says who.
 func (j *judge) look(s *scratch, f *finding) (refused bool) {
 	s.found.clear()
-	j.rules.automaton.scan(s.n.text[:s.n.cut], &s.found)
+	j.rules.automaton.scanFolded(s.n.text[:s.n.cut], &s.found)
 	for _, end := range []int{s.n.cut, len(s.n.text)} {
 		if end > s.n.cut {
-			j.rules.automaton.scan(s.n.text, &s.found)
+			j.rules.automaton.scanFolded(s.n.text, &s.found)
 		}
 		f.answered = int16(j.answered(s))
 		s.in.provider = j.names.name(int32(f.answered))

@@ -130,10 +130,8 @@ func overruled(c *record.Class, rule *Rule) string {
 // matched lists what of the text made the rule hold.
 func (j *judge) matched(r *Rule, s *scratch) []string {
 	var out []string
-	for _, n := range r.own {
-		if s.found.has(n) {
-			out = append(out, j.rules.literals[n])
-		}
+	for n := range s.found.of(r.own) {
+		out = append(out, j.rules.literals[n])
 	}
 	if r.regexp != nil {
 		out = append(out, string(r.regexp.Find(s.in.text)))

@@ -342,11 +342,9 @@ func (j *judge) doubtful(rule *Rule, f *found) bool {
 			scores[x.category()] += x.points()
 		}
 	}
-	for _, n := range rule.own {
-		if f.has(n) {
-			for _, x := range &j.judged[n] {
-				scores[x.category()] -= x.points()
-			}
+	for n := range f.of(rule.own) {
+		for _, x := range &j.judged[n] {
+			scores[x.category()] -= x.points()
 		}
 	}
 	best := int32(0)

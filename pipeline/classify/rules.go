@@ -41,7 +41,7 @@ type Rule struct {
 
 	any, with, none []int32
 	all             [][]int32 // for each literal its spellings
-	own             []int32   // those of any, with and all, sorted
+	own             []members // those of any, with and all
 	regexp          *regexp.Regexp
 	category        *Category
 	outvotable      bool // see mayBeOutvoted

@@ -2,6 +2,7 @@ package classify
 
 import (
 	"cmp"
+	"fmt"
 	"math"
 	mathbits "math/bits"
 	"slices"
@@ -10,30 +11,30 @@ import (
 // A screen is what rules ask of literals, packed so that the processor's cache holds it: most candidates fail here, without a look
 // at the rules themselves.
 type screen struct {
-	known    []known // by literal
-	further  []trigger
-	asked    []asked // by rule
-	literals []int32
+	known   []known // by literal
+	further []trigger
+	asked   []asked // by rule
+	sets    []members
 }
 
-// known is what a literal does where it is found, all of it in one place, so that it comes from memory at once.
+// known is what a literal does where it is found, all of it in one place, so that it comes from memory at once: a quarter of a line of the
+// processor's cache.
 type known struct {
 	trigger
 	hint hint
 }
 
-// A trigger is rules that a literal makes candidates, as bits of a word of them, and where in screen.further there are more.
+// A trigger is rules that a literal makes candidates, as bits of a half of a word of them, and where in screen.further there are more.
 type trigger struct {
-	rules      uint64
-	word, next int32
+	rules      uint32
+	half, next uint16
 }
 
-// asked says where in screen.literals those of a rule begin: any, with, all and none stand one behind the other. Before a literal
-// in all stand its other spellings, complemented.
+// asked says where in screen.sets those of a rule begin: sets of which one literal each must be found, then that of which none may be.
 type asked struct {
-	any, with, all, none, end int32
-	codes                     codeSet
-	more                      bool // it has conditions other than literals and a regular expression
+	codes             codeSet
+	needed, none, end int32
+	more              bool // it has conditions other than literals and a regular expression
 }
 
 // A codeSet has bits for basic codes in its low half and for enhanced codes in its high one. Codes share bits: it tells which
@@ -73,8 +74,8 @@ func codesOf(r *Rule) (set codeSet) {
 	return set
 }
 
-// newScreen packs rules whose literals are numbered.
-func newScreen(rules []Rule, literals []string) *screen {
+// newScreen packs rules whose literals are numbered. It fails where they are too many for the table.
+func newScreen(rules []Rule, literals []string) (*screen, error) {
 	s := &screen{known: make([]known, len(literals)), further: make([]trigger, 1), asked: make([]asked, len(rules))}
 	triggered := make([][]int, len(literals)) // rules
 	for i := range rules {
@@ -86,45 +87,35 @@ func newScreen(rules []Rule, literals []string) *screen {
 		for _, n := range by {
 			triggered[n] = append(triggered[n], i)
 		}
-		any, with := r.any, r.with
-		switch {
-		case len(any) > 0 && &by[0] == &any[0]:
-			any = nil
-		case len(with) > 0 && &by[0] == &with[0]:
-			with = nil
-		}
 		a := &s.asked[i]
-		pack := func(from *int32, words []int32) {
-			*from = int32(len(s.literals))
-			s.literals = append(s.literals, words...)
-		}
-		pack(&a.any, any)
-		pack(&a.with, with)
-		a.all = int32(len(s.literals))
-		for _, spellings := range r.all {
-			for _, n := range spellings[1:] {
-				s.literals = append(s.literals, ^n)
+		a.needed = int32(len(s.sets))
+		for _, g := range groups {
+			if &g[0] != &by[0] {
+				s.sets = append(s.sets, membersOf(g)...)
 			}
-			s.literals = append(s.literals, spellings[0])
 		}
-		pack(&a.none, r.none)
-		a.end = int32(len(s.literals))
+		a.none = int32(len(s.sets))
+		s.sets = append(s.sets, membersOf(r.none)...)
+		a.end = int32(len(s.sets))
 		a.codes = codesOf(r)
 		a.more = r.conditions()
 	}
 	for n, rules := range triggered {
 		t := &s.known[n].trigger
 		for _, i := range rules {
-			if t.rules != 0 && int(t.word) != i>>6 {
-				t.next = int32(len(s.further))
+			if t.rules != 0 && int(t.half) != i>>5 {
+				t.next = uint16(len(s.further))
 				s.further = append(s.further, trigger{})
 				t = &s.further[len(s.further)-1]
 			}
-			t.rules |= 1 << (i & 63)
-			t.word = int32(i >> 6)
+			t.rules |= 1 << (i & 31)
+			t.half = uint16(i >> 5)
 		}
 	}
-	return s
+	if len(s.further) > math.MaxUint16 {
+		return nil, fmt.Errorf("rules: their literals make rules candidates in %d ways, which are more than %d: use fewer", len(s.further), math.MaxUint16)
+	}
+	return s, nil
 }
 
 // commonness guesses how often one of the literals is found: half as often for each byte more.
@@ -141,17 +132,19 @@ func (s *screen) candidates(f *found, rules []uint64) {
 	clear(rules)
 	for _, n := range f.list {
 		t := &s.known[n].trigger
-		rules[t.word] |= t.rules
+		t.set(rules)
 		for t.next != 0 {
 			t = &s.further[t.next]
-			rules[t.word] |= t.rules
+			t.set(rules)
 		}
 	}
 }
 
+func (t *trigger) set(rules []uint64) { rules[t.half/2] |= uint64(t.rules) << (t.half % 2 * 32) }
+
 // match returns the first of the candidates whose conditions hold, nil if there is none.
 func (s *ruleSet) match(in *input, f *found, candidates []uint64) *Rule {
-	acquitted := s.acquitting.first(f) >= 0
+	acquitted := s.acquitting.any(f)
 	codes := basicSet(in.code[:]) | enhancedSet(in.enhanced[min(2, len(in.enhanced)):])
 	for w, bits := range candidates {
 		for ; bits != 0; bits &= bits - 1 {
@@ -168,22 +161,18 @@ func (s *ruleSet) match(in *input, f *found, candidates []uint64) *Rule {
 
 // lets reports whether the found literals are what a rule that is a candidate asks for.
 func (s *screen) lets(a *asked, f *found) bool {
-	if !hasAny(f, s.literals[a.any:a.with]) || !hasAny(f, s.literals[a.with:a.all]) {
-		return false
-	}
-	spelled := false
-	for _, n := range s.literals[a.all:a.none] {
-		switch {
-		case n < 0:
-			spelled = spelled || f.has(^n)
-		case !spelled && !f.has(n):
-			return false
-		default:
-			spelled = false
+	met := false
+	for _, m := range s.sets[a.needed:a.none] {
+		met = met || f.bits[m.word]&m.mask != 0
+		if m.last {
+			if !met {
+				return false
+			}
+			met = false
 		}
 	}
-	for _, n := range s.literals[a.none:a.end] {
-		if f.has(n) {
+	for _, m := range s.sets[a.none:a.end] {
+		if f.bits[m.word]&m.mask != 0 {
 			return false
 		}
 	}
