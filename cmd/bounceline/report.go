@@ -132,12 +132,13 @@ type report struct {
 	order  string    // of groups, in SQL
 	least  uint64    // deliveries that have ended in a group
 	errs   io.Writer // for what is no part of the report
+	headed bool      // a heading has told of rows
 }
 
 // counts are the columns of the library's rates.
 type counts struct {
 	delivered, bounced, expired, deferrals uint64
-	rate                                   *float64 // percent; nil where nothing is final
+	rate                                   *float64 // percent; nil where nothing is final, or see unrate
 	hard, soft, block                      uint64
 }
 
@@ -213,6 +214,13 @@ type reason struct {
 	back           wayBack // from what the example says
 }
 
+// unrate takes away the rate where the filter is one of categories: what was delivered is in none of them, so that it would be 100 %.
+func (r *report) unrate(c *counts) {
+	if len(r.filter.categories) > 0 {
+		c.rate = nil
+	}
+}
+
 // totals reads what all rows together are.
 func (r *report) totals(ctx context.Context) (*overview, error) {
 	o := &overview{}
@@ -244,6 +252,7 @@ FROM %[2]s WHERE %[3]s`, t.weight, t.name, where)
 	if err := r.one(ctx, sql, params, fields...); err != nil {
 		return nil, err
 	}
+	r.unrate(&o.counts)
 	where, params = r.filter.where("event_time")
 	return o, r.one(ctx, "SELECT min(event_time), max(event_time) FROM delivery_events WHERE "+where, params, &o.first, &o.last)
 }

@@ -97,10 +97,15 @@ var filterNames = map[string]string{"recipient_domain": "domain", "provider": "p
 // columns are the columns that the filter looks at, besides the time.
 func (f *reportFilter) columns() map[string][]string {
 	all := map[string][]string{"recipient_domain": lowered(f.domains), "provider": f.providers, "sender_domain": lowered(f.senderDomains),
-		"host": f.hosts, "bounce_category": f.categories, "source": f.sources}
+		"host": slices.Clone(f.hosts), "bounce_category": f.categories, "source": f.sources}
 	for name, values := range all {
 		if len(values) == 0 {
 			delete(all, name)
+		}
+		for i, v := range values {
+			if label := emptyLabel(name); label != "" && v == label { // as reports name it
+				values[i] = ""
+			}
 		}
 	}
 	return all

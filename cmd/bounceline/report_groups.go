@@ -21,6 +21,16 @@ var groupColumns = map[string]struct{ column, empty string }{
 	"host":     {"host", "(unknown)"},
 }
 
+// emptyLabel is what stands for an empty value of the column, or nothing.
+func emptyLabel(column string) string {
+	for _, g := range groupColumns {
+		if g.column == column {
+			return g.empty
+		}
+	}
+	return ""
+}
+
 // query expands the SQL and runs it.
 func (r *report) query(ctx context.Context, sql string, params map[string]string) (driver.Rows, error) {
 	sql, err := queries.Expand(sql)
@@ -81,6 +91,7 @@ ORDER BY %[7]s, label%[5]s`, g.column, t.weight, t.name, where, limited(limit), 
 		if err := rows.Scan(append(append([]any{&g.name}, g.fields()...), &all)...); err != nil {
 			return nil, 0, err
 		}
+		r.unrate(&g.counts)
 		out = append(out, g)
 	}
 	return out, all, rows.Err()
@@ -115,6 +126,7 @@ ORDER BY label DESC%s) ORDER BY label`, label, t.weight, t.name, where, limited(
 		if err := rows.Scan(append(append([]any{&g.name}, g.fields()...), &all)...); err != nil {
 			return nil, 0, err
 		}
+		r.unrate(&g.counts)
 		if unit == "hour" {
 			var at int64
 			if _, err := fmt.Sscan(g.name, &at); err != nil {
@@ -266,6 +278,7 @@ func (r *report) heading(ctx context.Context, out *screen) error {
 	if err != nil || o.rows == 0 {
 		return err
 	}
+	r.headed = true
 	paragraph(out, "", r.span(o))
 	paragraph(out, "", o.headline())
 	return nil
@@ -275,8 +288,12 @@ func (r *report) heading(ctx context.Context, out *screen) error {
 func (r *report) footing(ctx context.Context, out *screen, output string, shown int, all uint64) error {
 	switch {
 	case output != "table":
+	case shown == 0 && r.headed && r.least > 0:
+		fmt.Fprintf(out, "None has %s that ended (--min).\n", plural(r.least, "delivery", "deliveries"))
+	case shown == 0 && r.headed:
+		fmt.Fprintln(out, "These rows have none.")
 	case shown == 0:
-		return r.nothing(ctx, out, "")
+		return r.nothing(ctx, out, r.describe())
 	case uint64(shown) < all:
 		fmt.Fprintf(out, "%d of %d; --limit 0 shows all.\n", shown, all)
 	}

@@ -153,7 +153,7 @@ func (r *report) describe() string {
 	for column, values := range r.filter.columns() {
 		shown := slices.Clone(values)
 		for i, v := range shown {
-			shown[i] = cmp.Or(v, groupColumns[column].empty)
+			shown[i] = cmp.Or(v, emptyLabel(column))
 		}
 		parts = append(parts, filterNames[column]+" "+strings.Join(shown, " or "))
 	}
@@ -172,9 +172,20 @@ func (r *report) span(o *overview) string {
 // headline is the rate of all rows.
 func (o *overview) headline() string {
 	if o.rate == nil {
-		return "Bounce rate: none, because no delivery has ended."
+		return "Bounce rate: none. " + capital(o.sentence())
 	}
-	return fmt.Sprintf("BOUNCE RATE %.2f %%: of %s whose delivery has ended, %s did not get the message.", *o.rate, plural(o.final(), "recipient", "recipients"), thousands(o.failed()))
+	return fmt.Sprintf("BOUNCE RATE %.2f %%: %s", *o.rate, o.sentence())
+}
+
+// sentence says what the rate is made of, or why there is none.
+func (o *overview) sentence() string {
+	switch {
+	case o.final() == 0:
+		return "no delivery has ended."
+	case o.rate == nil:
+		return plural(o.failed(), "delivery", "deliveries") + " failed so, and there is no rate: what was delivered has another category."
+	}
+	return fmt.Sprintf("of %s whose delivery has ended, %s did not get the message.", plural(o.final(), "recipient", "recipients"), thousands(o.failed()))
 }
 
 func (r *report) screen(out *screen, o *overview) {
@@ -185,7 +196,7 @@ func (r *report) screen(out *screen, o *overview) {
 	t := newTable(out, tableForm{}, "outcome", "count", "% of ended", "")
 	line := func(name string, n uint64, part bool, meaning string) {
 		var share any
-		if part && o.final() > 0 {
+		if part && o.rate != nil {
 			share = percentage{100 * float64(n) / float64(o.final()), 1}
 		}
 		_ = t.Write([]any{name, amount(n), share, meaning}) // errors of the screen are told when it is flushed
@@ -254,7 +265,7 @@ func reasons(out *screen, o *overview) {
 		if x.example != "" {
 			paragraph(out, "    > ", excerpt(x.example))
 		}
-		if x.before != nil {
+		if len(x.before) > 0 {
 			paragraph(out, "    . ", "The last answers before it: "+escapeTerminal([]byte(x.lastAnswers()))+".")
 		}
 		if advice := classify.Advice(x.category); advice != "" {

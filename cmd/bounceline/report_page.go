@@ -18,14 +18,14 @@ const pageTimes = 60
 
 // A page is what the template shows. Numbers are written out; all text is escaped by the template.
 type page struct {
-	Rate, Final, Failed, From, To, Zone, Rows, Only, Deferrals string
-	Parts                                                      []pagePart
-	Unit, FirstTime, LastTime, Most, Read                      string
-	Times                                                      []pageTime
-	Tables                                                     []pageTable
-	Reasons                                                    []pageReason
-	Refusals                                                   []pageRefusal
-	Left                                                       []pageLeft
+	Rate, Headline, From, To, Zone, Rows, Only, Deferrals string
+	Parts                                                 []pagePart
+	Unit, FirstTime, LastTime, Most, Read                 string
+	Times                                                 []pageTime
+	Tables                                                []pageTable
+	Reasons                                               []pageReason
+	Refusals                                              []pageRefusal
+	Left                                                  []pageLeft
 }
 
 // A pagePart is a piece of a bar: of so many, or so much of its whole length in percent.
@@ -69,7 +69,7 @@ type pageLeft struct{ Name, Rows, Meaning string }
 // page writes the overview as one HTML file that needs nothing else.
 func (r *report) page(ctx context.Context, out *screen, o *overview) error {
 	layout := "2006-01-02 15:04"
-	p := page{Final: plural(o.final(), "recipient", "recipients"), Failed: thousands(o.failed()), From: o.first.In(r.zone).Format(layout), To: o.last.In(r.zone).Format(layout),
+	p := page{Headline: capital(o.sentence()), From: o.first.In(r.zone).Format(layout), To: o.last.In(r.zone).Format(layout),
 		Zone: r.zone.String(), Rows: plural(o.rows, "row", "rows"), Only: r.describe(), Deferrals: plural(o.deferrals, "deferral", "deferrals"), Unit: "hour"}
 	if o.rate != nil {
 		p.Rate = strconv.FormatFloat(*o.rate, 'f', 2, 64)
@@ -111,7 +111,7 @@ func (r *report) page(ctx context.Context, out *screen, o *overview) error {
 		return err
 	}
 	for _, x := range refusals {
-		p.Refusals = append(p.Refusals, pageRefusal{x.who(), x.category, x.kind, meaning(x.category), r.figures(x), excerpt(x.reply), classify.Advice(x.category),
+		p.Refusals = append(p.Refusals, pageRefusal{escapeTerminal([]byte(x.who())), x.category, x.kind, meaning(x.category), escapeTerminal([]byte(r.figures(x))), excerpt(x.reply), classify.Advice(x.category),
 			pageBack{x.back.list, x.back.way}})
 	}
 	for _, l := range o.left {
@@ -145,7 +145,7 @@ func pageRows(groups []group) []pageRow {
 		if g.rate != nil {
 			rate = strconv.FormatFloat(*g.rate, 'f', 1, 64)
 		}
-		out = append(out, pageRow{g.name, rate, thousands(g.delivered), thousands(g.failed()), thousands(g.hard), thousands(g.soft), thousands(g.block),
+		out = append(out, pageRow{escapeTerminal([]byte(g.name)), rate, thousands(g.delivered), thousands(g.failed()), thousands(g.hard), thousands(g.soft), thousands(g.block),
 			parts(&g.counts, 100/float64(most))})
 	}
 	return out

@@ -22,7 +22,7 @@ func TestReportPage(t *testing.T) {
 		line := delivery(n)
 		if n%4 == 0 {
 			line = strings.Replace(line, "status=sent (250 2.0.0 Ok: queued as 6D01F22A)", "status=bounced (host mx1.example.org[192.0.2.25] said: "+evil+" (in reply to RCPT TO command))", 1)
-			line = strings.Replace(line, "@example.org>", `@<b>"x".example>`, 1)
+			line = strings.Replace(line, "@example.org>", "@<b\u202e>\"x\".example>", 1)
 		}
 		if n == 1 {
 			line = strings.Replace(line, "status=sent (250 2.0.0 Ok: queued as 6D01F22A)", "status=deferred (host mx1.example.org[192.0.2.25] said: "+slowed+" (in reply to end of DATA command))", 1)
@@ -76,6 +76,9 @@ func TestReportPage(t *testing.T) {
 	}
 	if len(replies) != 2 || !strings.Contains(replies[0], "User unknown <script>alert(1)</script>") || !strings.Contains(replies[1], "<b>TSS04</b>") {
 		t.Errorf("replies %q", replies)
+	}
+	if !strings.Contains(text.String(), `<b\u202e`) || strings.Contains(text.String(), "\u202e") {
+		t.Errorf("the page turns the direction of writing:\n%s", text.String())
 	}
 	if columns != 4 {
 		t.Errorf("%d columns of 4 days", columns)

@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -272,6 +273,38 @@ func testScreen(t *testing.T, s *store) {
 			t.Errorf("a line of %d characters: %s", n, line)
 		}
 	}
+	if strings.Contains(out, "before it: .") {
+		t.Errorf("answers are told that there are not: %s", out)
+	}
+	for _, c := range []struct {
+		want string
+		args []string
+	}{
+		{"None has 1,000,000 deliveries that ended (--min).\n", []string{"--by", "domain", "--min", "1000000"}},
+		{"These rows have none.\n", []string{"--by", "refusal", "--category", "message_expired"}},
+		{"No rows match. Only since 2027-01-01 00:00:00. What is stored is from ", []string{"--by", "host", "--since", "2027-01-01"}},
+		{"Bounce rate: none. ", []string{"--category", "user_unknown"}},
+		{" deliveries failed so, and there is no rate: what was delivered has another category.", []string{"--by", "domain", "--category", "user_unknown"}},
+		{"Only sender domain (null sender or unknown).", []string{"--by", "sender", "--sender-domain", "(null sender or unknown)"}},
+	} {
+		if _, out, errs := call(t, append([]string{"report", "--state-dir", s.dir, "--zone", "UTC"}, c.args...)...); !strings.Contains(out, c.want) || strings.Contains(out, "BOUNCE RATE 100") {
+			t.Errorf("%v: %s%s, not %q", c.args, out, errs, c.want)
+		}
+	}
+	for _, by := range []string{"sender", "host"} {
+		label := groupColumns[by].empty
+		whole := answer(t, s, "report", "--by", by, "--limit", "0")
+		at := slices.IndexFunc(whole, func(g map[string]any) bool { return g[by] == label })
+		part := answer(t, s, "report", "--by", by, map[string]string{"sender": "--sender-domain", "host": "--host"}[by], label)
+		if at < 0 && len(part) > 0 || at >= 0 && (len(part) != 1 || fmt.Sprint(part[0]) != fmt.Sprint(whole[at])) {
+			t.Errorf("%s alone: %v of %v", label, part, whole)
+		}
+	}
+	for _, g := range answer(t, s, "report", "--by", "provider", "--category", "user_unknown") {
+		if g["bounce_rate"] != nil || g["hard"] == 0.0 {
+			t.Errorf("of a category: %v", g)
+		}
+	}
 	_, out, _ = call(t, "report", "--state-dir", s.dir, "--zone", "UTC", "--since", "2027-01-01")
 	if !strings.Contains(out, "No rows match. Only since 2027-01-01 00:00:00. What is stored is from 2026-11-22 05:16:22 to 2026-11-22 05:") {
 		t.Errorf("%q", out)
@@ -376,7 +409,7 @@ func TestZone(t *testing.T) {
 		}
 	}
 	for tz, want := range map[string]string{"": "UTC", "Europe/Berlin": "Europe/Berlin", ":Asia/Tokyo": "Asia/Tokyo",
-		"/usr/share/zoneinfo/Asia/Tokyo": "Asia/Tokyo", "CET-1CEST,M3.5.0,M10.5.0": "error"} {
+		"/usr/share/zoneinfo/Asia/Tokyo": "Asia/Tokyo", "CET-1CEST,M3.5.0,M10.5.0": "error", ":" + link: "Asia/Tokyo"} {
 		t.Setenv("TZ", tz)
 		zone, err := (&zoneFlag{}).location()
 		if want == "error" && err == nil || want != "error" && (err != nil || zone.String() != want) {

@@ -2,6 +2,7 @@ package main
 
 import (
 	"os"
+	"path/filepath"
 	"strings"
 	"time"
 
@@ -27,6 +28,9 @@ func (f *zoneFlag) location() (*time.Location, error) {
 	}
 	if tz, ok := os.LookupEnv("TZ"); ok {
 		name := zoneName(strings.TrimPrefix(tz, ":"))
+		if filepath.IsAbs(name) { // another link, as /etc/localtime
+			return systemZone(name, "/etc/timezone")
+		}
 		zone, err := time.LoadLocation(name)
 		if err != nil {
 			return nil, usagef("TZ=%s names no zone of the time zone database: say which with --zone", tz)
