@@ -12,6 +12,7 @@ import (
 	"regexp"
 	"slices"
 	"strconv"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -149,6 +150,11 @@ func (a *assault) run(kills int) (lines int) {
 			}
 		}
 	})
+	first := startFaulty(t, a.program, "", a.args...)
+	for _, l := range a.logs { // what is rotated away before a path is known is history, which nobody reads
+		eventually(t, l.path+" is followed", func() bool { return strings.Contains(first.log.String(), "msg=following path="+l.path+" ") })
+	}
+	first.stop(t)
 	killed := map[string]int{}
 	for i := range kills {
 		point, faults := "any time", ""
@@ -176,7 +182,7 @@ func (a *assault) run(kills int) (lines int) {
 				<-ended
 				killed["any time"]++
 			case <-rotation:
-				if n < 4 || point == fault.FileTruncated {
+				if n < 4 || point == fault.FileTruncated || point == fault.RotationSeen {
 					i := random.IntN(len(a.logs))
 					if point == fault.FileTruncated {
 						i = slices.IndexFunc(a.logs, func(l *rotatedLog) bool { return l.manner == "copytruncate" })
