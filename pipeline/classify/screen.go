@@ -13,7 +13,8 @@ import (
 type screen struct {
 	known   []known // by literal
 	further []trigger
-	asked   []asked // by rule
+	asked   []asked            // by rule
+	byCode  [codeBits][]uint64 // for each bit of a codeSet the rules that may hold with it
 	sets    []members
 }
 
@@ -32,7 +33,6 @@ type trigger struct {
 
 // asked says where in screen.sets those of a rule begin: sets of which one literal each must be found, then that of which none may be.
 type asked struct {
-	codes             codeSet
 	needed, none, end int32
 	more              bool // it has conditions other than literals and a regular expression
 }
@@ -41,9 +41,11 @@ type asked struct {
 // rules need not be asked any more.
 type codeSet uint64
 
-func basicSet(code []byte) codeSet { return 1 << (codeHash(code) % 32) }
+const codeBits = 64
 
-func enhancedSet(code []byte) codeSet { return 1 << (32 + codeHash(code)%32) }
+func basicBit(code []byte) uint32 { return codeHash(code) % (codeBits / 2) }
+
+func enhancedBit(code []byte) uint32 { return codeBits/2 + codeHash(code)%(codeBits/2) }
 
 func codeHash(code []byte) (h uint32) {
 	for _, c := range code {
@@ -59,7 +61,7 @@ func codesOf(r *Rule) (set codeSet) {
 		set |= allBasic
 	}
 	for _, w := range r.Codes {
-		if set |= basicSet([]byte(w)); isGroup(w) {
+		if set |= 1 << basicBit([]byte(w)); isGroup(w) {
 			set |= allBasic
 		}
 	}
@@ -67,7 +69,7 @@ func codesOf(r *Rule) (set codeSet) {
 		set |= allEnhanced
 	}
 	for _, w := range r.Enhanced {
-		if set |= enhancedSet([]byte(w)); isGroup(w) {
+		if set |= 1 << enhancedBit([]byte(w)); isGroup(w) {
 			set |= allEnhanced
 		}
 	}
@@ -77,6 +79,9 @@ func codesOf(r *Rule) (set codeSet) {
 // newScreen packs rules whose literals are numbered. It fails where they are too many for the table.
 func newScreen(rules []Rule, literals []string) (*screen, error) {
 	s := &screen{known: make([]known, len(literals)), further: make([]trigger, 1), asked: make([]asked, len(rules))}
+	for bit := range s.byCode {
+		s.byCode[bit] = make([]uint64, (len(rules)+63)/64)
+	}
 	triggered := make([][]int, len(literals)) // rules
 	for i := range rules {
 		r := &rules[i]
@@ -97,7 +102,9 @@ func newScreen(rules []Rule, literals []string) (*screen, error) {
 		a.none = int32(len(s.sets))
 		s.sets = append(s.sets, membersOf(r.none)...)
 		a.end = int32(len(s.sets))
-		a.codes = codesOf(r)
+		for set := codesOf(r); set != 0; set &= set - 1 {
+			s.byCode[mathbits.TrailingZeros64(uint64(set))][i>>6] |= 1 << (i & 63)
+		}
 		a.more = r.conditions()
 	}
 	for n, rules := range triggered {
@@ -145,12 +152,12 @@ func (t *trigger) set(rules []uint64) { rules[t.half/2] |= uint64(t.rules) << (t
 // match returns the first of the candidates whose conditions hold, nil if there is none.
 func (s *ruleSet) match(in *input, f *found, candidates []uint64) *Rule {
 	acquitted := s.acquitting.any(f)
-	codes := basicSet(in.code[:]) | enhancedSet(in.enhanced[min(2, len(in.enhanced)):])
+	basic, enhanced := s.screen.byCode[basicBit(in.code[:])], s.screen.byCode[enhancedBit(in.enhanced[min(2, len(in.enhanced)):])]
 	for w, bits := range candidates {
-		for ; bits != 0; bits &= bits - 1 {
+		for bits &= basic[w] & enhanced[w]; bits != 0; bits &= bits - 1 {
 			i := w<<6 + mathbits.TrailingZeros64(bits)
 			r, a := &s.rules[i], &s.screen.asked[i]
-			if a.codes&codes != codes || a.more && r.unmet(in) != "" || !s.screen.lets(a, f) || acquitted && r.yields || r.regexp != nil && !r.regexp.Match(in.text) {
+			if a.more && r.unmet(in) != "" || !s.screen.lets(a, f) || acquitted && r.yields || r.regexp != nil && !r.regexp.Match(in.text) {
 				continue
 			}
 			return r
