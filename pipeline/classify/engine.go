@@ -276,7 +276,13 @@ func (j *judge) search(s *scratch) finding {
 	if f.rule == nil || !refused && f.rule.outvotable && (f.rule.Vague || j.doubtful(f.rule, &s.found)) {
 		f.said = f.rule == nil && saysAnything(s.n.text)
 		if f.rule != nil || f.said {
-			f.likely = j.weights.weigh(s.n.reason(), &s.in, f.rule)
+			reason := s.n.reason()
+			f.likely = j.weights.weigh(reason, &s.in, f.rule)
+			if f.bare() && !bytes.HasSuffix(s.in.enhanced, badMailbox) {
+				if rest := behindRefusal(reason); rest != nil {
+					f.likely = j.weights.weigh(rest, &s.in, f.rule)
+				}
+			}
 		}
 		f.elsewhere = j.rules.acquitting.any(&s.found)
 	}
@@ -287,6 +293,13 @@ func (j *judge) search(s *scratch) finding {
 		f.retry = retryAfter(s.in.text)
 	}
 	return f
+}
+
+var badMailbox = []byte(".1.1")
+
+// bare reports whether words alone say that the recipient's address is bad.
+func (f *finding) bare() bool {
+	return f.likely.category != nil && aboutRecipient(f.likely.category.Name) && (f.rule == nil || !f.rule.bad)
 }
 
 // look looks for the rule that takes the text: one that takes what comes before a second reply, else any. Where that

@@ -107,7 +107,11 @@ func lastPart(text []byte, i int) (start int, kind frame) {
 	if start <= i {
 		return 0, noFrame
 	}
-	start = max(i, len(trimBetween(t[:start])))                                                                                                                                      // what stands between may go on from the codes: 451 - Please try again later
+	// What stands between may go on from the codes: 451 - Please try again later.
+	start = max(i, len(trimBetween(t[:start])))
+	if kind != sessionFrame && bytes.HasSuffix(t[:start], addressRejected) { // 554 <@>: Recipient address rejected: Transaction failed
+		return 0, noFrame
+	}
 	if kind == laterFrame && (bytes.HasSuffix(t[:start], []byte(":")) || bytes.HasSuffix(t[:start], []byte("host not found")) || bytes.Contains(t[:start], []byte("unavailable"))) { // it is the reason, or a part of it
 		return 0, noFrame
 	}
@@ -245,6 +249,8 @@ var (
 	// Yahoo's delivery error: dd ...
 	noReasons = asBytes("not ", "your ip ", "dd ")
 	sessionID = []byte("#id ")
+	// addressRejected is the end of the words with which Postfix refuses an address, whatever the reason is that follows.
+	addressRejected = []byte(" address rejected:")
 	// sessionFields are what Postfix logs of the session behind a reply that it gave.
 	sessionFields = asBytes("helo=", "from=<", "to=<", "proto=")
 	// leading are words behind which a label is a part of the reason's sentence.
@@ -271,7 +277,7 @@ var (
 		kind := courtesy
 		add := func(w string) { n := tail([]byte(w)); table[n] = append(table[n], part{[]byte(w), kind}) }
 		for _, please := range []string{" if you have any questions, please contact ", " if you have questions, please contact ", " please contact ", " contact "} {
-			for _, whom := range []string{"your administrator", "your system administrator", "your mail administrator", "your email administrator", "your network administrator", "the administrator", "the system administrator", "your postmaster", "the postmaster", "postmaster", "postmaster for help", "postmaster for assistance", "<postmaster>"} {
+			for _, whom := range []string{"your administrator", "your system administrator", "your mail administrator", "your email administrator", "your network administrator", "the administrator", "the system administrator", "your postmaster", "the postmaster", "postmaster", "postmaster for help", "postmaster for assistance", "<postmaster>", "the recipient", "the recipient directly", "the recipient by other means", "the recipient by phone", "the intended recipient", "the intended recipient by other means", "your provider", "your isp", "your service provider", "your internet service provider", "your it department", "technical support", "our support", "support for assistance", "customer support", "the helpdesk", "the help desk", "the site administrator"} {
 				add(please + whom)
 			}
 		}

@@ -20,7 +20,7 @@ func TestFrame(t *testing.T) {
 		" (queue id 4XyZ12abc)", " (error code 42)", " (ticket #123456)", ". Session id 3A7F12", " Transaction id 4f1a-29bc-7d", " Reference: 8f3b2c1d",
 		" [AbC12dEfGh34iJkL.1 mx1.example.net 2026-11-27T10:11:12.123Z]",
 		". See https://www.example.com/help/bounces", " (see https://www.example.com/d/1 for details)", " - please contact postmaster@example.org", ". If you think this is an error, contact <abuse@example.org>",
-		" 192.0.2.1", " -- mx3.example.org",
+		" 192.0.2.1", " -- mx3.example.org", ". Please contact the recipient by other means.",
 		". Please contact your administrator. Your IP: 192.0.2.1; closing connection. (session id 3A7F12)",
 	}
 	for _, c := range []struct{ codes, reason, category string }{
@@ -67,6 +67,7 @@ func TestFrameAfterDash(t *testing.T) {
 		"552 5.2.2 - message refused":     "mailbox_full",
 		"450 - 192.0.2.1":                 "other",
 		"554 5.7.1 - (queue id 4XyZ12ab)": "policy_rejected",
+		"554 <ann@example.org>: Recipient address rejected: Transaction failed": "policy_rejected", // nor is it set aside behind a wrapper
 	} {
 		row := Case{Text: text}.Row()
 		if v := e.Classify(&row); v.Category != want {

@@ -315,6 +315,16 @@ func (n *normalised) reason() []byte {
 	return n.text
 }
 
+// behindRefusal is what a reason says behind the words with which Postfix refuses a recipient, whatever the reason is; nil where it says no more.
+func behindRefusal(reason []byte) []byte {
+	if i := bytes.Index(reason, recipientRejected); i >= 0 && says(reason[i+len(recipientRejected):], 1) {
+		return reason[i+len(recipientRejected)-1:]
+	}
+	return nil
+}
+
+var recipientRejected = []byte(" recipient address rejected: ")
+
 // reported reports whether what stands before a second reply says that another host gave it. Then it is the reason for the first:
 // 554 5.4.4 <mx.example.org #5.4.4 smtp; 550 5.4.4 Unable to relay>.
 func reported(before []byte) bool {
