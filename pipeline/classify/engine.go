@@ -243,7 +243,7 @@ type finding struct {
 	rule      *Rule  // nil if no rule knows them
 	likely    likely // weighed where there is no rule, or one that may be outvoted
 	said      bool   // where there is no rule, that there are words
-	elsewhere bool   // where there is no rule, or one that may be outvoted, that acquitting words are among them
+	elsewhere bool   // where there is no rule, or one that may be outvoted, that acquitting words are among them, or another subject
 	broken    bool   // where no rule is sure, that the reply lacks its end; it is not remembered, for it hangs on how the reply is written
 	retry     uint32
 	list      int16 // place in its table of the blocklist that is named, -1 none
@@ -284,7 +284,7 @@ func (j *judge) search(s *scratch) finding {
 				}
 			}
 		}
-		f.elsewhere = j.rules.acquitting.any(&s.found)
+		f.elsewhere = j.rules.acquitting.any(&s.found) || ofAnother(s.n.text)
 	}
 	if f.may(func(c *Category) bool { return c.Lists }) {
 		f.list = int16(j.rules.lists.first(&s.found))

@@ -47,7 +47,7 @@ type Rule struct {
 	outvotable      bool // see mayBeOutvoted
 	bad             bool // it says that the recipient's address is bad
 	accuses         bool // and by its words alone
-	yields          bool // to acquitting words: it does not take a text that has one
+	yields          bool // to acquitting words and subjects: it does not take a text that has one
 	place           int  // of its category in the table of terms, -1 none
 }
 
@@ -223,6 +223,9 @@ func (s *ruleSet) lacks(r *Rule, in *input, f *found) string {
 	}
 	if n := s.acquitting.first(f); r.yields && n >= 0 {
 		return fmt.Sprintf("%q is in the text, which tells of something else than the recipient", s.literals[n])
+	}
+	if r.yields && ofAnother(in.text) {
+		return "the text says it of something else than the recipient"
 	}
 	for _, n := range r.none {
 		if f.has(n) {

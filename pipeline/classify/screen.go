@@ -160,6 +160,10 @@ func (s *ruleSet) match(in *input, f *found, candidates []uint64) *Rule {
 			if a.more && r.unmet(in) != "" || !s.screen.lets(a, f) || acquitted && r.yields || r.regexp != nil && !r.regexp.Match(in.text) {
 				continue
 			}
+			if r.yields && ofAnother(in.text) {
+				acquitted = true
+				continue
+			}
 			return r
 		}
 	}
