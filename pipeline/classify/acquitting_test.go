@@ -18,7 +18,7 @@ func TestAcquittingWords(t *testing.T) {
 		{"554 5.7.1 STS policy: mx host not found in MTA-STS policy", "tls_failed", ByText},
 		{"550 5.1.1 Return-Path address is not deliverable: no such mailbox", "sender_rejected", ByText},
 		{"550 5.7.1 Domain example.com not found in reputation database; mail refused for low reputation", "bad_reputation", ByText},
-		{"550 the account info@example.com you authenticated with does not exist any more", "policy_rejected", ByCode}, // no rule knows it: the words acquit of what the code says
+		{"550 the account info@example.com you authenticated with does not exist any more", "sender_rejected", ByCode}, // no rule knows it
 		{"550 5.1.1 xyzzy frobozz plugh: whitelist", "policy_rejected", ByCode},
 		{"554 5.3.0 mx.example.net: user of maildir is unknown", "system_error", ByCode},
 		{"550 sending from this mailbox has been disabled: invalid identity", "sender_rejected", ""},

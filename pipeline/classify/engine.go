@@ -126,7 +126,7 @@ func newJudge(program string, sources []source) (*judge, error) {
 func (j *judge) classify(r *record.Row) (c record.Class) {
 	relay := j.names.relay(r.RelayHost) // the provider behind the relay's name
 	c, f := j.ruled(r, relay)
-	if l := f.likely; l.category != nil && !((f.elsewhere || f.broken) && aboutRecipient(l.category.Name)) && l.beats(&c, f.rule, r) {
+	if l := f.likely; l.category != nil && !((f.elsewhere || f.broken) && l.category.Permanent == Hard) && l.beats(&c, f.rule, r) {
 		c = l.category.class(r, byWords, ByCode)
 	}
 	if p := j.names.provider(r, relay); p >= 0 {

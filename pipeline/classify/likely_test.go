@@ -176,7 +176,7 @@ func train(examples []example, categories []string) []byte {
 	return out.Bytes()
 }
 
-// learn makes weights from examples, and again with more of those which the words would take from a rule that has them right, until there are none
+// learn makes weights from examples, and again with more of those which the words would take from a rule or a code that has them right, until there are none
 // or it has tried often enough.
 func learn(t testing.TB, e *Engine, examples []example, categories []string) []byte {
 	t.Helper()
@@ -192,7 +192,7 @@ func learn(t testing.TB, e *Engine, examples []example, categories []string) []b
 		var taken []example
 		for _, x := range examples {
 			row := Case{Text: x.text}.Row()
-			if c, f := j.ruled(&row, -1); f.rule != nil && !f.rule.Vague && c.Category == categories[x.category] && j.classify(&row).Category != c.Category {
+			if c, _ := j.ruled(&row, -1); c.Category == categories[x.category] && j.classify(&row).Category != c.Category {
 				taken = append(taken, x)
 			}
 		}
