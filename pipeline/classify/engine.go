@@ -284,7 +284,7 @@ func (j *judge) search(s *scratch) finding {
 				}
 			}
 		}
-		f.elsewhere = j.rules.acquitting.any(&s.found) || ofAnother(s.n.text)
+		f.elsewhere = j.rules.acquitting.any(&s.found) || f.accusing() && ofAnother(s.n.text)
 	}
 	if f.may(func(c *Category) bool { return c.Lists }) {
 		f.list = int16(j.rules.lists.first(&s.found))
@@ -300,6 +300,11 @@ var badMailbox = []byte(".1.1")
 // bare reports whether words alone say that the recipient's address is bad.
 func (f *finding) bare() bool {
 	return f.likely.category != nil && aboutRecipient(f.likely.category.Name) && (f.rule == nil || !f.rule.bad)
+}
+
+// accusing reports whether the words, or the codes where no rule knows these, may yet say that the recipient's address is bad.
+func (f *finding) accusing() bool {
+	return f.rule == nil || f.likely.category != nil && f.likely.category.Permanent == Hard
 }
 
 // look looks for the rule that takes the text: one that takes what comes before a second reply, else any. Where that
