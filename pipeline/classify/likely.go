@@ -66,7 +66,7 @@ const (
 	leadOverCode = 10 // or a vague rule
 	leadWithCode = 20 // with a basic code that says so too, but is not believed alone
 	leadOverBad  = 50 // a rule that says so
-	leadOverRule = 100
+	leadOverRule = 50
 	leadToBad    = 30
 )
 
@@ -331,7 +331,7 @@ func (j *judge) hear(w wordWeights) {
 }
 
 // doubt is how much more the literals beside the rule's own must say for another category than for the rule's.
-const doubt = 300
+const doubt = 0
 
 // doubtful reports whether the literals that were found beside the rule's own speak for another category than the rule's: its own have been
 // judged by whoever wrote it. It costs little, and where it is false the terms of the text nearly never outvote the rule.
