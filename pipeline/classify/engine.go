@@ -86,7 +86,6 @@ type judge struct {
 	rules   *ruleSet
 	names   *nameTables
 	weights wordWeights
-	judged  []hint // by literal: what it speaks for, with the literals that are parts of it
 	cache   *cache
 	zones   zones
 	scratch sync.Pool
@@ -273,7 +272,7 @@ func (j *judge) search(s *scratch) finding {
 		f.rule = nil
 		refused = j.look(s, &f)
 	}
-	if f.rule == nil || !refused && f.rule.outvotable && (f.rule.Vague || j.doubtful(f.rule, &s.found)) {
+	if f.rule == nil || !refused && f.rule.outvotable {
 		f.said = f.rule == nil && saysAnything(s.n.text)
 		if f.rule != nil || f.said {
 			reason := s.n.reason()

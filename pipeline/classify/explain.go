@@ -120,7 +120,7 @@ func because(r *record.Row, c *record.Class, rule *Rule) string {
 func overruled(c *record.Class, rule *Rule) string {
 	switch {
 	case c.Rule == byWords:
-		return fmt.Sprintf("the words beside its own make %s likelier", c.Category)
+		return fmt.Sprintf("the words of the text make %s likelier", c.Category)
 	case rule.Vague:
 		return "its words are vague, and the codes say more"
 	}

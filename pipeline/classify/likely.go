@@ -269,89 +269,13 @@ func (w *wordWeights) weigh(text []byte, in *input, rule *Rule) likely {
 	return likely{w.categories[best], scores[best] - scores[own]}
 }
 
-// A hint is what a literal speaks for by its own terms, and against: the weightiest categories alone.
-type hint [4]weight
-
-// hint is that of a literal.
-func (w *wordWeights) hint(literal string) hint {
-	var scores [maxReasons]int
-	t := terms{text: []byte(literal)}
-	for k := t.next(); k > 0; k = t.next() {
-		for _, hash := range t.hashes[:k] {
-			if weights := w.of(hash); weights != nil {
-				for _, x := range weights {
-					scores[x.category()] += int(x.points())
-				}
-			}
-		}
-	}
-	return weightiest(scores)
-}
-
-func weightiest(scores [maxReasons]int) (h hint) {
-	for i := range h {
-		most := 0
-		for c, points := range scores {
-			if max(points, -points) > max(scores[most], -scores[most]) {
-				most = c
-			}
-		}
-		if h[i] = noWeight(i); scores[most] != 0 {
-			h[i] = newWeight(most, max(-maxPoints, min(scores[most], maxPoints)))
-		}
-		scores[most] = 0
-	}
-	return h
-}
-
 // hear takes the weights to be heard beside the rules.
 func (j *judge) hear(w wordWeights) {
 	j.weights = w
-	known := j.rules.screen.known
-	for n, literal := range j.rules.literals {
-		known[n].hint = w.hint(literal)
-	}
-	j.judged = make([]hint, len(known))
-	f := found{bits: make([]uint64, (len(known)+63)/64)}
-	for n, literal := range j.rules.literals {
-		var scores [maxReasons]int
-		f.clear()
-		j.rules.automaton.scan([]byte(literal), &f)
-		for _, part := range f.list {
-			for _, x := range &known[part].hint {
-				scores[x.category()] += int(x.points())
-			}
-		}
-		j.judged[n] = weightiest(scores)
-	}
 	for i := range j.rules.rules {
 		r := &j.rules.rules[i]
 		r.place = slices.Index(w.categories, r.category)
 	}
-}
-
-// doubt is how much more the literals beside the rule's own must say for another category than for the rule's.
-const doubt = 0
-
-// doubtful reports whether the literals that were found beside the rule's own speak for another category than the rule's: its own have been
-// judged by whoever wrote it. It costs little, and where it is false the terms of the text nearly never outvote the rule.
-func (j *judge) doubtful(rule *Rule, f *found) bool {
-	var scores [maxReasons]int32
-	for _, n := range f.list {
-		for _, x := range &j.rules.screen.known[n].hint {
-			scores[x.category()] += x.points()
-		}
-	}
-	for n := range f.of(rule.own) {
-		for _, x := range &j.judged[n] {
-			scores[x.category()] -= x.points()
-		}
-	}
-	best := int32(0)
-	for _, s := range scores[:len(j.weights.categories)] {
-		best = max(best, s)
-	}
-	return rule.place < 0 || best >= scores[rule.place]+doubt
 }
 
 // knownAtLeast of knownOf terms must be known for the others to be heard against a rule that is not vague: what one word of a foreign sentence

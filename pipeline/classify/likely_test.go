@@ -360,9 +360,6 @@ func TestWordsDecide(t *testing.T) {
 	e := engine(t)
 	j := e.current.Load()
 	j.hear(w)
-	for i := range j.rules.screen.known { // each literal casts doubt on its rule
-		j.rules.screen.known[i].hint = hint{newWeight(3, maxPoints)}
-	}
 	for _, c := range []struct{ text, want string }{
 		{"450 nobody", "words"},
 		{"450 here", "code"},              // not sure enough that the address is bad
@@ -394,34 +391,6 @@ func TestWordsDecide(t *testing.T) {
 	}
 }
 
-// TestDoubtful: the words of the text are heard against a rule only where the literals in it speak for something else.
-func TestDoubtful(t *testing.T) {
-	e := engine(t)
-	j := e.current.Load()
-	for _, c := range []struct {
-		text, table string
-		want        bool
-	}{
-		{"550 user unknown in this domain", "user_unknown\tgreylisted\ndomain\t1:310\n", true},
-		{"550 user unknown in this domain", "user_unknown\tgreylisted\ndomain\t1:20\n", false},
-		{"550 user unknown", "user_unknown\tgreylisted\nunknown\t1:200\n", false}, // a part of the rule's own literal
-		{"550 user unknown", "user_unknown\tgreylisted\nuser unknown\t1:100\nunknown\t0:60\n", false},
-		{"550 user unknown", "policy_rejected\tgreylisted\nsilence\t1:9\n", true}, // the rule's category is not in the table
-	} {
-		w, err := newWordWeights([]byte(c.table))
-		if err != nil {
-			t.Fatal(err)
-		}
-		j.hear(w)
-		row := Case{Text: c.text}.Row()
-		s := j.scratch.Get().(*scratch)
-		s.prepare(&row, -1, j.names)
-		if f := j.search(s); f.rule == nil || f.rule.Category != "user_unknown" || j.doubtful(f.rule, &s.found) != c.want {
-			t.Errorf("%q by %q: want %t", c.text, c.table, c.want)
-		}
-	}
-}
-
 func nameOf(c *Category) string {
 	if c == nil {
 		return ""
@@ -447,16 +416,13 @@ func TestExplainWords(t *testing.T) {
 		t.Fatal(err)
 	}
 	j.hear(w)
-	for i := range j.rules.screen.known {
-		j.rules.screen.known[i].hint = hint{newWeight(1, maxPoints)}
-	}
 	row = Case{Text: "550 user unknown, parts"}.Row()
 	x = e.Explain(&row)
 	why := map[string]string{}
 	for _, l := range x.Lost {
 		why[l.Why] = l.Rule
 	}
-	outvoted := why["the words beside its own make content_rejected likelier"]
+	outvoted := why["the words of the text make content_rejected likelier"]
 	if x.Class.Rule != byWords || outvoted == "" || why["it comes after "+outvoted] == "" {
 		t.Errorf("%s: %v", x.Class.Rule, x.Lost)
 	}

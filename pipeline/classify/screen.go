@@ -11,18 +11,11 @@ import (
 // A screen is what rules ask of literals, packed so that the processor's cache holds it: most candidates fail here, without a look
 // at the rules themselves.
 type screen struct {
-	known   []known // by literal
-	further []trigger
-	asked   []asked            // by rule
-	byCode  [codeBits][]uint64 // for each bit of a codeSet the rules that may hold with it
-	sets    []members
-}
-
-// known is what a literal does where it is found, all of it in one place, so that it comes from memory at once: a quarter of a line of the
-// processor's cache.
-type known struct {
-	trigger
-	hint hint
+	triggers []trigger // by literal
+	further  []trigger
+	asked    []asked            // by rule
+	byCode   [codeBits][]uint64 // for each bit of a codeSet the rules that may hold with it
+	sets     []members
 }
 
 // A trigger is rules that a literal makes candidates, as bits of a half of a word of them, and where in screen.further there are more.
@@ -78,7 +71,7 @@ func codesOf(r *Rule) (set codeSet) {
 
 // newScreen packs rules whose literals are numbered. It fails where they are too many for the table.
 func newScreen(rules []Rule, literals []string) (*screen, error) {
-	s := &screen{known: make([]known, len(literals)), further: make([]trigger, 1), asked: make([]asked, len(rules))}
+	s := &screen{triggers: make([]trigger, len(literals)), further: make([]trigger, 1), asked: make([]asked, len(rules))}
 	for bit := range s.byCode {
 		s.byCode[bit] = make([]uint64, (len(rules)+63)/64)
 	}
@@ -108,7 +101,7 @@ func newScreen(rules []Rule, literals []string) (*screen, error) {
 		a.more = r.conditions()
 	}
 	for n, rules := range triggered {
-		t := &s.known[n].trigger
+		t := &s.triggers[n]
 		for _, i := range rules {
 			if t.rules != 0 && int(t.half) != i>>5 {
 				t.next = uint16(len(s.further))
@@ -138,7 +131,7 @@ func commonness(all []string, group []int32) float64 {
 func (s *screen) candidates(f *found, rules []uint64) {
 	clear(rules)
 	for _, n := range f.list {
-		t := &s.known[n].trigger
+		t := &s.triggers[n]
 		t.set(rules)
 		for t.next != 0 {
 			t = &s.further[t.next]
