@@ -67,6 +67,7 @@ const (
 	leadWithCode = 20 // with a basic code that says so too, but is not believed alone
 	leadOverBad  = 50 // a rule that says so
 	leadOverRule = 50
+	leadOverBoth = 50 // more where the enhanced code says what the rule says
 	leadToBad    = 30
 )
 
@@ -75,9 +76,6 @@ const (
 // a rule right that says the same.
 func (l likely) beats(c *record.Class, rule *Rule, r *record.Row) bool {
 	if c.Category == l.category.Name || notOfRecipient(r, l.category.Name) != "" || aboutRecipient(l.category.Name) && acquitted(r) {
-		return false
-	}
-	if code, ok := lookupEnhanced(r.EnhancedCode); ok && rule != nil && code.Trusted && code.Category == c.Category {
 		return false
 	}
 	need := int32(leadOverCode)
@@ -95,6 +93,12 @@ func (l likely) beats(c *record.Class, rule *Rule, r *record.Row) bool {
 		need = leadWithCode
 	default:
 		need += leadToBad
+	}
+	if enhanced, ok := lookupEnhanced(r.EnhancedCode); ok && rule != nil && enhanced.Category == c.Category {
+		if enhanced.Trusted {
+			return false
+		}
+		need += leadOverBoth
 	}
 	return l.lead >= need
 }

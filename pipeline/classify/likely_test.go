@@ -181,7 +181,7 @@ func train(examples []example, categories []string) []byte {
 func learn(t testing.TB, e *Engine, examples []example, categories []string) []byte {
 	t.Helper()
 	table := train(examples, categories)
-	for range 4 {
+	for range 6 {
 		w, err := newWordWeights(table)
 		if err != nil {
 			t.Fatal(err)
@@ -199,7 +199,7 @@ func learn(t testing.TB, e *Engine, examples []example, categories []string) []b
 		if len(taken) == 0 {
 			break
 		}
-		examples = slices.Concat(examples, slices.Repeat(taken, 4))
+		examples = slices.Concat(examples, slices.Repeat(taken, 8))
 		table = train(examples, categories)
 	}
 	return table
