@@ -33,6 +33,7 @@ type ruleSet struct {
 	lists      markers
 	misspelt   markers // words, which may be parts of others
 	acquitting markers
+	things     markers // words by which ofAnother knows a thing
 	version    string
 }
 
@@ -223,6 +224,9 @@ func (s *ruleSet) number(v vocabulary, names *nameTables) {
 		s.lists.add(number(slices.Concat(b.Domains, b.Words)...), i)
 	}
 	s.misspelt.add(number(slices.Sorted(maps.Keys(s.misspellings))...), 0)
+	for _, word := range append(slices.Clone(determiners), []byte("of")) {
+		s.things.add(number(" "+string(word)+" "), 0)
+	}
 	for _, n := range spelled(v.acquitting) {
 		s.acquitting.add([]int32{n}, int(n))
 	}

@@ -174,7 +174,7 @@ func (j *judge) ruled(r *record.Row, relay int32) (record.Class, finding) {
 	s.prepare(r, relay, j.names)
 	text := s.n.text // before it is corrected
 	f, inner := j.find(s), s.n.inner
-	f.broken = (f.rule == nil || f.rule.Vague || f.likely.category != nil) && broken(s.n.raw, text)
+	f.broken = (f.accusing() || f.rule.Vague && f.rule.bad) && broken(s.n.raw, text)
 	j.scratch.Put(s)
 	if inner != nil {
 		answered := withCodesOf(inner, r)
@@ -283,7 +283,7 @@ func (j *judge) search(s *scratch) finding {
 				}
 			}
 		}
-		f.elsewhere = j.rules.acquitting.any(&s.found) || f.accusing() && ofAnother(s.n.text)
+		f.elsewhere = j.rules.acquitting.any(&s.found) || f.accusing() && j.rules.ofAnother(s.n.text, &s.found)
 	}
 	if f.may(func(c *Category) bool { return c.Lists }) {
 		f.list = int16(j.rules.lists.first(&s.found))

@@ -224,7 +224,7 @@ func (s *ruleSet) lacks(r *Rule, in *input, f *found) string {
 	if n := s.acquitting.first(f); r.yields && n >= 0 {
 		return fmt.Sprintf("%q is in the text, which tells of something else than the recipient", s.literals[n])
 	}
-	if r.yields && ofAnother(in.text) {
+	if r.yields && s.ofAnother(in.text, f) {
 		return "the text says it of something else than the recipient"
 	}
 	for _, n := range r.none {

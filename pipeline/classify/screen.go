@@ -153,7 +153,7 @@ func (s *ruleSet) match(in *input, f *found, candidates []uint64) *Rule {
 			if a.more && r.unmet(in) != "" || !s.screen.lets(a, f) || acquitted && r.yields || r.regexp != nil && !r.regexp.Match(in.text) {
 				continue
 			}
-			if r.yields && ofAnother(in.text) {
+			if r.yields && s.ofAnother(in.text, f) {
 				acquitted = true
 				continue
 			}

@@ -50,6 +50,9 @@ func ofAnother(text []byte) bool {
 	return said
 }
 
+// ofAnother is that of a text in which the literals were found. Most texts have no word by which a thing is known, so that they are not gone through.
+func (s *ruleSet) ofAnother(text []byte, f *found) bool { return s.things.any(f) && ofAnother(text) }
+
 // isThing reports whether a text ends in a determiner and a thing, or in a thing of a recipient's. Auxiliaries may follow.
 func isThing(text []byte) bool {
 	for n := 0; n <= maxSubject; {
