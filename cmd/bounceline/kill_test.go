@@ -314,11 +314,7 @@ func TestKilledAnywhere(t *testing.T) {
 func TestRemovalsAreFinished(t *testing.T) {
 	t.Parallel()
 	program := buildWithFaults(t)
-	s := newStore(t)
-	dir := t.TempDir()
-	log := write(t, filepath.Join(dir, "mail.log"), demoLog(t, "postfix.log.zst"))
-	other := write(t, filepath.Join(dir, "mainlog"), demoLog(t, "exim.log.zst"))
-	bounceline(t, "import", "--state-dir", s.dir, log, other)
+	s, log, other := storeOfTwo(t)
 	rows, sum := s.rows(t), s.number(t, wholeContents)
 	finishers := [][]string{{"import", log}, {"import", other}, {"verify", "--repair"}}
 	for i, point := range fault.Removing {

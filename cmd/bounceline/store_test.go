@@ -25,6 +25,17 @@ func newStore(t testing.TB) *store {
 	return newStoreIn(t, t.TempDir())
 }
 
+// storeOfTwo is a store into which a log of Postfix and one of Exim were imported, and these logs.
+func storeOfTwo(t *testing.T) (s *store, postfix, exim string) {
+	t.Helper()
+	s = newStore(t)
+	dir := t.TempDir()
+	postfix = write(t, filepath.Join(dir, "mail.log"), demoLog(t, "postfix.log.zst"))
+	exim = write(t, filepath.Join(dir, "mainlog"), demoLog(t, "exim.log.zst"))
+	bounceline(t, "import", "--state-dir", s.dir, postfix, exim)
+	return s, postfix, exim
+}
+
 func newStoreIn(t testing.TB, dir string) *store {
 	t.Helper()
 	awaitEngine(t, dir)

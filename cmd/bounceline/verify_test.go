@@ -102,11 +102,7 @@ func TestMonthsThatAreNoLongerKept(t *testing.T) {
 // TestImportAgain: the rows of the file, and of no other, are replaced.
 func TestImportAgain(t *testing.T) {
 	t.Parallel()
-	s := newStore(t)
-	dir := t.TempDir()
-	log := write(t, filepath.Join(dir, "mail.log"), demoLog(t, "postfix.log.zst"))
-	other := write(t, filepath.Join(dir, "mainlog"), demoLog(t, "exim.log.zst"))
-	bounceline(t, "import", "--state-dir", s.dir, log, other)
+	s, log, _ := storeOfTwo(t)
 	rows, sum := s.rows(t), s.number(t, wholeContents)
 	stored := s.number(t, "SELECT toUInt64(max(ingest_time)) FROM delivery_events WHERE mta = 'exim'")
 	s.exec(t, "ALTER TABLE delivery_events UPDATE action = 'other' WHERE mta = 'postfix' SETTINGS mutations_sync = 2")
@@ -120,7 +116,7 @@ func TestImportAgain(t *testing.T) {
 		t.Error("another file's rows were replaced too")
 	}
 	bounceline(t, "verify", "--state-dir", s.dir)
-	half := write(t, filepath.Join(dir, "half.log"), demoLog(t, "postfix.log.zst")[:50_000])
+	half := write(t, filepath.Join(t.TempDir(), "half.log"), demoLog(t, "postfix.log.zst")[:50_000])
 	if out, err := command("import", "--state-dir", s.dir, "--again", half).CombinedOutput(); err == nil || !strings.Contains(string(out), "shorter copy") {
 		t.Errorf("a shorter copy: %v, %s", err, out)
 	}
