@@ -3,9 +3,7 @@ package classify
 import (
 	"cmp"
 	"fmt"
-	"iter"
 	"math"
-	mathbits "math/bits"
 	"slices"
 	"strings"
 )
@@ -237,19 +235,6 @@ func membersOf(set []int32) (all []members) {
 		all[len(all)-1].last = true
 	}
 	return all
-}
-
-// of goes through the literals of a set that are found.
-func (f *found) of(set []members) iter.Seq[int32] {
-	return func(yield func(int32) bool) {
-		for _, m := range set {
-			for bits := f.bits[m.word] & m.mask; bits != 0; bits &= bits - 1 {
-				if !yield(m.word<<6 + int32(mathbits.TrailingZeros64(bits))) {
-					return
-				}
-			}
-		}
-	}
 }
 
 // scan adds each literal that the text holds, in small letters or capitals.

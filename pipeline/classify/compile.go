@@ -237,7 +237,6 @@ func (s *ruleSet) number(v vocabulary, names *nameTables) {
 			r.all = append(r.all, spellings(w))
 		}
 		r.yields = r.bad && !r.User && r.Provider == "" && len(r.Enhanced) == 0 && !r.asksFor(v.acquitting)
-		r.own = membersOf(slices.Concat(slices.Concat(r.all...), r.any, r.with))
 	}
 }
 

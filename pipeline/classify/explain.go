@@ -3,6 +3,7 @@ package classify
 import (
 	"bytes"
 	"fmt"
+	"slices"
 
 	"bounceline/pipeline/record"
 )
@@ -130,8 +131,11 @@ func overruled(c *record.Class, rule *Rule) string {
 // matched lists what of the text made the rule hold.
 func (j *judge) matched(r *Rule, s *scratch) []string {
 	var out []string
-	for n := range s.found.of(r.own) {
-		out = append(out, j.rules.literals[n])
+	own := slices.Concat(slices.Concat(r.all...), r.any, r.with)
+	for _, n := range slices.Compact(slices.Sorted(slices.Values(own))) {
+		if s.found.has(n) {
+			out = append(out, j.rules.literals[n])
+		}
 	}
 	if r.regexp != nil {
 		out = append(out, string(r.regexp.Find(s.in.text)))

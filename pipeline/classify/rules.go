@@ -41,7 +41,6 @@ type Rule struct {
 
 	any, with, none []int32
 	all             [][]int32 // for each literal its spellings
-	own             []members // those of any, with and all
 	regexp          *regexp.Regexp
 	category        *Category
 	outvotable      bool // see mayBeOutvoted
