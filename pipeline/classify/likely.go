@@ -18,7 +18,7 @@ import (
 // A wordWeights judges replies by their terms: each speaks for some categories and against others, and so do the codes. It is a sum, so that
 // a verdict can be told by its terms. TestWeigh makes it from replies whose category is known.
 //
-// A term is a word, or two that follow one another.
+// A term is the beginning of a word, or those of two that follow one another.
 type wordWeights struct {
 	filter     []uint64 // a bit for each hash's low bits that is in the table: most terms of a text are not
 	index      []uint16 // places in terms, from 1, by hash: a power of two, at least half of them 0
@@ -312,18 +312,19 @@ func (w *wordWeights) speakFor(category *Category, text []byte) []string {
 			points[string(text[start:end])] = x.points()
 		}
 	}
-	var before []byte // the word before
+	before, behind := noHash, 0 // of the word before, and where it starts
 	for word, rest := nextWord(text); len(word) > 0; word, rest = nextWord(rest) {
 		start := cap(text) - cap(word) // it is a part of the text
-		hear(uint64(hashOf(word)), start, start+len(word))
+		hash := hashOf(beginningOf(word))
+		hear(uint64(hash), start, start+len(word))
 		if first, _ := utf8.DecodeRune(word); wide(first) {
-			before = nil
+			before = noHash
 			continue
 		}
-		if before != nil {
-			hear(hashOf(before).pair(hashOf(word)), cap(text)-cap(before), start+len(word))
+		if before != noHash {
+			hear(before.pair(hash), behind, start+len(word))
 		}
-		before = word
+		before, behind = hash, start
 	}
 	return slices.SortedFunc(maps.Keys(points), func(a, b string) int {
 		return cmp.Or(cmp.Compare(points[b], points[a]), strings.Compare(a, b))

@@ -7,13 +7,14 @@ import (
 	"unicode/utf8"
 )
 
-// terms goes through the terms of a normalised text, some at a time: each word, and each two that follow one another. See wordWeights.
+// terms goes through the terms of a normalised text, some at a time: the beginning of each word, and those of each two that follow one another. See
+// wordWeights.
 type terms struct {
 	text   []byte
 	before termHash // of the last word; 0 if there is none to go with the next
 
 	hashes [32]uint64 // of the terms that next has found
-	masks  uint32     // which of them are no words: they stand for what was masked, as #ip does, or are so short that they say nothing alone
+	masks  uint32     // which of them are of no words: they stand for what was masked, as #ip does, or are so short that they say nothing alone
 	masked bool       // the last one is none
 }
 
@@ -28,15 +29,32 @@ func (h termHash) add(eight uint64) termHash {
 	return h ^ h>>32
 }
 
-// pair is the hash of two words.
+// pair is the hash of two beginnings.
 func (h termHash) pair(next termHash) uint64 { return uint64(h.add(uint64(next))) }
 
-func hashOf(word []byte) termHash {
+// hashOf is the hash of the beginning of a word, or of a code.
+func hashOf(beginning []byte) termHash {
 	h := firstHash
-	for len(word) > 8 {
-		h, word = h.add(binary.LittleEndian.Uint64(word)), word[8:]
+	for len(beginning) > 8 {
+		h, beginning = h.add(binary.LittleEndian.Uint64(beginning)), beginning[8:]
 	}
-	return h.add(eightOf(word))
+	return h.add(eightOf(beginning))
+}
+
+// beginningLength is how many letters of a word are looked at, so that reject, rejects, rejected and rejection are one term. Cut there, words judged
+// replies better that they did not know than whole, or cut at four or six letters.
+const beginningLength = 5
+
+// beginningOf returns the letters of a word that are looked at.
+func beginningOf(word []byte) []byte {
+	n := 0
+	for i := range string(word) { // does not allocate
+		if n == beginningLength {
+			return word[:i]
+		}
+		n++
+	}
+	return word
 }
 
 // eightOf returns the first eight bytes, zeros behind the end.
@@ -61,28 +79,24 @@ func hashOfTerm(term string) uint64 {
 func (t *terms) next() (n int) {
 	text, before, masked, at := t.text, t.before, t.masked, 0
 	t.masks = 0
-	for n < len(t.hashes)-1 { // a word may be two terms
+	for n < len(t.hashes)-1 { // a word may make two terms
 		for at < len(text) && text[at] < utf8.RuneSelf && byteTable[text[at]].class != letter && text[at] != '#' { // capitals would be no word's beginning below
 			at++
 		}
 		if at == len(text) {
 			break
 		}
-		start, h := at, firstHash
+		start := at
+		eight := eightOf(text[at:])
+		letters := lettersOf(eight)
 		mask := text[start] == '#'
-		for {
-			eight := eightOf(text[at:])
-			letters := lettersOf(eight)
-			if mask && at == start {
-				letters |= 0x80
-			}
-			k := bits.TrailingZeros64(letters^highBits) / 8
-			if k > 0 || at == start {
-				h = h.add(eight & (1<<(8*k) - 1))
-			}
-			if at += k; k < 8 {
-				break
-			}
+		if mask {
+			letters |= 0x80
+		}
+		k := bits.TrailingZeros64(letters^highBits) / 8
+		h := firstHash.add(eight & (1<<(8*min(k, beginningLength)) - 1))
+		for at += k; k == 8; at += k {
+			k = bits.TrailingZeros64(lettersOf(eightOf(text[at:]))^highBits) / 8
 		}
 		alone := false
 		if at < len(text) && text[at] >= utf8.RuneSelf { // it goes on with other letters, or begins so
@@ -91,7 +105,7 @@ func (t *terms) next() (n int) {
 				break
 			}
 			first, _ := utf8.DecodeRune(word)
-			h, alone, mask = hashOf(word), wide(first), word[0] == '#'
+			h, alone, mask = hashOf(beginningOf(word)), wide(first), word[0] == '#'
 		}
 		if mask = mask || at-start <= 2; mask {
 			t.masks |= 1 << n
