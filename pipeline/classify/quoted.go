@@ -239,8 +239,13 @@ func continued(text string) string {
 }
 
 // logged is the reason that a log line gives for its outcome, where people copy the line whole or from its outcome on: in brackets
-// behind Postfix's status=, behind the outcome in sendmail's stat=, in its reply=. Another text stays as it is.
+// behind Postfix's status=, behind the outcome in sendmail's stat=, in its reply=, behind Exim's router and transport. Another text stays as it is.
 func logged(text string) string {
+	if strings.Contains(text, " T=") {
+		if at := behindTransport.FindStringIndex(text); at != nil {
+			return text[at[1]:]
+		}
+	}
 	if _, reason, ok := strings.Cut(text, "stat=Deferred: "); ok {
 		return reason
 	}
@@ -264,6 +269,9 @@ func logged(text string) string {
 	}
 	return reason
 }
+
+// behindTransport is what Exim writes of a delivery before what went wrong, where no host was reached ("Log files" in its specification).
+var behindTransport = regexp.MustCompile(`(?:\*\*|==) \S+ (?:\S+ )*?R=\S+ T=[\w.-]+(?: defer \(-?\d+\))?: `)
 
 // marks makes plain ones of the quotation marks that pages have around replies.
 var marks = strings.NewReplacer("‘", "'", "’", "'", "“", `"`, "”", `"`, "„", `"`, "«", `"`, "»", `"`, "\u00a0", " ")
