@@ -85,6 +85,20 @@ func TestQuoted(t *testing.T) {
 	}
 }
 
+// TestBehindTransport: what Exim calls its routers and transports says nothing of the reason.
+func TestBehindTransport(t *testing.T) {
+	for text, want := range map[string]string{
+		"** ann@example.org R=dkim_lookuphost T=dkim_remote_smtp: retry timeout exceeded":                                                         "retry timeout exceeded",
+		"2026-11-28 09:00:01 1vAbCd-000001-2A == ann@example.org <bob@example.com> R=spf_route T=remote_smtp defer (-53): retry time not reached": "retry time not reached",
+		"** ann@example.org R=dnslookup T=remote_smtp H=mx.example.org [192.0.2.1]: Connection timed out":                                         "** ann@example.org R=dnslookup T=remote_smtp H=mx.example.org [192.0.2.1]: Connection timed out",
+		"550 policy T=spam: no": "550 policy T=spam: no",
+	} {
+		if row := (Case{Text: text}).Row(); string(row.ResponseText) != want {
+			t.Errorf("%s: got %q, want %q", text, row.ResponseText, want)
+		}
+	}
+}
+
 // TestAnswered: reports say which command was answered.
 func TestAnswered(t *testing.T) {
 	for text, want := range map[string]string{
