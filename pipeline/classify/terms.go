@@ -41,8 +41,7 @@ func hashOf(beginning []byte) termHash {
 	return h.add(eightOf(beginning))
 }
 
-// beginningLength is how many letters of a word are looked at, so that reject, rejects, rejected and rejection are one term. Cut there, words judged
-// replies better that they did not know than whole, or cut at four or six letters.
+// beginningLength is how many letters of a word are looked at, so that reject, rejects, rejected and rejection are one term.
 const beginningLength = 5
 
 // beginningOf returns the letters of a word that are looked at.
